@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading YAML and writing files: wrong input becomes one line, and a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> Any:
+    """The contents of a YAML file; duplicate keys are errors.
+
+    Raises:
+        InputError: missing, unreadable, not text, or broken YAML; one line with file and line number.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
+        raise InputError(f"{path}: cannot be read: {reason}") from None
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = " ".join(str(error.problem or error.context or "broken YAML").split())
+        raise InputError(f"{path}:{line} broken YAML: {problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: broken YAML: {' '.join(str(error).split())[:120]}") from None
+
+
+def validated(model: type[T], data: object, where: str) -> T:
+    """``data`` as ``model``; what is wrong becomes one line: ``where: field: reason (got value)``.
+
+    Raises:
+        InputError: the first field that is wrong.
+    """
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: expected fields of {model.__name__}, found {type(data).__name__}")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where}: {first_problem(error, model)}") from None
+
+
+def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """The first problem of a pydantic error as ``field: reason (got value)``, on one line."""
+    first = error.errors(include_url=False)[0]
+    field = ""
+    for part in first["loc"]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "unknown key" + _suggestion(str(first["loc"][-1]), model.model_fields if model else {})
+    value = first.get("input")
+    got = "" if first["type"] in ("missing", "extra_forbidden") or isinstance(value, dict) else f" (got {value!r:.60})"
+    return " ".join(f"{field + ': ' if field else ''}{reason}{got}".split())
+
+
+def _suggestion(key: str, known: Mapping[str, object]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``; it takes ``path``'s place when the block ends well, and is removed if not.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functional level of SAT: every bit of STCE, SORE and WUVE, in the hardware's order, without time.
+
+STCE: FP16 x FP16 is exact in FP32; the products of an output are added one by one, in reduction order, in FP32 with
+round to nearest even. WS and OS, any tiling and any interleave keep that order, so the result does not depend on the
+schedule. Zero padding adds +0 to a sum that is never -0 and changes nothing.
+
+NaN: one canonical NaN (quiet, positive, empty payload) leaves each unit. Magnitudes in SORE compare as the 15 bits
+below the sign, so NaN is larger than infinity; ties go to the lower index.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from dataflow.errors import InputError
+from dataflow.pattern import NM
+
+CANONICAL_NAN32 = np.uint32(0x7FC00000)
+CANONICAL_NAN16 = np.uint16(0x7E00)
+
+
+def canonical(x: np.ndarray) -> np.ndarray:
+    """``x`` (float32 or float16) with each NaN replaced by the canonical one, in place."""
+    bits = CANONICAL_NAN32.view(np.float32) if x.dtype == np.float32 else CANONICAL_NAN16.view(np.float16)
+    x[np.isnan(x)] = bits
+    return x
+
+
+def to_fp16(x: np.ndarray) -> np.ndarray:
+    """float32 to float16, round to nearest even, subnormals kept, canonical NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return canonical(np.asarray(x, np.float32).astype(np.float16))
+
+
+def stce(
+    x: np.ndarray,
+    values: np.ndarray,
+    index: np.ndarray | None = None,
+    pattern: NM | None = None,
+    psum: np.ndarray | None = None,
+) -> np.ndarray:
+    """The array's product, bit for bit.
+
+    Args:
+        x: float16[a, k] activations.
+        values: float16[stored, b] weights in reduction order; all k of them when dense.
+        index: uint8[stored, b], position of each weight in its group of M; None when dense.
+        pattern: the N:M pattern of ``values`` when ``index`` is given.
+        psum: float32[a, b] to start from; None: +0.
+
+    Returns:
+        float32[a, b].
+    """
+    a, k = x.shape
+    out = np.zeros((a, values.shape[1]), np.float32) if psum is None else np.array(psum, np.float32)
+    xf = x.astype(np.float32)
+    if index is None:
+        if values.shape[0] != k:
+            raise InputError(f"stce: {k} reduction elements of x, {values.shape[0]} of the weights")
+        _accumulate(xf, values.astype(np.float32), np.arange(k)[:, None].repeat(values.shape[1], 1), out)
+        return canonical(out)
+    if pattern is None or values.shape[0] != pattern.kept(k):
+        raise InputError(f"stce: stored weights {values.shape} do not fit {k} elements at {pattern}")
+    groups = -(-k // pattern.m_group)
+    xp = np.zeros((a, groups * pattern.m_group), np.float32)
+    xp[:, :k] = xf
+    base = np.arange(values.shape[0])[:, None] // pattern.n_keep * pattern.m_group
+    _accumulate(xp, values.astype(np.float32), base + index.astype(np.int64), out)
+    return canonical(out)
+
+
+@njit(cache=True)
+def _accumulate(x, w, position, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            acc = out[i, j]
+            for s in range(w.shape[0]):
+                acc = np.float32(acc + np.float32(x[i, position[s, j]] * w[s, j]))
+            out[i, j] = acc
+
+
+def sore(weights: np.ndarray, pattern: NM) -> tuple[np.ndarray, np.ndarray]:
+    """Top-N of each group of M along axis 0: values and indices in index order.
+
+    Args:
+        weights: float16[k, b]; a short last group is padded with +0.
+
+    Returns:
+        float16[stored, b] and uint8[stored, b].
+    """
+    k, b = weights.shape
+    n, m = pattern.n_keep, pattern.m_group
+    groups = -(-k // m)
+    bits = np.zeros((groups * m, b), np.uint16)
+    bits[:k] = weights.view(np.uint16)
+    values = np.empty((groups * n, b), np.uint16)
+    index = np.empty((groups * n, b), np.uint8)
+    _top_n(bits, n, m, values, index)
+    return values.view(np.float16), index
+
+
+@njit(cache=True)
+def _top_n(bits, n, m, values, index):  # type: ignore[no-untyped-def]
+    """A sorter of n entries takes an element a cycle: it enters before the first entry of smaller magnitude."""
+    for j in range(bits.shape[1]):
+        for g in range(bits.shape[0] // m):
+            held = np.full(n, -1, np.int64)
+            for i in range(m):
+                magnitude = bits[g * m + i, j] & 0x7FFF
+                place = n
+                for e in range(n - 1, -1, -1):
+                    if held[e] < 0 or (bits[g * m + held[e], j] & 0x7FFF) < magnitude:
+                        place = e
+                for e in range(n - 1, place, -1):
+                    held[e] = held[e - 1]
+                if place < n:
+                    held[place] = i
+            held.sort()
+            for e in range(n):
+                values[g * n + e, j] = bits[g * m + held[e], j]
+                index[g * n + e, j] = held[e]
+
+
+def wuve(
+    weight: np.ndarray,
+    momentum: np.ndarray,
+    gradient: np.ndarray,
+    *,
+    rate: float,
+    beta: float,
+    decay: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Momentum SGD with weight decay on FP32 state, each operation rounded to nearest even in FP32:
+    ``g' = g + decay w``; ``v' = beta v + g'``; ``w' = w + (-rate) v'``.
+
+    Args:
+        weight, momentum: float32 arrays of one shape; gradient: float16 of the same shape.
+        rate, beta, decay: rounded to FP32 first.
+
+    Returns:
+        new weight (float32), new momentum (float32), new weight as FP16.
+    """
+    minus_rate, b, d = np.float32(-rate), np.float32(beta), np.float32(decay)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        g = gradient.astype(np.float32) + d * weight
+        v = b * momentum + g
+        w = weight + minus_rate * v
+    return canonical(w), canonical(v), to_fp16(w)

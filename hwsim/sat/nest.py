@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole-product time: the loop nest of array jobs with double-buffered DRAM transfers, by events.
+
+While job j computes, the DMA stores the outputs of job j-1 and loads the operands of job j+1; the next job starts when
+both the array and the DMA are done. The first load and the last store of a product are exposed. An operand tile that
+the job before used is not loaded again. A convolution operand is fetched as the image rows its window positions touch
+(whole rows, clipped at the border), each once a tile: never k x k times. Outputs leave as FP16.
+
+Left out: DRAM latency and row misses (a stated efficiency scales the bandwidth), overlap between products.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from dataflow.lowering import Operand, Product
+
+from .job import Machine, derive_job
+from .tile import job_accesses, job_cycles
+
+WINDOW_FIELDS = 12
+
+
+class Nest(NamedTuple):
+    """A product as the kernel sees it, before a mapping flips it. ``*_mode``: 0 plain matrix, 1 window positions along
+    the operand's outer dimension (rows of the left, columns of the right), 2 along the reduction."""
+
+    a: int
+    k: int
+    b: int
+    count: int
+    n: int
+    m: int
+    prune_on_load: int
+    """Whether the right operand arrives dense and SORE prunes it on its way into the north buffer."""
+    left_mode: int
+    right_mode: int
+
+
+NEST_COLUMNS = (
+    "cycles", "useful", "padding", "interleave", "west", "north", "output", "fill_drain", "dram", "sore",
+    "dram_read_bytes", "dram_write_bytes", "west_read_bytes", "west_write_bytes", "north_read_bytes",
+    "north_write_bytes", "output_read_bytes", "output_write_bytes", "jobs",
+)  # fmt: skip
+"""Columns of `run_nest`'s result; the causes (useful to sore) sum to cycles."""
+
+
+def nest_of(product: Product, pregenerated: bool) -> tuple[Nest, np.ndarray]:
+    """A product as `Nest` and its operands' windows, int64[2, 12]."""
+    dense = product.pattern.is_dense
+    n, m = (1, 1) if dense else (product.pattern.n_keep, product.pattern.m_group)
+    on_load = not dense and not (pregenerated and product.right.kind == "weight")
+    windows = np.zeros((2, WINDOW_FIELDS), np.int64)
+    modes = []
+    for i, operand in enumerate((product.left, product.right)):
+        modes.append(_mode(operand))
+        if operand.window is not None:
+            w = operand.window
+            windows[i] = (
+                w.images, w.height, w.width, w.channels, w.out_height, w.out_width,
+                w.taps_h, w.taps_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left,
+            )  # fmt: skip
+    size = (product.rows, product.reduction, product.cols, product.count)
+    return Nest(*size, n, m, int(on_load), modes[0], modes[1]), windows
+
+
+def _mode(operand: Operand) -> int:
+    if operand.window is None:
+        return 0
+    return 1 if operand.positions_on_rows else 2
+
+
+@njit(cache=True)
+def _span(first, last, height, taps, stride, pad):  # type: ignore[no-untyped-def]
+    """Image rows that output rows first..last of one image touch."""
+    if stride > taps:
+        return min(height, (last - first + 1) * taps)
+    low = max(0, first * stride - pad)
+    high = min(height, last * stride - pad + taps)
+    return max(0, high - low)
+
+
+@njit(cache=True)
+def _operand_bytes(mode, window, outer_at, outer, k_at, k):  # type: ignore[no-untyped-def]
+    """DRAM bytes of an uncompressed operand tile ``outer x k`` at (outer_at, k_at)."""
+    if mode == 0:
+        return 2 * outer * k
+    at, positions, features = (outer_at, outer, k) if mode == 1 else (k_at, k, outer)
+    height, width, channels = window[1], window[2], window[3]
+    out_h, out_w, taps_h, taps_w, stride, pad = window[4], window[5], window[6], window[7], window[8], window[10]
+    first, last = at // out_w, (at + positions - 1) // out_w  # output rows, counted through all images
+    image0, image1 = first // out_h, last // out_h
+    if image0 == image1:
+        rows = _span(first % out_h, last % out_h, height, taps_h, stride, pad)
+    else:
+        rows = _span(first % out_h, out_h - 1, height, taps_h, stride, pad)
+        rows += _span(0, last % out_h, height, taps_h, stride, pad)
+        rows += (image1 - image0 - 1) * _span(0, out_h - 1, height, taps_h, stride, pad)
+    return 2 * rows * width * min(channels, -(-features // (taps_h * taps_w)))
+
+
+class _Tiling(NamedTuple):
+    """A product under a mapping: sizes after the flip, tiles, and how an operand's bytes are counted."""
+
+    a: int
+    k: int
+    b: int
+    at: int
+    kt: int
+    bt: int
+    rows_outer: int
+    n: int
+    m: int
+    index_bits: int
+    prune_on_load: int
+    left_mode: int
+    right_mode: int
+
+
+@njit(cache=True)
+def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndarray, out: np.ndarray) -> int:
+    """Cycles of a product under a mapping (`dataflow.schedule.Mapping` as int64[7]).
+
+    Args:
+        out: float64[len(NEST_COLUMNS)], filled.
+    """
+    is_os, inter, flip = mapping[0], mapping[1], mapping[2]
+    tiling = _tiling_of(nest, mapping)
+    ordered = windows[::-1] if flip else windows[:]
+    out[:] = 0.0
+    cycles = _array_time(machine, tiling, is_os, inter, out)
+    moved = np.zeros(7, np.int64)
+    _walk(machine, tiling, ordered, cycles, min(nest.count, 3), moved)
+    if nest.count > 3:  # instances are alike: what a third one adds, each further one adds
+        before = np.zeros(7, np.int64)
+        _walk(machine, tiling, ordered, cycles, 2, before)
+        moved += (nest.count - 3) * (moved - before)
+    for i in range(1, 8):
+        out[i] *= nest.count
+    for i in (12, 14, 16, 17):
+        out[i] *= nest.count
+    out[0], out[8], out[9], out[10], out[11] = moved[0], moved[1], moved[2], moved[3], moved[4]
+    out[13], out[15] = moved[5], moved[6]
+    out[16] += 2.0 * out[11]  # FP32 words read again for the store of FP16 ones
+    n_a, n_b, n_k = -(-tiling.a // tiling.at), -(-tiling.b // tiling.bt), -(-nest.k // tiling.kt)
+    out[18] = float(n_a * n_b * n_k) * nest.count
+    return moved[0]
+
+
+@njit(cache=True)
+def _tiling_of(nest, mapping):  # type: ignore[no-untyped-def]
+    flip = mapping[2]
+    a, b = (nest.b, nest.a) if flip else (nest.a, nest.b)
+    left_mode, right_mode = (nest.right_mode, nest.left_mode) if flip else (nest.left_mode, nest.right_mode)
+    index_bits = 0
+    while (1 << index_bits) < nest.m:
+        index_bits += 1
+    return _Tiling(
+        a, nest.k, b, mapping[3], mapping[4], mapping[5], mapping[6], nest.n, nest.m, index_bits,
+        nest.prune_on_load, left_mode, right_mode,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _array_time(machine, t, is_os, inter, out):  # type: ignore[no-untyped-def]
+    """Array cycles by class of tile, int64[2, 2, 2] (is it the row, column, reduction tail); adds causes and port
+    bytes of one instance to ``out``."""
+    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
+    streamed = is_os == 1 and n_k > 1
+    cycles = np.zeros((2, 2, 2), np.int64)
+    causes = np.zeros(7, np.int64)
+    ports = np.zeros(4)
+    for tail_a in range(2):
+        for tail_b in range(2):
+            repeats = (1 if tail_a else n_a - 1) * (1 if tail_b else n_b - 1)
+            rows = t.a - (n_a - 1) * t.at if tail_a else t.at
+            cols = t.b - (n_b - 1) * t.bt if tail_b else t.bt
+            for tail_k in range(2):
+                times = repeats * (1 if tail_k or streamed else n_k - 1)
+                if times == 0 or (streamed and tail_k == 0):
+                    continue
+                length = t.k if streamed else t.k - (n_k - 1) * t.kt if tail_k else t.kt
+                job = derive_job(machine, is_os, rows, length, cols, t.n, t.m, inter)
+                cycles[tail_a, tail_b, tail_k] = job_cycles(job, causes)
+                job_accesses(job, ports)
+                for i in range(7):
+                    out[1 + i] += float(causes[i]) * times
+                for i in range(4):
+                    out[(12, 14, 16, 17)[i]] += ports[i] * times
+                if streamed:  # one job for the whole reduction: a chunk takes its share of rounds, the last the rest
+                    chunk = -(-t.kt // t.m) * t.n * job.round
+                    cycles[tail_a, tail_b, 0] = chunk
+                    cycles[tail_a, tail_b, 1] -= chunk * (n_k - 1)
+    return cycles
+
+
+@njit(cache=True)
+def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-untyped-def]
+    """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
+    bytes read and written, bytes filled into the west and north buffers."""
+    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
+    n_inner = n_b if t.rows_outer else n_a
+    jobs = n_a * n_b * n_k
+    bandwidth = machine.dram_bytes_per_cycle
+    moved[:] = 0
+    last_a, last_b, last_k = -1, -1, -1
+    busy, store, store_before = 0, 0, 0  # the job before: its array cycles, its store, the store before that
+    for j in range(jobs * instances + 1):
+        load, prune = 0, 0
+        if j < jobs * instances:
+            ik = j % n_k
+            outer, inner = (j // n_k // n_inner) % (jobs // n_k // n_inner), j // n_k % n_inner
+            ia, ib = (outer, inner) if t.rows_outer else (inner, outer)
+            rows = min(t.at, t.a - ia * t.at)
+            cols = min(t.bt, t.b - ib * t.bt)
+            length = min(t.kt, t.k - ik * t.kt)
+            fresh = j % jobs == 0
+            size = 0
+            if fresh or ia != last_a or ik != last_k:
+                size = _operand_bytes(t.left_mode, windows[0], ia * t.at, rows, ik * t.kt, length)
+                moved[5] += 2 * rows * length
+            if fresh or ib != last_b or ik != last_k:
+                groups = -(-length // t.m)
+                stored = -(-groups * t.n * cols * (16 + t.index_bits) // 8)
+                moved[6] += stored
+                if t.m == 1 or t.prune_on_load:
+                    size += _operand_bytes(t.right_mode, windows[1], ib * t.bt, cols, ik * t.kt, length)
+                else:
+                    size += stored
+                if t.prune_on_load:
+                    prune = -(-groups * cols // machine.sore_lanes) * t.m + t.n + 1
+            last_a, last_b, last_k = ia, ib, ik
+            moved[3] += size
+            load = int(np.ceil(size / bandwidth))
+            prune = max(0, prune - load)  # SORE works as the data stream past
+        # the job before computes while the DMA stores what came before it and loads this one
+        wait = max(0, load + prune + store_before - busy)
+        by_sore = min(wait, prune)
+        moved[0] += busy + wait
+        moved[1] += wait - by_sore
+        moved[2] += by_sore
+        if j < jobs * instances:
+            store_before, store = store, 0
+            if ik == n_k - 1:
+                size = 2 * rows * cols
+                moved[4] += size
+                store = int(np.ceil(size / bandwidth))
+            busy = cycles[int(ia == n_a - 1), int(ib == n_b - 1), int(ik == n_k - 1)]
+    moved[0] += store
+    moved[1] += store
+
+
+_UNKNOWN = np.int64(1) << 62
+
+
+@njit(cache=True)
+def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
+    """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
+
+    Exact for each mapping that can be the best one. The array's own time bounds a mapping's cycles from below; those
+    whose bound exceeds the best total found are not walked and get the bound, with 2^62 bytes.
+    """
+    costs = np.empty((len(mappings), 2), np.int64)
+    out = np.empty(len(NEST_COLUMNS))
+    bound = np.empty(len(mappings), np.int64)
+    jobs = np.empty(len(mappings), np.int64)
+    for i in range(len(mappings)):
+        row = mappings[i]
+        a, b = (nest.b, nest.a) if row[2] else (nest.a, nest.b)
+        jobs[i] = -(-a // row[3]) * -(-b // row[5]) * -(-nest.k // row[4])
+        out[:] = 0.0
+        _array_time(machine, _tiling_of(nest, row), row[0], row[1], out)
+        bound[i] = int(out[1:8].sum()) * nest.count
+    best = _UNKNOWN
+    # few jobs first: such walks are short, and give the bound that spares the long ones
+    for i in np.argsort(jobs.astype(np.float64) * bound.astype(np.float64)):
+        costs[i, 0], costs[i, 1] = bound[i], _UNKNOWN
+        if bound[i] <= best:
+            costs[i, 0] = run_nest(machine, nest, windows, mappings[i], out)
+            costs[i, 1] = int(out[10] + out[11])
+            best = min(best, costs[i, 0])
+    return costs
