@@ -201,9 +201,7 @@ def lower(
     return Workload(network.name, batch, method, pattern, tuple(work))
 
 
-def _patterns(
-    layer: Weighted, method: Method, pattern: NM, skip: Collection[str]
-) -> tuple[dict[Pass, NM], str | None]:
+def _patterns(layer: Weighted, method: Method, pattern: NM, skip: Collection[str]) -> tuple[dict[Pass, NM], str | None]:
     own = NM.parse(layer.sparsity) if layer.sparsity is not None else None
     cause: str | None
     if own is not None:

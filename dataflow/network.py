@@ -26,7 +26,8 @@ class _Weighted(_Layer):
         True, description="false where the input is the network's input: no BP product is needed"
     )
     sparsity: str | None = Field(
-        None, description="pattern of this layer's weights, as in 2:4 or dense; none: the run's pattern and rules decide"
+        None,
+        description="pattern of this layer's weights, as in 2:4 or dense; none: the run's pattern and rules decide",
     )
 
     @model_validator(mode="after")

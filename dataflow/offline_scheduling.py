@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Offline scheduling (SAT paper, optimization 3): dataflow, tiles and interleave for each product, before the run.
 
-The cost of a candidate is the machine's affair and is passed in. The search is exhaustive over `mapping_candidates`;
-the least cycles win, then the least DRAM bytes, then the first candidate (so a schedule is reproducible).
+The cost of a candidate is the machine's affair and is passed in. All `mapping_candidates` are tried, then the best
+one's neighbours for as long as that helps; the least cycles win, then the least DRAM bytes, then the first candidate (so
+a schedule is reproducible). Within 2% of exhaustive search on small cases, and never worse than a fixed choice (tests).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from .errors import InputError
 from .lowering import Product
 from .schedule import Mapping
-from .tiling import Limits, as_table, tile_candidates
+from .tiling import Limits, as_table, misfit, neighbours, tile_candidates
 
 Cost = Callable[[Product, np.ndarray], np.ndarray]
 """(product, int64[n, 7] mappings) -> int64[n, 2]: cycles and DRAM bytes of each."""
@@ -49,8 +51,49 @@ def mapping_candidates(
     return as_table(found)
 
 
-def best_mapping(product: Product, candidates: np.ndarray, cost: Cost) -> Mapping:
-    """The candidate of least cycles (then bytes, then order)."""
-    costs = cost(product, candidates)
-    order = np.lexsort((np.arange(len(costs)), costs[:, 1], costs[:, 0]))
-    return Mapping(*(int(v) for v in candidates[order[0]]))
+def best_mapping(product: Product, candidates: np.ndarray, cost: Cost, limits: Limits) -> Mapping:
+    """The candidate of least cycles (then bytes, then order), improved over its neighbours until none is better."""
+    best, found = _least(candidates, cost(product, candidates))
+    for _ in range(_CLIMBS if _jobs(product, found) <= _CLIMB_JOBS else 0):
+        around = _around(product, found, limits)
+        if not len(around):
+            break
+        value, mapping = _least(around, cost(product, around))
+        if value >= best:
+            break
+        best, found = value, mapping
+    return found
+
+
+_CLIMBS = 12
+_CLIMB_JOBS = 256
+"""Only a product of at most so many jobs is improved: what a climb changes, the edges of a nest, is a job's share."""
+
+
+def _jobs(product: Product, mapping: Mapping) -> int:
+    rows, cols = (product.cols, product.rows) if mapping.transpose else (product.rows, product.cols)
+    tiles = (rows, mapping.tile_rows), (product.reduction, mapping.tile_reduction), (cols, mapping.tile_cols)
+    return math.prod(-(-length // tile) for length, tile in tiles)
+
+
+def _least(mappings: np.ndarray, costs: np.ndarray) -> tuple[tuple[int, int], Mapping]:
+    i = np.lexsort((np.arange(len(costs)), costs[:, 1], costs[:, 0]))[0]
+    return (int(costs[i, 0]), int(costs[i, 1])), Mapping(*(int(v) for v in mappings[i]))
+
+
+def _around(product: Product, mapping: Mapping, limits: Limits) -> np.ndarray:
+    """A mapping's neighbours that fit, in a fixed order."""
+    rows, cols = (product.cols, product.rows) if mapping.transpose else (product.rows, product.cols)
+    size, pattern = (rows, product.reduction, cols), product.pattern
+    m = 1 if pattern.is_dense else pattern.m_group
+    row_step = limits.rows * mapping.interleave if mapping.is_os else mapping.interleave
+    tile = (mapping.tile_rows, mapping.tile_reduction, mapping.tile_cols)
+    found = []
+    for at, kt, bt in sorted(neighbours(size, tile, (row_step, m, limits.cols))):
+        kt = kt if kt == product.reduction else max(m, kt // m * m)
+        if math.prod(-(-s // t) for s, t in zip(size, (at, kt, bt), strict=True)) > 2 * _CLIMB_JOBS:
+            continue
+        if misfit(size, (at, kt, bt), pattern, limits, bool(mapping.is_os), mapping.interleave) is None:
+            for order in (1, 0):
+                found.append((*mapping[:3], at, kt, bt, order))
+    return as_table(found)

@@ -53,9 +53,7 @@ class Mapping(NamedTuple):
                 1 - ("rows>cols", "cols>rows").index(loops),
             )  # fmt: skip
         except (ValueError, TypeError):
-            raise InputError(
-                f"mapping {text!r}: write it as 'WS I=8 tile=512x256x64 rows>cols [transposed]'"
-            ) from None
+            raise InputError(f"mapping {text!r}: write it as 'WS I=8 tile=512x256x64 rows>cols [transposed]'") from None
         if min(mapping.interleave, *size) < 1:
             raise InputError(f"mapping {text!r}: interleave and tile sizes must be at least 1")
         return mapping

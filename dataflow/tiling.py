@@ -8,7 +8,7 @@ A job's operands must fit half of each buffer (the other half is filled or empti
   (``rows * interleave`` x ``cols`` outputs stay in the PEs).
 
 Candidates are multiples of the array in powers of two, the size that just fits, the whole, and even splits: few enough
-to try them all, and within 2% of exhaustive search on small cases (a test).
+to try them all; the scheduler then climbs from the best one over `neighbours`.
 """
 
 from __future__ import annotations
@@ -46,18 +46,51 @@ def tile_candidates(
         k_step = limits.rows * (limits.dense_depth if pattern.is_dense else m)
     for bt in _sizes(b, limits.cols):
         for at in _sizes(a, rows_step):
-            kt = _longest_reduction(at, bt, k, pattern, limits, m)
-            if kt < 1:
+            longest = _longest_reduction(at, bt, k, pattern, limits, m)
+            if longest < 1:
                 continue
-            if kt < k:
-                if is_os and (at > rows_step or bt > limits.cols):
-                    continue  # only one array tile can keep its outputs while the reduction streams past
-                parts = -(-k // kt)
-                even = -(-(-(-k // parts)) // k_step) * k_step
-                kt = even if even <= kt else max(kt // k_step * k_step, kt // m * m if kt < k_step else 0)
-                if kt < 1:
-                    continue
-            found.append((at, kt, bt))
+            # only one array tile can keep its outputs while the reduction streams past
+            splits = not is_os or (at <= rows_step and bt <= limits.cols)
+            if longest == k:
+                found.append((at, k, bt))
+            if splits:
+                found += [(at, kt, bt) for kt in _reductions(k, longest, k_step, m)]
+    return found
+
+
+def misfit(
+    size: tuple[int, int, int], tile: tuple[int, int, int], pattern: NM, limits: Limits, is_os: bool, interleave: int
+) -> str | None:
+    """Why a tile cannot run, or None where it can: the rule that candidates and schedule files both obey."""
+    (_, k, _), (at, kt, bt) = size, tile
+    m = 1 if pattern.is_dense else pattern.m_group
+    if kt < k and kt % m:
+        return f"tile_reduction {kt} is no multiple of M={m}"
+    stored = kt if pattern.is_dense else pattern.kept(kt)
+    needs = (-(-kt // m) * m * at * 16, stored * bt * (16 + pattern.index_bits), at * bt * 32)
+    have = (limits.west_bits, limits.north_bits, limits.output_bits)
+    for name, need, room in zip(("west", "north", "output"), needs, have, strict=True):
+        if need > room:
+            return f"tile {at}x{kt}x{bt} needs {need // 8} bytes, half the {name} buffer has {room // 8}"
+    if is_os and kt < k and (at > limits.rows * interleave or bt > limits.cols):
+        return "an OS tile that streams its reduction is at most one array tile"
+    return None
+
+
+def neighbours(
+    size: tuple[int, int, int], tile: tuple[int, int, int], steps: tuple[int, int, int]
+) -> set[tuple[int, int, int]]:
+    """Tiles that differ from ``tile`` in one length: a step or one more or less, one part more or less, half, twice."""
+    found = set()
+    for axis, (length, value, step) in enumerate(zip(size, tile, steps, strict=True)):
+        parts = -(-length // value)
+        options = {value - step, value + step, value - 1, value + 1, value // 2, 2 * value, -(-length // (parts + 1))}
+        if parts > 1:
+            options.add(-(-length // (parts - 1)))
+        for option in options:
+            clipped = min(max(1, option), length)
+            if clipped != value:
+                found.add((*tile[:axis], clipped, *tile[axis + 1 :]))
     return found
 
 
@@ -66,8 +99,26 @@ def _longest_reduction(at: int, bt: int, k: int, pattern: NM, limits: Limits, m:
     if at * bt * 32 > limits.output_bits:
         return 0
     word = 16 + pattern.index_bits
-    groups = min(limits.west_bits // (16 * at * m), limits.north_bits // (word * bt * (1 if m == 1 else pattern.n_keep)))
+    groups = min(
+        limits.west_bits // (16 * at * m), limits.north_bits // (word * bt * (1 if m == 1 else pattern.n_keep))
+    )
     return min(groups * m, k)
+
+
+def _reductions(k: int, longest: int, step: int, m: int) -> list[int]:
+    """Reduction tiles shorter than k: the fewest even parts that fit, twice, four and eight times as many.
+
+    Short ones expose less of the first load; multiples of ``step`` (what the array holds) where they are long enough.
+    """
+    parts = -(-k // longest)
+    sizes = set()
+    for count in (parts, 2 * parts, 4 * parts, 8 * parts):
+        unit = step if k // count >= step else m
+        even = -(-(-(-k // count)) // unit) * unit
+        size = even if even <= longest else longest // unit * unit or longest // m * m
+        if 0 < size < k:
+            sizes.add(size)
+    return sorted(sizes)
 
 
 def _sizes(length: int, step: int) -> list[int]:

@@ -82,7 +82,7 @@ class StepRow:
     wuve_updates: int = 0
     """Weights updated."""
     sore_elements: int = 0
-    """Elements sorted in pre-generation."""
+    """Elements sorted by SORE, in pre-generation or on the way into the north buffer."""
     jobs: int = 0
 
     @property

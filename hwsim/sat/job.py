@@ -115,9 +115,7 @@ def check_pattern(config: SatConfig, pattern: NM) -> None:
         )
 
 
-def array_job(
-    config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int], pattern: NM, interleave: int
-) -> Job:
+def array_job(config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int], pattern: NM, interleave: int) -> Job:
     """The job for ``size = (a, k, b)`` on ``config``.
 
     Raises:

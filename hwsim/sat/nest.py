@@ -43,7 +43,7 @@ class Nest(NamedTuple):
 NEST_COLUMNS = (
     "cycles", "useful", "padding", "interleave", "west", "north", "output", "fill_drain", "dram", "sore",
     "dram_read_bytes", "dram_write_bytes", "west_read_bytes", "west_write_bytes", "north_read_bytes",
-    "north_write_bytes", "output_read_bytes", "output_write_bytes", "jobs",
+    "north_write_bytes", "output_read_bytes", "output_write_bytes", "jobs", "sore_elements",
 )  # fmt: skip
 """Columns of `run_nest`'s result; the causes (useful to sore) sum to cycles."""
 
@@ -76,8 +76,17 @@ def _mode(operand: Operand) -> int:
 @njit(cache=True)
 def _span(first, last, height, taps, stride, pad):  # type: ignore[no-untyped-def]
     """Image rows that output rows first..last of one image touch."""
-    if stride > taps:
-        return min(height, (last - first + 1) * taps)
+    if stride > taps:  # rows between windows are not fetched; windows over the border are clipped
+        rows = (last - first + 1) * taps
+        y = first
+        while y <= last and y * stride < pad:
+            rows -= min(taps, pad - y * stride)
+            y += 1
+        y = last
+        while y >= first and y * stride - pad + taps > height:
+            rows -= min(taps, y * stride - pad + taps - height)
+            y -= 1
+        return rows
     low = max(0, first * stride - pad)
     high = min(height, last * stride - pad + taps)
     return max(0, high - low)
@@ -132,10 +141,10 @@ def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndar
     ordered = windows[::-1] if flip else windows[:]
     out[:] = 0.0
     cycles = _array_time(machine, tiling, is_os, inter, out)
-    moved = np.zeros(7, np.int64)
+    moved = np.zeros(8, np.int64)
     _walk(machine, tiling, ordered, cycles, min(nest.count, 3), moved)
     if nest.count > 3:  # instances are alike: what a third one adds, each further one adds
-        before = np.zeros(7, np.int64)
+        before = np.zeros(8, np.int64)
         _walk(machine, tiling, ordered, cycles, 2, before)
         moved += (nest.count - 3) * (moved - before)
     for i in range(1, 8):
@@ -143,7 +152,7 @@ def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndar
     for i in (12, 14, 16, 17):
         out[i] *= nest.count
     out[0], out[8], out[9], out[10], out[11] = moved[0], moved[1], moved[2], moved[3], moved[4]
-    out[13], out[15] = moved[5], moved[6]
+    out[13], out[15], out[19] = moved[5], moved[6], moved[7]
     out[16] += 2.0 * out[11]  # FP32 words read again for the store of FP16 ones
     n_a, n_b, n_k = -(-tiling.a // tiling.at), -(-tiling.b // tiling.bt), -(-nest.k // tiling.kt)
     out[18] = float(n_a * n_b * n_k) * nest.count
@@ -200,7 +209,7 @@ def _array_time(machine, t, is_os, inter, out):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-untyped-def]
     """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
-    bytes read and written, bytes filled into the west and north buffers."""
+    bytes read and written, bytes filled into the west and north buffers, elements SORE sorted."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
     n_inner = n_b if t.rows_outer else n_a
     jobs = n_a * n_b * n_k
@@ -232,6 +241,7 @@ def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-unt
                     size += stored
                 if t.prune_on_load:
                     prune = -(-groups * cols // machine.sore_lanes) * t.m + t.n + 1
+                    moved[7] += groups * t.m * cols
             last_a, last_b, last_k = ia, ib, ik
             moved[3] += size
             load = int(np.ceil(size / bandwidth))

@@ -17,7 +17,7 @@ from dataflow.errors import InputError
 from dataflow.lowering import Product, Update, VectorOp, Work, Workload
 from dataflow.offline_scheduling import best_mapping, mapping_candidates
 from dataflow.schedule import Mapping, Schedule
-from dataflow.tiling import Limits
+from dataflow.tiling import Limits, misfit
 from hwsim.result import CAUSES, StepResult, StepRow
 
 from .config import SatConfig
@@ -52,7 +52,7 @@ def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
         if key not in known:
             if config.offline_scheduling:
                 candidates = mapping_candidates(product, limits, ("WS", "OS"), config.interleaves)
-                known[key] = best_mapping(product, candidates, _Cost(machine, config.pregeneration))
+                known[key] = best_mapping(product, candidates, _Cost(machine, config.pregeneration), limits)
             else:
                 known[key] = fixed_mapping(config, product)
         mappings[product.name] = known[key]
@@ -214,22 +214,12 @@ def _check_mapping(config: SatConfig, product: Product, mapping: Mapping) -> Non
         raise InputError(f"{product.name}: interleave {mapping.interleave} > interleave_max={config.interleave_max}")
     if mapping.transpose and not product.pattern.is_dense:
         raise InputError(f"{product.name}: only a dense product can be transposed")
-    limits = limits_of(config)
-    at, kt, bt = mapping.tile_rows, mapping.tile_reduction, mapping.tile_cols
-    m = 1 if product.pattern.is_dense else product.pattern.m_group
-    if kt < product.reduction and kt % m:
-        raise InputError(f"{product.name}: tile_reduction {kt} is no multiple of M={m}")
-    word = 16 + product.pattern.index_bits
-    needs = (ceil_div(kt, m) * m * at * 16, product.pattern.kept(kt) * bt * word, at * bt * 32)
-    if product.pattern.is_dense:
-        needs = (kt * at * 16, kt * bt * 16, at * bt * 32)
-    for name, need, have in zip(
-        ("west", "north", "output"), needs, (limits.west_bits, limits.north_bits, limits.output_bits), strict=True
-    ):
-        if need > have:
-            raise InputError(f"{product.name}: tile {at}x{kt}x{bt} needs {need // 8} bytes of half the {name} buffer")
-    if mapping.is_os and kt < product.reduction and (at > config.rows * mapping.interleave or bt > config.cols):
-        raise InputError(f"{product.name}: an OS tile that streams its reduction is at most one array tile")
+    rows, cols = (product.cols, product.rows) if mapping.transpose else (product.rows, product.cols)
+    tile = (mapping.tile_rows, mapping.tile_reduction, mapping.tile_cols)
+    size = (rows, product.reduction, cols)
+    why = misfit(size, tile, product.pattern, limits_of(config), bool(mapping.is_os), mapping.interleave)
+    if why is not None:
+        raise InputError(f"{product.name}: {why}")
 
 
 __all__ = ["CAUSES", "Simulation", "fixed_mapping", "limits_of", "make_schedule", "simulate"]

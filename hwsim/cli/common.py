@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands share: options, configuration from file, ``--set`` and flags, and how they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from dataflow.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings (see `hwsim schema`).")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be repeated; wins over --config."),
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+T = TypeVar("T", bound="BaseModel")
+
+
+def fail(message: str) -> NoReturn:
+    """End with one line and exit code 2."""
+    sys.stderr.write("hwsim: " + " ".join(message.split()) + "\n")
+    sys.exit(2)
+
+
+def load(model: type[T], config: Path | None, sets: list[str] | None, **flags: Any) -> T:
+    """Settings of a command: the file's, then ``--set``, then flags that are not None.
+
+    Raises:
+        InputError: one line naming file or option, field and what is allowed.
+    """
+    from dataflow.files import read_yaml, validated
+
+    data: Any = {}
+    where = "settings"
+    if config is not None:
+        where = str(config)
+        data = read_yaml(config)
+        data = {} if data is None else data
+        if sets or any(v is not None for v in flags.values()):
+            validated(model, data, where)  # a fault of the file is told as the file's
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: expected fields of {model.__name__}, found {type(data).__name__}")
+    for text in sets or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {text}: write it as key.path=value")
+        place = data
+        *path, last = key.split(".")
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set {text}: {part} is a value, not a section")
+        place[last] = _scalar(value)
+    data.update({k: v for k, v in flags.items() if v is not None})
+    return validated(model, data, where)
+
+
+def _scalar(text: str) -> Any:
+    """A YAML scalar or flow list; N:M stays text (YAML 1.1 would read 2:8 as a number)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text) if ":" not in text else text
+    except YAMLError:
+        return text
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+
+
+def made(paths: list[Path]) -> None:
+    """Say which files a command wrote."""
+    from rich import print as rich_print
+    from rich.markup import escape
+
+    for path in paths:
+        rich_print(f"[dim]wrote[/dim] {escape(str(path))}")
+
+
+def si(value: float, unit: str = "") -> str:
+    """A number with three digits and a prefix: 6.36 G."""
+    for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}".rstrip()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim networks``: the networks that are built in, or the layers of one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+
+
+def networks(
+    name: Annotated[str | None, typer.Argument(help="Show the layers of this network (name or file).")] = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """List networks, or show the layers of one; --out writes it as a YAML file to edit."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from dataflow.zoo import NETWORKS
+    from hwsim.sat.run import SatRun
+
+    if name is None and config is None and not set_:
+        all_of_them = {key: make() for key, make in NETWORKS.items()}
+        if json_:
+            print_json(
+                {k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in all_of_them.items()}
+            )
+            return
+        table = Table("network", "layers", "MACs, forward, a sample", "weights")
+        for key, net in all_of_them.items():
+            table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
+        Console().print(table)
+        return
+    net = load(SatRun, config, set_, network=name).read_network()
+    if json_:
+        print_json(net.model_dump(mode="json"))
+    else:
+        table = Table("layer", "kind", "sizes", "MACs", title=net.name, title_justify="left")
+        for layer in net.layers:
+            sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad", "sparsity"}, exclude_defaults=True)
+            table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
+        Console().print(table)
+    if out is not None:
+        from dataflow.network_files import write_network_yaml
+
+        path = out / f"{net.name}.yaml"
+        write_network_yaml(net, path)
+        if not json_:
+            made([path])

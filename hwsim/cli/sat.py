@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim sat``: one training step on SAT, beside the dense one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+
+if TYPE_CHECKING:
+    from hwsim.result import StepResult
+
+
+def sat(
+    network: Annotated[str | None, typer.Argument(help="Network name, or a .yaml, .csv or .onnx file.")] = None,
+    topology: Annotated[
+        Path | None,
+        typer.Option(
+            help="SCALE-Sim topology CSV: one forward pass, batch 1, its own Sparsity, unless said otherwise."
+        ),
+    ] = None,
+    nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
+    method: Annotated[str | None, typer.Option(help="dense, srste, sdgp, sdwp or bdwp.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
+    passes: Annotated[str | None, typer.Option(help="Passes to run, as in FF or FF,BP,WU.")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="Replay this schedule file instead of making one.")] = None,
+    compare: Annotated[bool, typer.Option(help="Also run the dense step and show the speedup.")] = True,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Simulate one training step on SAT: cycles by cause, traffic, energy."""
+    from dataflow.schedule import Schedule
+    from hwsim.sat.run import SatRun
+    from hwsim.sat.step import make_schedule, simulate
+
+    if network is not None and topology is not None:
+        raise InputError("give a network or --topology, not both")
+    flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm}
+    if passes is not None:
+        flags["passes"] = [p.strip().upper() for p in passes.split(",")]
+    if topology is not None:
+        flags["network"] = str(topology)
+        if topology.suffix.lower() != ".csv":
+            raise InputError(f"--topology {topology}: a SCALE-Sim topology is a .csv file")
+        if config is None:  # a topology file describes inference
+            set_ = ["batch=1", "pattern=dense", "passes=[FF]", *(set_ or [])]
+    run = load(SatRun, config, set_, **flags)
+    net = run.read_network()
+    workload = run.workload(net)
+    plan = Schedule.read(schedule) if schedule is not None else make_schedule(run.machine, workload)
+    result = simulate(run.machine, workload, plan)
+    dense = None
+    if compare and any(not p.pattern.is_dense for p in workload.products):
+        dense = simulate(run.machine, run.workload(net, dense=True))
+    if json_:
+        print_json(_summary(result, dense))
+    else:
+        _show(result, dense)
+    if out is not None:
+        from hwsim.energy import step_energy
+
+        result.write(out / "result.parquet", step_energy(result))
+        plan.write(out / "schedule.yaml")
+        paths = [out / "result.parquet", out / "schedule.yaml"]
+        if dense is not None:
+            dense.write(out / "dense.parquet", step_energy(dense))
+            paths.append(out / "dense.parquet")
+        if not json_:
+            made(paths)
+
+
+def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
+    from hwsim.energy import total_energy_j
+    from hwsim.result import CAUSES
+
+    def facts(r: StepResult) -> dict[str, Any]:
+        return {
+            "cycles": r.cycles,
+            "seconds": r.seconds,
+            "macs": r.total("macs"),
+            "macs_done": r.total("macs_done"),
+            "utilization": r.utilization,
+            "cycles_by_cause": {c: r.total(c) for c in CAUSES},
+            "dram_read_bytes": r.total("dram_read_bytes"),
+            "dram_write_bytes": r.total("dram_write_bytes"),
+            "energy_j": total_energy_j(r),
+        }
+
+    summary = {**{k: v for k, v in result.facts().items()}, **facts(result)}
+    if dense is not None:
+        summary["dense"] = facts(dense)
+        summary["speedup"] = dense.cycles / result.cycles
+    return summary
+
+
+def _show(result: StepResult, dense: StepResult | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hwsim.energy import total_energy_j
+    from hwsim.result import CAUSE_TEXT, CAUSES
+
+    console = Console()
+    results = [r for r in (dense, result) if r is not None]
+    title = f"{result.network}, batch {result.batch}: {result.method} {result.pattern} on SAT"
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for r in results:
+        table.add_column("dense" if r is dense else f"{r.method} {r.pattern}", justify="right")
+    table.add_row("cycles", *(si(r.cycles) for r in results))
+    table.add_row("time at clock", *(f"{r.seconds * 1e3:.4g} ms" for r in results))
+    for phase in ("FF", "BP", "WU", "UP"):
+        if any(r.phase == phase for r in result.rows):
+            cells = [si(r.total("cycles", lambda row, p=phase: row.phase == p)) for r in results]  # type: ignore[misc]
+            table.add_row(f"  {phase}", *cells)
+    table.add_section()
+    for cause in CAUSES:
+        if any(r.total(cause) for r in results):
+            table.add_row(CAUSE_TEXT[cause], *(f"{r.total(cause) / r.cycles:.2%}" for r in results))
+    table.add_section()
+    table.add_row("multiplies", *(si(r.total("macs_done")) for r in results))
+    table.add_row("share of peak multiply slots", *(f"{r.utilization:.1%}" for r in results))
+    table.add_row("DRAM traffic", *(si(r.total("dram_read_bytes") + r.total("dram_write_bytes"), "B") for r in results))
+    table.add_row("energy (45 nm table)", *(f"{sum(total_energy_j(r).values()):.4g} J" for r in results))
+    console.print(table)
+    if dense is not None:
+        console.print(f"[bold]{dense.cycles / result.cycles:.3f}x[/bold] faster than the dense step")

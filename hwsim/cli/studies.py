@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a study of SAT with a progress bar, and the facts that go with it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from dataflow.network import Network
+from dataflow.pattern import NM
+from hwsim import __version__
+from hwsim.sat.run import SatRun
+from hwsim.sat.study import simulations, study
+from hwsim.study import StudyTables
+
+
+def run_study(
+    runs: Sequence[SatRun], patterns: Sequence[NM], command: str, extra: Sequence[tuple[Network, int]] = ()
+) -> StudyTables:
+    """Simulate each run's network at each pattern (``extra``: further networks with their batch)."""
+    from dataflow.zoo import PAPER_NETWORKS
+
+    pairs = [(run.read_network(), run.batch) for run in runs] + list(extra)
+    names = [n.name for n, _ in pairs]
+    detail = next((p for p in patterns if str(p) == "2:8"), patterns[-1])
+    with progress() as bar:
+        task = bar.add_task("SAT", total=simulations(len(pairs), len(patterns)))
+
+        def tick(text: str) -> None:
+            bar.update(task, advance=1, description=f"SAT {text}")
+
+        mean_of = PAPER_NETWORKS if set(PAPER_NETWORKS) <= set(names) else ()
+        machine = runs[0].machine
+        tables, results = study(machine, pairs, patterns, mean_of=mean_of, detail=detail, tick=tick)
+    meta: dict[str, Any] = {
+        "title": "SAT: N:M sparse training, simulated",
+        "command": command,
+        "config": machine.model_dump(mode="json"),
+        "batch": {name: batch for (_, batch), name in zip(pairs, names, strict=True)},
+        "detail_pattern": str(detail),
+        "peak_macs_per_cycle": machine.peak_macs_per_cycle,
+        "dram_bytes_per_cycle": machine.dram_bytes_per_cycle,
+        "frequency_hz": machine.frequency_hz,
+        **facts(),
+    }
+    return StudyTables(meta, tables)
+
+
+def facts() -> dict[str, Any]:
+    """Date, version and machine of this run."""
+    cpu = platform.processor() or platform.machine()
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "machine": f"{platform.system()} {cpu}, {os.cpu_count()} cores, Python {platform.python_version()}",
+    }
+
+
+def progress() -> Any:
+    """A progress bar on standard error: text, bar, count, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
