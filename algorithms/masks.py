@@ -12,8 +12,6 @@ from torch import Tensor
 from dataflow.errors import InputError
 from dataflow.pattern import NM
 
-_INTEGER = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
-
 
 def nm_mask(values: Tensor, pattern: NM, dim: int) -> Tensor:
     """Which elements an N:M pattern keeps.
@@ -34,18 +32,41 @@ def nm_mask(values: Tensor, pattern: NM, dim: int) -> Tensor:
         raise InputError(f"N:M mask: dimension {dim} has {length} elements, no multiple of M={m}")
     if pattern.is_dense or not values.numel():
         return torch.ones_like(values, dtype=torch.bool)
-    moved = values.detach().movedim(dim, -1)
-    groups = moved.reshape(-1, m)
-    if groups.dtype in _INTEGER:
-        # magnitudes as integers order like numbers; the index below them makes every key of a group different
-        bits = groups.contiguous().view(_INTEGER[groups.dtype]).long()
-        bits &= (1 << (31 if groups.dtype == torch.float32 else 15)) - 1
-        keys = bits * m + torch.arange(m - 1, -1, -1)
-        mask = keys >= keys.topk(n, dim=-1, sorted=False).values.amin(-1, keepdim=True)
+    moved = values.detach().movedim(dim, 0)
+    groups = moved.reshape(length // m, m, -1)  # [groups, M, everything else]
+    if groups.dtype == torch.float64:
+        order = groups.abs().sort(dim=1, descending=True, stable=True).indices
+        mask = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order[:, :n], True)
     else:
-        order = groups.abs().sort(dim=-1, descending=True, stable=True).indices
-        mask = torch.zeros_like(groups, dtype=torch.bool).scatter_(-1, order[:, :n], True)
-    return mask.reshape(moved.shape).movedim(-1, dim)
+        mask = _by_magnitude(groups, n)
+    return mask.reshape(moved.shape).movedim(0, dim)
+
+
+def _by_magnitude(groups: Tensor, n: int) -> Tensor:
+    """The n largest of each group along dimension 1. Without its sign, a float's bits order as an integer."""
+    m = groups.shape[1]
+    if groups.dtype == torch.float32:
+        bits = groups.contiguous().view(torch.int32) & 0x7FFFFFFF
+        mask = bits >= _nth_largest(bits, n)[:, None]
+        if int(mask.sum()) == mask.numel() // m * n:  # no group had a tie
+            return mask
+        bits = bits.long()
+    else:
+        bits = groups.contiguous().view(torch.int16).int() & 0x7FFF
+    # M - 1 - index below the magnitude: the lower index is the larger key, and no two keys of a group are equal
+    keys = (bits << (m - 1).bit_length()) | torch.arange(m - 1, -1, -1, dtype=bits.dtype)[:, None]
+    return keys >= _nth_largest(keys, n)[:, None]
+
+
+def _nth_largest(keys: Tensor, n: int) -> Tensor:
+    """The n-th largest of each group: every element sinks through a sorted list of n, as in the SORE engine."""
+    held: list[Tensor] = []
+    for x in keys.unbind(1):
+        for e, entry in enumerate(held):
+            held[e], x = torch.maximum(entry, x), torch.minimum(entry, x)
+        if len(held) < n:
+            held.append(x)
+    return held[-1]
 
 
 def compress(values: Tensor, pattern: NM, dim: int) -> tuple[Tensor, Tensor]:

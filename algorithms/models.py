@@ -54,7 +54,7 @@ class Attention(nn.Module):
         q, k, v = (p(x).view(b, t, self.heads, -1).transpose(1, 2) for p in (self.q, self.k, self.v))
         score = q @ k.transpose(-2, -1) * (d // self.heads) ** -0.5
         if self.causal:
-            score = score.masked_fill(torch.ones(t, t, dtype=torch.bool).triu(1), float("-inf"))
+            score = score.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
         return self.o((score.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
 
 

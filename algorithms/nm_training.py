@@ -46,13 +46,16 @@ class NMRule:
         """A product's operand as the hardware sees it."""
         return x.half().to(x.dtype) if self.fp16 else x
 
+    def _mask(self, x: Tensor, dim: int) -> Tensor:
+        return nm_mask(x.half() if self.fp16 else x, self.pattern, dim)
+
     def ff_mask(self, weight: Tensor) -> Tensor:
         """Mask along the input channels (dimension 1 of a torch weight)."""
-        return nm_mask(self.operand(weight), self.pattern, 1)
+        return self._mask(weight, 1)
 
     def bp_mask(self, weight: Tensor) -> Tensor:
         """Mask along the output channels (dimension 0 of a torch weight)."""
-        return nm_mask(self.operand(weight), self.pattern, 0)
+        return self._mask(weight, 0)
 
     def ff_weight(self, weight: Tensor) -> Tensor:
         w = self.operand(weight)
@@ -66,7 +69,7 @@ class NMRule:
 
     def bp_gradient(self, dy: Tensor, channels: int) -> Tensor:
         g = self.operand(dy)
-        return g * nm_mask(g, self.pattern, channels) if self.method.prunes_gradients else g
+        return g * self._mask(dy, channels) if self.method.prunes_gradients else g
 
     def regularized(self, dw: Tensor, weight: Tensor) -> Tensor:
         if self.method is not Method.SRSTE:
@@ -134,18 +137,26 @@ class NMLinear(nn.Linear):
 
     nm_rule: NMRule
 
+    def products(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The output without bias; its backward pass is the other two products."""
+        return _LinearProducts.apply(x, weight, self.nm_rule)
+
     def forward(self, x: Tensor) -> Tensor:
-        y = _LinearProducts.apply(x, self.weight, self.nm_rule)
+        y = self.products(x, self.weight)
         return y if self.bias is None else y + self.bias
 
 
 class _NMConv:
     nm_rule: NMRule
 
+    def products(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The output without bias; its backward pass is the other two products."""
+        c: nn.Conv2d = self  # type: ignore[assignment]
+        return _ConvProducts.apply(x, weight, self.nm_rule, (c.stride, c.padding, c.dilation, c.groups))
+
     def forward(self, x: Tensor) -> Tensor:
         c: nn.Conv2d = self  # type: ignore[assignment]
-        shape = (c.stride, c.padding, c.dilation, c.groups)
-        y = _ConvProducts.apply(x, c.weight, self.nm_rule, shape)
+        y = self.products(x, c.weight)
         return y if c.bias is None else y + c.bias.reshape(-1, *[1] * (c.weight.dim() - 2))
 
 
@@ -196,6 +207,14 @@ def convert(
                 module.nm_rule = NMRule(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment]
         report.append(LayerReport(name, kind, cause, *_densities(module)))
     return report
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """Undo `convert` in place: the same parameters, dense products."""
+    for module in converted_layers(model).values():
+        module.__class__ = next(base for base, swapped in _SWAP.items() if type(module) is swapped)  # type: ignore[assignment]
+        del module.nm_rule
+    return model
 
 
 def _cause(name: str, module: nn.Module, method: Method, pattern: NM, skip: Collection[str]) -> str | None:

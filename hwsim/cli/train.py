@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim train``: N:M training on real data, with traces; ``--full``: the study of all methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+
+
+def train(
+    task: Annotated[str | None, typer.Argument(help="digits-cnn, digits-mlp, digits-vit or char-lm.")] = None,
+    nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
+    method: Annotated[str | None, typer.Option(help="dense, srste, sdgp, sdwp or bdwp.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Steps to trace, separated by commas, as in 0,100.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every method, 2:4 to 2:16, three seeds, three tasks (over an hour).")
+    ] = False,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Train a small network N:M sparse on real data; --out keeps result and trace, and a stopped run goes on from there."""
+    if full:
+        if any(v is not None for v in (task, nm, method, steps, seed, trace, config)) or set_:
+            raise InputError("--full: its settings are fixed; only --out and --json go with it")
+        _full(out or Path("out/accuracy"), json_)
+        return
+    from algorithms.config import TrainConfig
+
+    flags: dict[str, Any] = {"task": task, "pattern": nm, "method": method, "steps": steps, "seed": seed}
+    if trace is not None:
+        flags["trace_steps"] = [s.strip() for s in trace.split(",")]
+    settings = load(TrainConfig, config, set_, **flags)
+    result = run_training(settings, out)
+    if json_:
+        print_json({k: v for k, v in result.items() if k != "loss"})
+        return
+    _show(result)
+    if out is not None:
+        made([out / "training.json"] + ([out / "trace" / "meta.json"] if settings.trace_steps else []))
+
+
+def run_training(settings: Any, out: Path | None) -> dict[str, Any]:
+    """Train with a progress bar."""
+    from algorithms.train import train as train_task
+
+    from .studies import progress
+
+    with progress() as bar:
+        task = bar.add_task(f"{settings.task} {settings.method} {settings.pattern}", total=settings.steps)
+
+        def tick(step: int, loss: float) -> None:
+            bar.update(task, completed=step, description=f"{settings.task} {settings.method} loss {loss:.3f}")
+
+        return train_task(settings, out, tick)
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    c = result["config"]
+    table = Table("layer", "kept in FF", "kept in BP", "dense because")
+    for layer in result["layers"]:
+        kept = (f"{layer['ff_density']:.1%}", f"{layer['bp_density']:.1%}")
+        table.add_row(layer["name"], *kept, layer["dense_cause"] or "")
+    console = Console()
+    console.print(table)
+    figures = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in result["test"].items())
+    console.print(f"{c['task']}, {c['method']} {c['pattern']}, seed {c['seed']}: held-out {figures}")
+
+
+def _full(out: Path, json_: bool) -> None:
+    import platform
+
+    import torch
+
+    from algorithms.study import SETTINGS, full_runs, full_study
+    from algorithms.train import task_network
+    from algorithms.tracing import versions
+    from dataflow.network_files import write_network_yaml
+    from hwsim.study import StudyTables
+
+    from .studies import facts, progress
+
+    torch.set_num_threads(1)  # the same sums on every machine, and the fastest for models this small
+    runs = list(full_runs())
+    with progress() as bar:
+        task = bar.add_task("train --full", total=len(runs))
+        rows = full_study(out, lambda text: bar.update(task, advance=1, description=text))
+    first = {c.task: c for c in reversed(runs)}
+    for name in SETTINGS:
+        write_network_yaml(task_network(first[name]), out / "networks" / f"{name}.yaml")
+    meta = {
+        "title": "N:M training: accuracy",
+        "command": "hwsim train --full",
+        "settings": SETTINGS,
+        "versions": {**versions(), "platform": platform.platform()},
+        **facts(),
+    }
+    StudyTables(meta, {"accuracy": rows}).write(out)
+    if json_:
+        print_json(rows)
+    else:
+        made([out / "accuracy.csv", out / "meta.json"])
