@@ -73,10 +73,12 @@ def _tensors(layer: NMLinear | NMConv1d | NMConv2d, kept: dict[str, Tensor]) -> 
     bias = 0 if layer.bias is None else layer.bias.detach()
     if not isinstance(layer, NMLinear) and layer.bias is not None:
         bias = layer.bias.detach().reshape(-1, *[1] * (weight.dim() - 2))
+    ff_mask = rule.ff_mask(weight) if Pass.FF in sparse else ones
+    bp_mask = rule.bp_mask(weight) if Pass.BP in sparse and not rule.method.prunes_gradients else ones
     tensors = {
         "weight": weight,
-        "ff_mask": rule.ff_mask(weight) if Pass.FF in sparse else ones,
-        "bp_mask": rule.bp_mask(weight) if Pass.BP in sparse and not rule.method.prunes_gradients else ones,
+        "ff_mask": ff_mask,
+        "bp_mask": ff_mask if rule.method is Method.SRSTE else bp_mask,
         "x": kept["x"],
         "y": kept["y"] - bias,
         "dy": kept["dy"],

@@ -210,6 +210,7 @@ def _meta(config: TrainConfig, causes: Mapping[str, str | None]) -> TraceMeta:
         seed=config.seed,
         method=config.method,
         pattern=config.pattern,
+        fp16=config.fp16,
         batch=config.batch,
         samples=min(config.trace_batch, config.batch),
         rates={step: rate_at(config, step) for step in config.trace_steps},

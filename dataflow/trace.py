@@ -8,7 +8,8 @@
 Tensors of a layer (torch's shapes; ``x`` etc. are the first samples of the step's batch):
 
     weight           master weights, float32, before the update
-    ff_mask bp_mask  bool, of the weight's shape: what FF and BP keep (all true where that pass is dense)
+    ff_mask bp_mask  bool, of the weight's shape: what FF and BP keep (all true where a pass uses all weights; SR-STE's
+                     BP uses FF's mask)
     x y dy dx        activations in and out (without bias), gradients out and in, float32; dx is left out where it is
                      not needed
     dw               the WU product of exactly these samples, float32
@@ -52,6 +53,7 @@ class TraceMeta(BaseModel):
     seed: int
     method: str
     pattern: str
+    fp16: bool = Field(description="whether operands were rounded to FP16, as the hardware does")
     batch: int = Field(ge=1, description="samples in a training step")
     samples: int = Field(ge=1, description="samples of which activations and gradients are kept")
     rates: dict[int, float] = Field(description="learning rate of each traced step")
@@ -114,7 +116,7 @@ class Trace:
         for step in self.steps:
             for layer in self.layers(step):
                 tensors = self.tensors(step, layer)
-                for name, axis in (("ff_mask", 1), ("bp_mask", 0)):
+                for name, axis in (("ff_mask", 1), ("bp_mask", 1 if self.method is Method.SRSTE else 0)):
                     mask = tensors.get(name)
                     if mask is not None and not mask.all():
                         _check_mask(mask, axis, self.pattern, f"{self.folder}: step {step}, {layer}/{name}")

@@ -13,7 +13,10 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 if TYPE_CHECKING:
+    from dataflow.trace import Trace
     from hwsim.result import StepResult
+    from hwsim.sat.config import SatConfig
+    from hwsim.sat.replay import ReplayRow
 
 
 def sat(
@@ -23,6 +26,10 @@ def sat(
         typer.Option(
             help="SCALE-Sim topology CSV: one forward pass, batch 1, its own Sparsity, unless said otherwise."
         ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Trace folder: its network, method, pattern and batch; its tensors replayed at clock level."),
     ] = None,
     nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
     method: Annotated[str | None, typer.Option(help="dense, srste, sdgp, sdwp or bdwp.")] = None,
@@ -37,11 +44,14 @@ def sat(
 ) -> None:
     """Simulate one training step on SAT: cycles by cause, traffic, energy."""
     from dataflow.schedule import Schedule
+    from dataflow.trace import Trace
+    from hwsim.sat.replay import as_table
     from hwsim.sat.run import SatRun
     from hwsim.sat.step import make_schedule, simulate
+    from hwsim.study import StudyTables
 
-    if network is not None and topology is not None:
-        raise InputError("give a network or --topology, not both")
+    if sum(given is not None for given in (network, topology, trace)) > 1:
+        raise InputError("give one of: a network, --topology, --trace")
     flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm}
     if passes is not None:
         flags["passes"] = [p.strip().upper() for p in passes.split(",")]
@@ -51,6 +61,13 @@ def sat(
             raise InputError(f"--topology {topology}: a SCALE-Sim topology is a .csv file")
         if config is None:  # a topology file describes inference
             set_ = ["batch=1", "pattern=dense", "passes=[FF]", *(set_ or [])]
+    opened = None
+    if trace is not None:
+        opened = Trace.read(trace)
+        opened.check()
+        meta = opened.meta
+        flags["network"] = str(trace)
+        set_ = [f"batch={meta.batch}", f"method={meta.method}", f"pattern={meta.pattern}", *(set_ or [])]
     run = load(SatRun, config, set_, **flags)
     net = run.read_network()
     workload = run.workload(net)
@@ -59,10 +76,13 @@ def sat(
     dense = None
     if compare and any(not p.pattern.is_dense for p in workload.products):
         dense = simulate(run.machine, run.workload(net, dense=True))
+    replayed = _replay(opened, run.machine) if opened is not None else []
     if json_:
-        print_json(_summary(result, dense))
+        print_json(_summary(result, dense) | ({"replay": as_table(replayed)} if opened is not None else {}))
     else:
         _show(result, dense)
+        if opened is not None:
+            show_replay(replayed)
     if out is not None:
         from hwsim.energy import step_energy
 
@@ -72,8 +92,42 @@ def sat(
         if dense is not None:
             dense.write(out / "dense.parquet", step_energy(dense))
             paths.append(out / "dense.parquet")
+        if opened is not None:
+            StudyTables({"title": f"replay of {trace}"}, {"replay": as_table(replayed)}).write(out / "replay")
+            paths.append(out / "replay" / "replay.csv")
         if not json_:
             made(paths)
+    if not all(row.agrees for row in replayed):
+        raise typer.Exit(1)
+
+
+def _replay(trace: Trace, machine: SatConfig) -> list[ReplayRow]:
+    from hwsim.sat.replay import replay
+
+    from .studies import progress
+
+    with progress() as bar:
+        task = bar.add_task("replay", total=None)
+        return replay(trace, machine, lambda text: bar.update(task, advance=1, description=f"replay {text}"))
+
+
+def show_replay(rows: list[ReplayRow]) -> None:
+    """Totals by unit: what ran at clock level, and what differed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Traced tensors at clock level", title_justify="left")
+    for column in ("unit", "values", "cycles", "cycles off", "bits off", "masks off", "error / bound"):
+        table.add_column(column, justify="left" if column == "unit" else "right")
+    for unit in dict.fromkeys(r.unit for r in rows):
+        mine = [r for r in rows if r.unit == unit]
+        counts = [sum(getattr(r, c) for r in mine) for c in ("values", "cycles", "cycles_different", "bits_different")]
+        table.add_row(
+            unit, *(f"{c:,}" for c in counts), str(sum(r.masks_different for r in mine)),
+            f"{max(r.error for r in mine):.3f}",
+        )  # fmt: skip
+    Console().print(table)
+
 
 
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:

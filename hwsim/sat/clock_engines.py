@@ -19,6 +19,7 @@ from dataflow.pattern import NM
 
 from .config import SatConfig
 from .functional import canonical, to_fp16
+from .job import wuve_latency
 
 
 def run_sore(config: SatConfig, weights: np.ndarray, pattern: NM) -> tuple[np.ndarray, np.ndarray, int]:
@@ -105,16 +106,16 @@ def run_wuve(
         state[0, :n], state[1, :n], state[2, :n] = weight.ravel(), momentum.ravel(), gradient.ravel()
     out = np.zeros((2, rounds * lanes), np.float32)
     constants = np.array([-rates[0], rates[1], rates[2]], np.float32)
-    cycles = _step_wuve(state, out, lanes, config.mul_latency, config.add_latency, constants)
+    cycles = _step_wuve(state, out, lanes, (config.mul_latency, config.add_latency, wuve_latency(config)), constants)
     w, v = canonical(out[0, :n].copy()), canonical(out[1, :n].copy())
     return w, v, to_fp16(w), cycles
 
 
 @njit(cache=True)
-def _step_wuve(state, out, lanes, lm, la, constants):  # type: ignore[no-untyped-def]
+def _step_wuve(state, out, lanes, latencies, constants):  # type: ignore[no-untyped-def]
     """Stages hold (w, v, g, running value) of ``lanes`` elements; a stage's function acts as its last register loads."""
+    lm, la, depth = latencies
     rounds = state.shape[1] // lanes
-    depth = 2 + 2 * lm + 3 * la
     pipe = np.zeros((depth, 4, lanes), np.float32)
     busy = np.full(depth, -1, np.int64)
     # stage after which each operation's result is in the register

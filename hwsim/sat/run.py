@@ -20,7 +20,7 @@ class SatRun(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: str = Field("resnet18", description="a name from `hwsim networks`, or a .yaml, .csv or .onnx file")
+    network: str = Field("resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder")
     batch: int = Field(512, ge=1, le=2**20, description="samples in a step")
     method: str = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
     pattern: str = Field("2:8", description="N:M (N kept of M) or dense")
@@ -40,7 +40,11 @@ class SatRun(BaseModel):
         return str(NM.parse(str(value)))
 
     def read_network(self) -> Network:
-        """The network by name or file."""
+        """The network by name or file, or a trace's."""
+        if (Path(self.network) / "meta.json").exists():
+            from dataflow.trace import Trace
+
+            return Trace.read(Path(self.network)).meta.network
         if Path(self.network).suffix:
             from dataflow.network_files import read_network
 
