@@ -2,19 +2,16 @@
 """The honest run: every method at three patterns and three seeds on three tasks, mean and spread, paired with dense.
 
 Runs of one task and seed share initial weights and batches, so a difference to dense is the method's. Each run is kept
-as a file when it ends: a stopped study goes on where it was.
+in a folder of its own: a stopped study goes on where it was.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dataflow.errors import InputError
-from dataflow.files import write_text
 from dataflow.methods import Method
 
 from .config import TrainConfig
@@ -46,23 +43,9 @@ def full_study(out: Path, tick: Callable[[str], None] = lambda text: None) -> li
     results = []
     for config in full_runs():
         name = f"{config.task}-{config.method}-{config.pattern.replace(':', '-')}-seed{config.seed}"
-        results.append(_run(config, out / "runs" / name))
+        results.append(train(config, out / "runs" / name))
         tick(name)
     return summary(results)
-
-
-def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    path = folder / "training.json"
-    if path.exists():
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            same = result["config"] == config.model_dump(mode="json")
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}: broken; remove it to run again") from None
-        if same:
-            return dict(result)
-    result = train(config, folder)
-    return result
 
 
 def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -38,7 +38,9 @@ def traced_layers(model: nn.Module, chosen: Sequence[str]) -> list[str]:
     return list(chosen) or sparse[:2]
 
 
-def take_trace(model: nn.Module, names: Sequence[str], loss: Loss, x: Tensor, y: Tensor) -> dict[str, dict[str, np.ndarray]]:
+def take_trace(
+    model: nn.Module, names: Sequence[str], loss: Loss, x: Tensor, y: Tensor
+) -> dict[str, dict[str, np.ndarray]]:
     """The tensors of `dataflow.trace` for each layer, except the optimizer's."""
     model = copy.deepcopy(model).eval()
     layers = converted_layers(model)

@@ -121,7 +121,8 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
 
     Args:
         out: folder for ``checkpoint.pt`` (while it runs), ``trace/`` and ``training.json`` (at the end). A checkpoint of
-            the same configuration is gone on from; one of another is an error.
+            the same configuration is gone on from, one of another is an error; a finished run of the same configuration
+            is returned as it is.
         tick: called after each step with the number of steps done and the loss.
 
     Returns:
@@ -131,6 +132,9 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         InputError: a layer name that does not exist, a step to trace beyond the end, a foreign checkpoint, a loss that
             is no longer finite.
     """
+    if out is not None and (finished := _finished(out, config)) is not None:
+        tick(config.steps, finished["loss"][-1])
+        return finished
     model = make_model(config)
     layers = convert(model, Method(config.method), NM.parse(config.pattern), skip=config.skip, fp16=config.fp16)
     names = traced_layers(model, config.trace_layers) if config.trace_steps else []
@@ -189,6 +193,19 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         write_text(out / "training.json", json.dumps(result, indent=1) + "\n")
         (out / "checkpoint.pt").unlink(missing_ok=True)
     return result
+
+
+def _finished(out: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """The result of the same run, where it was finished in ``out`` before."""
+    try:
+        result = json.loads((out / "training.json").read_text(encoding="utf-8"))
+        same = result["format"] == RESULT_FORMAT and result["config"] == config.model_dump(mode="json")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{out / 'training.json'}: broken; remove it to run again") from None
+    whole = not config.trace_steps or (out / "trace" / "meta.json").exists()
+    return dict(result) if same and whole else None
 
 
 def _before_update(model: nn.Module, optimizer: torch.optim.SGD, traced: dict[str, dict[str, np.ndarray]]) -> None:

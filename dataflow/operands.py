@@ -18,9 +18,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 """left [count, rows, reduction] and right [count, reduction, cols]."""
 
 
-def operands(
-    layer: Weighted, pass_: Pass, pattern: NM, *, x: np.ndarray, w: np.ndarray, dy: np.ndarray
-) -> list[Pair]:
+def operands(layer: Weighted, pass_: Pass, pattern: NM, *, x: np.ndarray, w: np.ndarray, dy: np.ndarray) -> list[Pair]:
     """Operands of each product of a pass.
 
     Args:

@@ -169,9 +169,7 @@ class Trace:
         return cls(folder, meta, _read_records(folder / "records.parquet"))
 
 
-def write_trace(
-    folder: Path, meta: TraceMeta, tensors: Mapping[int, Mapping[str, Mapping[str, np.ndarray]]]
-) -> Trace:
+def write_trace(folder: Path, meta: TraceMeta, tensors: Mapping[int, Mapping[str, Mapping[str, np.ndarray]]]) -> Trace:
     """Write a trace from ``tensors[step][layer][name]`` and open it."""
     import pyarrow as pa
     import pyarrow.parquet as pq

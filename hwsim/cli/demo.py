@@ -1,2 +1,92 @@
-def demo() -> None:
-    pass
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim demo``: train, trace, replay, simulate, report; the whole of the workbench in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+
+
+def demo(
+    pattern: Annotated[str, typer.Option("--nm", help="N:M pattern that the small network is trained with.")] = "2:8",
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """BDWP-train a small network, replay its weights on SAT, simulate the paper's five networks, write the report.
+
+    Settings (--config, --set) are those of `hwsim sat`: another machine, another batch. A demo that was stopped goes on.
+    """
+    import torch
+    from rich.console import Console
+
+    from algorithms.config import TrainConfig
+    from algorithms.train import task_network
+    from dataflow.pattern import NM
+    from dataflow.trace import Trace
+    from dataflow.zoo import PAPER_NETWORKS
+    from hwsim.sat.replay import replay
+    from hwsim.sat.run import SatRun
+    from reports.report import write_report
+
+    from .sat import show_replay
+    from .studies import progress, run_study
+    from .train import run_training
+
+    target = out or Path("out/demo")
+    say = Console(stderr=json_).print
+    nm = NM.parse(pattern)
+    if nm.is_dense:
+        raise InputError("--nm dense: the demo compares an N:M pattern with dense")
+    runs = [load(SatRun, config, set_, network=name) for name in PAPER_NETWORKS]
+    torch.set_num_threads(1)
+
+    say("[bold]1. Train[/bold] a small CNN on handwritten digits, dense and with BDWP", str(nm))
+    dense = TrainConfig(task="digits-cnn", method="dense", pattern="dense")
+    bdwp = TrainConfig(
+        task="digits-cnn", method="bdwp", pattern=str(nm), trace_steps=(0, 229), trace_layers=("convs.1", "convs.3")
+    )
+    results = [run_training(c, target / "train" / c.method) for c in (dense, bdwp)]
+    for c, result in zip((dense, bdwp), results, strict=True):
+        say(f"   {c.method} {c.pattern}: held-out accuracy {result['test']['accuracy']:.2%}")
+
+    say("[bold]2. Replay[/bold] its weights, activations and gradients through SAT's units, clock by clock")
+    trace = Trace.read(target / "train" / "bdwp" / "trace")
+    trace.check()
+    with progress() as bar:
+        task = bar.add_task("replay", total=None)
+        replayed = replay(trace, runs[0].machine, lambda text: bar.update(task, advance=1, description=text))
+    if not json_:
+        show_replay(replayed)
+
+    say("[bold]3. Simulate[/bold] training steps of the paper's five networks and of this one")
+    patterns = [*(NM.parse(p) for p in ("2:4", "2:8", "2:16") if p != str(nm)), nm]
+    tables = run_study(runs, sorted(patterns), "hwsim demo", extra=[(task_network(bdwp), runs[0].batch)])
+    tables.tables["replay"] = [row.as_dict() for row in replayed]
+    tables.tables["training"] = _curves(results)
+
+    say("[bold]4. Report[/bold]")
+    paths = write_report(tables, target)
+    if json_:
+        print_json([str(p) for p in paths])
+    else:
+        made([p for p in paths if p.suffix in (".html", ".md")])
+    if not all(row.agrees for row in replayed):
+        raise typer.Exit(1)
+
+
+def _curves(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for result in results:
+        c = result["config"]
+        rows += [
+            {"method": c["method"], "pattern": c["pattern"], "step": i, "loss": v} for i, v in enumerate(result["loss"])
+        ]
+    return rows

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataflow.errors import InputError
 
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+
+if TYPE_CHECKING:
+    from hwsim.study import StudyTables
 
 
 def report(
@@ -35,7 +38,6 @@ def report(
         tables = StudyTables.read(study)
     else:
         tables = _run(networks, nm, config, set_)
-        tables.write(target / "study")
     paths = write_report(tables, target)
     if json_:
         print_json([str(p) for p in paths])
@@ -43,7 +45,7 @@ def report(
         made([p for p in paths if p.suffix in (".html", ".md")])
 
 
-def _run(networks: str, nm: str, config: Path | None, sets: list[str] | None) -> StudyTables:  # type: ignore[name-defined]  # noqa: F821
+def _run(networks: str, nm: str, config: Path | None, sets: list[str] | None) -> StudyTables:
     from dataflow.pattern import NM
     from dataflow.zoo import PAPER_NETWORKS
     from hwsim.sat.run import SatRun

@@ -10,7 +10,7 @@ import typer
 
 from dataflow.errors import InputError
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
 
 if TYPE_CHECKING:
     from dataflow.trace import Trace
@@ -44,11 +44,7 @@ def sat(
 ) -> None:
     """Simulate one training step on SAT: cycles by cause, traffic, energy."""
     from dataflow.schedule import Schedule
-    from dataflow.trace import Trace
-    from hwsim.sat.replay import as_table
     from hwsim.sat.run import SatRun
-    from hwsim.sat.step import make_schedule, simulate
-    from hwsim.study import StudyTables
 
     if sum(given is not None for given in (network, topology, trace)) > 1:
         raise InputError("give one of: a network, --topology, --trace")
@@ -63,6 +59,8 @@ def sat(
             set_ = ["batch=1", "pattern=dense", "passes=[FF]", *(set_ or [])]
     opened = None
     if trace is not None:
+        from dataflow.trace import Trace
+
         opened = Trace.read(trace)
         opened.check()
         meta = opened.meta
@@ -71,14 +69,18 @@ def sat(
     run = load(SatRun, config, set_, **flags)
     net = run.read_network()
     workload = run.workload(net)
-    plan = Schedule.read(schedule) if schedule is not None else make_schedule(run.machine, workload)
-    result = simulate(run.machine, workload, plan)
-    dense = None
-    if compare and any(not p.pattern.is_dense for p in workload.products):
-        dense = simulate(run.machine, run.workload(net, dense=True))
+    with quick_numba():
+        from hwsim.sat.step import make_schedule, simulate
+
+        plan = Schedule.read(schedule) if schedule is not None else make_schedule(run.machine, workload)
+        result = simulate(run.machine, workload, plan)
+        dense = None
+        if compare and any(not p.pattern.is_dense for p in workload.products):
+            dense = simulate(run.machine, run.workload(net, dense=True))
     replayed = _replay(opened, run.machine) if opened is not None else []
+    table = [row.as_dict() for row in replayed]
     if json_:
-        print_json(_summary(result, dense) | ({"replay": as_table(replayed)} if opened is not None else {}))
+        print_json(_summary(result, dense) | ({"replay": table} if opened is not None else {}))
     else:
         _show(result, dense)
         if opened is not None:
@@ -93,7 +95,9 @@ def sat(
             dense.write(out / "dense.parquet", step_energy(dense))
             paths.append(out / "dense.parquet")
         if opened is not None:
-            StudyTables({"title": f"replay of {trace}"}, {"replay": as_table(replayed)}).write(out / "replay")
+            from hwsim.study import StudyTables
+
+            StudyTables({"title": f"replay of {trace}"}, {"replay": table}).write(out / "replay")
             paths.append(out / "replay" / "replay.csv")
         if not json_:
             made(paths)
@@ -129,7 +133,6 @@ def show_replay(rows: list[ReplayRow]) -> None:
     Console().print(table)
 
 
-
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
     from hwsim.energy import total_energy_j
     from hwsim.result import CAUSES
@@ -154,6 +157,14 @@ def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
     return summary
 
 
+def _name(result: StepResult) -> str:
+    """Method and pattern; a network file may give each layer its own."""
+    patterns = {r.pattern for r in result.rows if r.kind == "product"} - {"dense"}
+    if not patterns:
+        return "dense"
+    return f"{result.method} {result.pattern if patterns == {result.pattern} else 'by layer'}"
+
+
 def _show(result: StepResult, dense: StepResult | None) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -163,11 +174,12 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
 
     console = Console()
     results = [r for r in (dense, result) if r is not None]
-    title = f"{result.network}, batch {result.batch}: {result.method} {result.pattern} on SAT"
+    name = _name(result)
+    title = f"{result.network}, batch {result.batch}: {name} on SAT"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for r in results:
-        table.add_column("dense" if r is dense else f"{r.method} {r.pattern}", justify="right")
+        table.add_column("dense" if r is dense else name, justify="right")
     table.add_row("cycles", *(si(r.cycles) for r in results))
     table.add_row("time at clock", *(f"{r.seconds * 1e3:.4g} ms" for r in results))
     for phase in ("FF", "BP", "WU", "UP"):

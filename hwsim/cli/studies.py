@@ -7,20 +7,27 @@ import datetime
 import os
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from dataflow.lowering import lower
+from dataflow.methods import Method
 from dataflow.network import Network
-from dataflow.pattern import NM
+from dataflow.network_files import read_network
+from dataflow.pattern import DENSE, NM
 from hwsim import __version__
+from hwsim.sat.config import SatConfig
 from hwsim.sat.run import SatRun
-from hwsim.sat.study import simulations, study
+from hwsim.sat.step import simulate
+from hwsim.sat.study import Row, method_speedup, simulations, study
 from hwsim.study import StudyTables
 
 
 def run_study(
     runs: Sequence[SatRun], patterns: Sequence[NM], command: str, extra: Sequence[tuple[Network, int]] = ()
 ) -> StudyTables:
-    """Simulate each run's network at each pattern (``extra``: further networks with their batch)."""
+    """Simulate each run's network at each pattern (``extra``: further networks with their batch), and join the kept
+    accuracy table with simulated speedups."""
     from dataflow.zoo import PAPER_NETWORKS
 
     pairs = [(run.read_network(), run.batch) for run in runs] + list(extra)
@@ -34,7 +41,8 @@ def run_study(
 
         mean_of = PAPER_NETWORKS if set(PAPER_NETWORKS) <= set(names) else ()
         machine = runs[0].machine
-        tables, results = study(machine, pairs, patterns, mean_of=mean_of, detail=detail, tick=tick)
+        tables, _ = study(machine, pairs, patterns, mean_of=mean_of, detail=detail, tick=tick)
+        tables["accuracy"] = _accuracy(machine, runs[0].batch, bar)
     meta: dict[str, Any] = {
         "title": "SAT: N:M sparse training, simulated",
         "command": command,
@@ -47,6 +55,33 @@ def run_study(
         **facts(),
     }
     return StudyTables(meta, tables)
+
+
+def kept_accuracy() -> Path:
+    """Folder of the kept table of ``hwsim train --full``, with the networks it trained as shapes."""
+    import reports
+
+    return Path(reports.__file__).parent / "accuracy"
+
+
+def _accuracy(machine: SatConfig, batch: int, bar: Any) -> list[Row]:
+    """The kept accuracy table with the speedup of each method's step of the same network; none where it is missing."""
+    folder = kept_accuracy()
+    if not (folder / "meta.json").exists():
+        return []
+    kept = StudyTables.read(folder).tables["accuracy"]
+    task = bar.add_task("SAT, methods", total=len(kept))
+    rows: list[Row] = []
+    dense: dict[str, int] = {}
+    for row in kept:
+        network = read_network(folder / "networks" / f"{row['task']}.yaml")
+        if row["task"] not in dense:
+            workload = lower(network, batch=batch, method=Method.DENSE, pattern=DENSE)
+            dense[row["task"]] = simulate(machine, workload).cycles
+        method, pattern = Method.parse(row["method"]), NM.parse(row["pattern"])
+        rows.append(row | method_speedup(machine, network, batch, method, pattern, dense[row["task"]]))
+        bar.update(task, advance=1, description=f"SAT {row['task']}: {method.value} {pattern}")
+    return rows
 
 
 def facts() -> dict[str, Any]:

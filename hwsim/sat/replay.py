@@ -65,10 +65,11 @@ class ReplayRow:
     def agrees(self) -> bool:
         return not (self.cycles_different or self.bits_different or self.masks_different) and self.error <= 1.0
 
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"agrees": int(self.agrees)}
 
-def replay(
-    trace: Trace, config: SatConfig, tick: Callable[[str], None] = lambda text: None
-) -> list[ReplayRow]:
+
+def replay(trace: Trace, config: SatConfig, tick: Callable[[str], None] = lambda text: None) -> list[ReplayRow]:
     """Replay every traced layer of every traced step, whole.
 
     Raises:
@@ -88,10 +89,6 @@ def replay(
                 rows.append(row)
                 tick(f"{name} {row.phase} {row.unit}")
     return rows
-
-
-def as_table(rows: list[ReplayRow]) -> list[dict[str, Any]]:
-    return [asdict(r) | {"agrees": int(r.agrees)} for r in rows]
 
 
 def _layer(
@@ -149,9 +146,7 @@ class _Run:
         self.jobs = self.cycles = self.off = self.values = self.bits = 0
         self.sore = [0, 0, 0, 0, 0]  # cycles, off, values, bits, masks
 
-    def multiply(
-        self, left: np.ndarray, right: np.ndarray, kept: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def multiply(self, left: np.ndarray, right: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """[count, rows, cols] of the product, and the same of magnitudes (for the error bound)."""
         outs, sums = [], []
         for i in range(self.product.count):
@@ -201,9 +196,7 @@ class _Run:
                     )
         return out
 
-    def _job(
-        self, x: np.ndarray, values: np.ndarray, index: np.ndarray | None, psum: np.ndarray | None
-    ) -> np.ndarray:
+    def _job(self, x: np.ndarray, values: np.ndarray, index: np.ndarray | None, psum: np.ndarray | None) -> np.ndarray:
         pattern = self.product.pattern if index is not None else None
         size = (x.shape[0], x.shape[1], values.shape[1])
         flow = "OS" if self.mapping.is_os else "WS"
@@ -261,8 +254,7 @@ def _update(trace: Trace, config: SatConfig, step: int, layer: str, t: dict[str,
     expected = wuve(w, v, g, rate=rate, beta=meta.momentum, decay=meta.weight_decay)
     *found, cycles = run_wuve(config, w, v, g, (rate, meta.momentum, meta.weight_decay))
     bits = sum(
-        int((a.view(f"u{a.itemsize}") != b.view(f"u{b.itemsize}")).sum())
-        for a, b in zip(found, expected, strict=True)
+        int((a.view(f"u{a.itemsize}") != b.view(f"u{b.itemsize}")).sum()) for a, b in zip(found, expected, strict=True)
     )
     theirs = t["new_weight"].ravel().astype(np.float64)
     moved = rate * (np.abs(t["gradient"].ravel()) * HALF_ROUNDOFF + 2.0**-25)  # half of the least FP16 subnormal

@@ -20,7 +20,9 @@ class SatRun(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: str = Field("resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder")
+    network: str = Field(
+        "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
+    )
     batch: int = Field(512, ge=1, le=2**20, description="samples in a step")
     method: str = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
     pattern: str = Field("2:8", description="N:M (N kept of M) or dense")

@@ -142,7 +142,7 @@ def _cause(before: Iterable[StepRow], after: Iterable[StepRow], ratio: float) ->
 
 
 def describe(result: StepResult) -> Tables:
-    """Tables of one simulated step: layers, roofline, energy, traffic."""
+    """Tables of one simulated step: causes, layers, roofline, utilization, energy, traffic."""
     key = {"network": result.network, "method": result.method, "pattern": result.pattern}
     layers: dict[tuple[str, str], Row] = {}
     roofline = []
@@ -170,6 +170,16 @@ def describe(result: StepResult) -> Tables:
             )
     for row in layers.values():
         row["utilization"] = row.pop("macs_done") / (row["cycles"] * peak)
+    bound = [r for r in roofline if r["bound"] == "compute"]
+    slots = sum(r["cycles"] for r in bound) * peak
+    utilization = {
+        **key,
+        "steps": len(roofline),
+        "stce_bound_steps": len(bound),
+        "stce_bound_share_of_cycles": slots / peak / result.cycles,
+        "stce_bound_utilization": sum(r["macs_per_cycle"] * r["cycles"] for r in bound) / slots if slots else None,
+        "whole_step_utilization": result.utilization,
+    }
     memories = {
         "DRAM read": ("dram_read_bytes",),
         "DRAM write": ("dram_write_bytes",),
@@ -181,6 +191,8 @@ def describe(result: StepResult) -> Tables:
     return {
         "layers": list(layers.values()),
         "roofline": roofline,
+        "utilization": [utilization],
+        "causes": [{**key, "cause": CAUSE_TEXT[c].split(":")[0], "cycles": result.total(c)} for c in CAUSES],
         "energy": [{**key, "component": c, "energy_j": energy[c]} for c in COMPONENTS],
         "traffic": [
             {**key, "memory": name, "gigabytes": sum(result.total(c) for c in columns) / 1e9}
@@ -245,9 +257,7 @@ def study(
         tables and the dense and detailed results.
     """
     detail = detail or patterns[-1]
-    tables: Tables = {
-        n: [] for n in ("speedup", "waterfall", "where_not", "layers", "roofline", "energy", "traffic", "ablation")
-    }
+    tables: Tables = {}
     results = []
     for network, batch in networks:
         dense = step(config, network, batch, Method.DENSE, DENSE)
@@ -259,9 +269,11 @@ def study(
             _extend(tables, compare(dense, sparse, Method.BDWP, pattern))
             if pattern == detail:
                 kept.append(sparse)
-        for result in kept:
-            _extend(tables, describe(result))
-        tables["ablation"] += ablation(config, network, batch, detail, tick)
+        details = [describe(result) for result in kept]
+        _relate(details)
+        for detail_tables in details:
+            _extend(tables, detail_tables)
+        _extend(tables, {"ablation": ablation(config, network, batch, detail, tick)})
         results += kept
     if mean_of:
         _add_means(tables, mean_of, [str(p) for p in patterns])
@@ -277,14 +289,28 @@ def simulations(networks: int, patterns: int) -> int:
     return networks * (1 + patterns + len(VARIANTS))
 
 
+def _relate(details: Sequence[Tables]) -> None:
+    """Add each cause's, energy's and traffic's share of the first result's total."""
+    for name, column in (("causes", "cycles"), ("energy", "energy_j"), ("traffic", "gigabytes")):
+        whole = sum(r[column] for r in details[0][name])
+        for tables in details:
+            for row in tables[name]:
+                row["share_of_dense"] = row[column] / whole
+
+
+def method_speedup(config: SatConfig, network: Network, batch: int, method: Method, pattern: NM, dense: int) -> Row:
+    """Speedup of one method's step over ``dense`` cycles."""
+    cycles = step(config, network, batch, method, pattern).cycles
+    return {"batch": batch, "cycles": cycles, "speedup": dense / cycles}
+
+
 def _extend(tables: Tables, more: Tables) -> None:
     for name, rows in more.items():
-        tables[name] += rows
+        tables.setdefault(name, []).extend(rows)
 
 
 def _add_means(tables: Tables, mean_of: Sequence[str], patterns: Sequence[str]) -> None:
-    """Arithmetic means over the networks of ``mean_of``, as rows of a network ``mean``; sums for cycles and time."""
-    sums = ("dense_cycles", "sparse_cycles", "dense_ms", "sparse_ms")
+    """Arithmetic means of the ratios over the networks of ``mean_of``, as rows of a network ``mean``; none of cycles."""
     for pattern in patterns:
         for name, group in (("speedup", ""), ("waterfall", "step")):
             rows = [r for r in tables[name] if r["pattern"] == pattern and r["network"] in mean_of]
@@ -292,9 +318,8 @@ def _add_means(tables: Tables, mean_of: Sequence[str], patterns: Sequence[str]) 
                 same = [r for r in rows if r.get(group) == value]
                 mean: Row = {**same[0], "network": "mean"}
                 for column, cell in same[0].items():
-                    if isinstance(cell, float | int) and column != "order":
-                        total = sum(r[column] for r in same)
-                        mean[column] = total if column in sums else total / len(same)
-                if "batch" in mean:
-                    mean["batch"] = None
+                    if isinstance(cell, float):
+                        mean[column] = sum(r[column] for r in same) / len(same)
+                    if column in ("batch", "dense_cycles", "sparse_cycles", "dense_ms", "sparse_ms"):
+                        mean[column] = None
                 tables[name].append(mean)
