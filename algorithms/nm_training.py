@@ -193,7 +193,8 @@ def convert(
     Raises:
         InputError: a name in ``skip`` that is no weighted layer.
     """
-    modules = {n: m for n, m in model.named_modules() if isinstance(m, (*_SWAP, nn.MultiheadAttention))}
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.MultiheadAttention)
+    modules = {n: m for n, m in model.named_modules() if isinstance(m, kinds)}
     for name in skip:
         if name not in modules:
             raise InputError(f"skip: the model has no weighted layer {name!r}; it has {', '.join(modules)}")
@@ -201,10 +202,9 @@ def convert(
     for name, module in modules.items():
         kind = type(module).__name__
         cause = _cause(name, module, method, pattern, skip)
-        if type(module) in _SWAP and getattr(module, "padding_mode", "zeros") == "zeros":
-            if cause is None or (fp16 and not isinstance(getattr(module, "padding", ()), str)):
-                module.__class__ = _SWAP[type(module)]
-                module.nm_rule = NMRule(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment]
+        if cause is None or (fp16 and _can_swap(module)):
+            module.__class__ = _SWAP[type(module)]
+            module.nm_rule = NMRule(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment, union-attr]
         report.append(LayerReport(name, kind, cause, *_densities(module)))
     return report
 
@@ -218,17 +218,22 @@ def plain(model: nn.Module) -> nn.Module:
 
 
 def _cause(name: str, module: nn.Module, method: Method, pattern: NM, skip: Collection[str]) -> str | None:
+    if type(module) not in _SWAP and not isinstance(module, nn.MultiheadAttention):
+        return f"dense: a {type(module).__name__} is not replaced"
     if isinstance(module, nn.Linear):
         cin, cout = module.in_features, module.out_features
     elif isinstance(module, nn.Conv1d | nn.Conv2d):
         cin, cout = module.in_channels // module.groups, module.out_channels // module.groups
-        if isinstance(module.padding, str) or module.padding_mode != "zeros":
+        if not _can_swap(module):
             return "dense: padding by name or not with zeros"
     else:
         return "dense: the projections of nn.MultiheadAttention are no modules"
-    if type(module) not in _SWAP:
-        return f"dense: a {type(module).__name__} is not replaced"
     return dense_cause(name, cin, cout, method, pattern, skip)
+
+
+def _can_swap(module: nn.Module) -> bool:
+    padding = getattr(module, "padding", ()), getattr(module, "padding_mode", "zeros")
+    return type(module) in _SWAP and not isinstance(padding[0], str) and padding[1] == "zeros"
 
 
 def _densities(module: nn.Module) -> tuple[float, float]:

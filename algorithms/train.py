@@ -41,6 +41,10 @@ Tick = Callable[[int, float], None]
 RESULT_FORMAT = "hwsim-training/1"
 
 
+class Diverged(InputError):
+    """The loss of a run is no longer a number."""
+
+
 def make_model(config: TrainConfig) -> nn.Module:
     """The task's model with the seed's initial weights, converted to the method."""
     makers: dict[str, Callable[[], nn.Module]] = {
@@ -120,17 +124,17 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
     """Train to the end.
 
     Args:
-        out: folder for ``checkpoint.pt`` (while it runs), ``trace/`` and ``training.json`` (at the end). A checkpoint of
-            the same configuration is gone on from, one of another is an error; a finished run of the same configuration
-            is returned as it is.
+        out: folder for ``checkpoint.pt`` (while it runs), ``trace/`` and ``training.json`` (at the end). A checkpoint
+            of the same configuration is gone on from, one of another is an error; a finished run of the same
+            configuration is returned as it is.
         tick: called after each step with the number of steps done and the loss.
 
     Returns:
         what ``training.json`` holds: configuration, held-out figures, loss history, layers, seconds, versions.
 
     Raises:
-        InputError: a layer name that does not exist, a step to trace beyond the end, a foreign checkpoint, a loss that
-            is no longer finite.
+        InputError: a layer name that does not exist, a step to trace beyond the end, a foreign checkpoint.
+        Diverged: the loss is no longer finite.
     """
     if out is not None and (finished := _finished(out, config)) is not None:
         tick(config.steps, finished["loss"][-1])
@@ -169,7 +173,7 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
                 tensors["new_weight"] = _array(model.get_submodule(name).weight)
         value = loss.item()
         if not math.isfinite(value):
-            raise InputError(f"step {step}: the loss is {value}; lower rate ({config.rate})")
+            raise Diverged(f"step {step}: the loss is {value}; lower rate ({config.rate})")
         state["history"].append(value)
         tick(step + 1, value)
         if checkpoint is not None and (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:

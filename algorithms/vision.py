@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SAT paper's five networks as torch modules: the same sizes, layer for layer, as `dataflow.zoo` (a test says so)."""
+"""The SAT paper's five networks as torch modules: layer for layer the sizes of `dataflow.zoo` (a test says so)."""
 
 from __future__ import annotations
 

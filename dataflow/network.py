@@ -79,7 +79,7 @@ class Conv(_Weighted):
 
 
 class Linear(_Weighted):
-    """A matrix of ``in_features x out_features`` weights applied to ``rows`` vectors a sample (tokens; 1 for an MLP)."""
+    """A matrix of ``in_features x out_features`` weights applied to ``rows`` vectors a sample (tokens, or 1)."""
 
     kind: Literal["linear"] = "linear"
     in_features: Size
@@ -164,8 +164,8 @@ def elementwise(name: str, op: str, elements: int, inputs: int = 1, outputs: int
     The one place that states it (elements moved, reads R and writes W, of n inputs and o outputs):
 
     - ``relu``, ``gelu``, ``dropout``, ``bias``: none; done on the way out of, or into, the neighbouring product.
-    - ``batchnorm``, ``layernorm``: FF 1R 1W (statistics are gathered as the producer writes); BP reads x and dy once for
-      the two sums, then x and dy again for dx: 4R 1W.
+    - ``batchnorm``, ``layernorm``: FF 1R 1W (statistics are gathered as the producer writes); BP reads x and dy once
+      for the two sums, then x and dy again for dx: 4R 1W.
     - ``add``: FF reads each input, writes one; BP nothing (every branch reads the same gradient).
     - ``pool``: FF n R, o W; BP o R, n W.
     - ``softmax``: FF 1R 1W; BP 2R 1W.

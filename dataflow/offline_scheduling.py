@@ -2,8 +2,8 @@
 """Offline scheduling (SAT paper, optimization 3): dataflow, tiles and interleave for each product, before the run.
 
 The cost of a candidate is the machine's affair and is passed in. All `mapping_candidates` are tried, then the best
-one's neighbours for as long as that helps; the least cycles win, then the least DRAM bytes, then the first candidate (so
-a schedule is reproducible). Within 2% of exhaustive search on small cases, and never worse than a fixed choice (tests).
+one's neighbours for as long as that helps; the least cycles win, then the least DRAM bytes, then the first candidate
+(so a schedule is reproducible). Within 2% of exhaustive search on small cases, never worse than a fixed choice (tests).
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def input_gradient(layer: Weighted, batch: int, outputs: list[np.ndarray]) -> np
     dx = np.zeros((batch, layer.groups, cin, layer.height, layer.width), outputs[0].dtype)
     for (ys, xs, _, _), out in zip(phases(layer), outputs, strict=True):
         part = out.reshape(layer.groups, batch, len(ys), len(xs), cin).transpose(1, 0, 4, 2, 3)
-        dx[np.ix_(range(batch), range(layer.groups), range(cin), ys, xs)] = part
+        dx[np.ix_(np.arange(batch), np.arange(layer.groups), np.arange(cin), ys, xs)] = part
     return dx.reshape(batch, layer.in_channels, layer.height, layer.width)
 
 

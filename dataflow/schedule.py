@@ -16,7 +16,7 @@ from .errors import InputError
 from .files import read_yaml, validated, write_text
 from .lowering import Product, VectorOp, Work, Workload
 
-SCHEDULE_FORMAT = "hwsim-schedule/1"
+SCHEDULE_FORMAT: Literal["hwsim-schedule/1"] = "hwsim-schedule/1"
 
 
 class Mapping(NamedTuple):
@@ -48,7 +48,7 @@ class Mapping(NamedTuple):
         try:
             flow, inter, tile, loops, *flip = text.split()
             size = [int(n) for n in tile.removeprefix("tile=").split("x")]
-            mapping = cls(
+            mapping = cls(  # type: ignore[call-arg]
                 ("WS", "OS").index(flow), int(inter.removeprefix("I=")), int(flip == ["transposed"]), *size,
                 1 - ("rows>cols", "cols>rows").index(loops),
             )  # fmt: skip

@@ -13,6 +13,7 @@ to try them all; the scheduler then climbs from the best one over `neighbours`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,7 @@ def neighbours(
     size: tuple[int, int, int], tile: tuple[int, int, int], steps: tuple[int, int, int]
 ) -> set[tuple[int, int, int]]:
     """Tiles that differ from ``tile`` in one length: a step or one more or less, one part more or less, half, twice."""
-    found = set()
+    found: set[tuple[int, int, int]] = set()
     for axis, (length, value, step) in enumerate(zip(size, tile, steps, strict=True)):
         parts = -(-length // value)
         options = {value - step, value + step, value - 1, value + 1, value // 2, 2 * value, -(-length // (parts + 1))}
@@ -90,7 +91,7 @@ def neighbours(
         for option in options:
             clipped = min(max(1, option), length)
             if clipped != value:
-                found.add((*tile[:axis], clipped, *tile[axis + 1 :]))
+                found.add((*tile[:axis], clipped, *tile[axis + 1 :]))  # type: ignore[arg-type]
     return found
 
 
@@ -114,7 +115,7 @@ def _reductions(k: int, longest: int, step: int, m: int) -> list[int]:
     sizes = set()
     for count in (parts, 2 * parts, 4 * parts, 8 * parts):
         unit = step if k // count >= step else m
-        even = -(-(-(-k // count)) // unit) * unit
+        even = ceil_div(ceil_div(k, count), unit) * unit
         size = even if even <= longest else longest // unit * unit or longest // m * m
         if 0 < size < k:
             sizes.add(size)
@@ -128,12 +129,16 @@ def _sizes(length: int, step: int) -> list[int]:
     while size < length:
         sizes.add(size)
         parts = -(-length // size)
-        sizes.add(min(length, -(-(-(-length // parts)) // step) * step))
+        sizes.add(min(length, ceil_div(ceil_div(length, parts), step) * step))
         size *= 2
     sizes.add(length)
     return sorted(sizes)
 
 
-def as_table(rows: list[tuple[int, ...]]) -> np.ndarray:
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def as_table(rows: Sequence[tuple[int, ...]]) -> np.ndarray:
     """Candidates as an int64 array of `dataflow.schedule.Mapping`'s seven columns."""
     return np.array(rows, np.int64).reshape(-1, 7)

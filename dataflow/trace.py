@@ -38,7 +38,7 @@ from .methods import Method
 from .network import Network
 from .pattern import NM
 
-TRACE_FORMAT = "hwsim-trace/1"
+TRACE_FORMAT: Literal["hwsim-trace/1"] = "hwsim-trace/1"
 
 TENSORS = ("weight", "ff_mask", "bp_mask", "x", "y", "dy", "dx", "dw", "gradient", "momentum", "new_weight")
 

@@ -59,7 +59,7 @@ class _Builder:
 
 
 def resnet9() -> Network:
-    """ResNet-9 for CIFAR-10: the DAWNBench form, 64-128-256-512 channels, residual pairs after the second and fourth."""
+    """ResNet-9 for CIFAR-10, DAWNBench form: 64-128-256-512 channels, residual pairs after the second and fourth."""
     b = _Builder(3, 32)
     b.conv("prep", 64, 3)
     b.conv("layer1", 128, 3)

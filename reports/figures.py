@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,7 +33,7 @@ def figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
         ("speedup", lambda: speedup(study)),
         ("waterfall", lambda: waterfall(study)),
         ("causes", lambda: shares(study, "causes", "cause", "cycles, share of the dense step's")),
-        *((f"layers-{n}", lambda n=n: layers(study, n)) for n in networks(study)),
+        *((name, lambda n=n: layers(study, n)) for n, name in layer_figures(study).items()),
         ("roofline", lambda: roofline(study)),
         ("energy", lambda: shares(study, "energy", "component", "energy, share of the dense step's")),
         ("traffic", lambda: shares(study, "traffic", "memory", "bytes moved, share of the dense step's")),
@@ -41,7 +42,7 @@ def figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
         ("training", lambda: training(study)),
     ]
     for name, draw in drawn:
-        with mpl.rc_context(RC):  # type: ignore[arg-type]
+        with mpl.rc_context(RC):
             figure = draw()
         if figure is not None:
             yield name, figure
@@ -50,6 +51,15 @@ def figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
 def networks(study: StudyTables) -> list[str]:
     """Networks with per-layer tables, in order."""
     return list(dict.fromkeys(str(r["network"]) for r in study.tables.get("layers", [])))
+
+
+def layer_figures(study: StudyTables) -> dict[str, str]:
+    """Name of each network's figure: plain letters, and a number where two would be the same."""
+    names: dict[str, str] = {}
+    for i, network in enumerate(networks(study)):
+        name = "layers-" + re.sub(r"[^A-Za-z0-9._-]+", "-", network)
+        names[network] = f"{name}-{i}" if name in names.values() else name
+    return names
 
 
 def _values(rows: Rows, key: str) -> list[Any]:
@@ -252,7 +262,7 @@ def accuracy(study: StudyTables) -> Figure | None:
     figure, panels = _figure(3.0 * len(tasks) + 0.4, 3.4, len(tasks))
     for axes, task in zip(panels, tasks, strict=True):
         axes.grid(axis="both", visible=True)
-        mine = [r for r in rows if r["task"] == task]
+        mine = [r for r in rows if r["task"] == task and r["delta"] is not None]
         scale = 100 if mine[0]["metric"] == "accuracy" else 1
         for r in mine:
             marker, colour = METHOD_MARKERS[r["method"]]

@@ -23,8 +23,8 @@ Column = tuple[str, str, str]
 
 
 def write_report(study: StudyTables, out: Path) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``figures/`` and ``study/`` (the tables, as CSV) into ``out``; returns what was written."""
-    from .figures import figures, networks
+    """Write ``report.html``, ``report.md``, ``figures/`` and ``study/`` (tables as CSV); returns the files."""
+    from .figures import figures, layer_figures, networks
     from .style import save
 
     paths: list[Path] = []
@@ -39,6 +39,7 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
         published=published(),
         figures=drawings,
         networks=networks(study),
+        layer_figures=layer_figures(study),
         table=markdown_table,
     )
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataflow.files import atomic_path, write_text
 
@@ -23,7 +23,7 @@ PASS_COLOURS = {"FF": BLUE, "BP": ORANGE, "WU": GREEN, "UP": PURPLE}
 # stand for the page's text and grid colour: replaced in the SVG inside a page
 INK, GRID = "#1f2328", "#d0d4d9"
 
-RC = {
+RC: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -51,7 +51,7 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[list[Path], str]:
     import matplotlib as mpl
 
     paths = [folder / f"{name}.png", folder / f"{name}.svg"]
-    with mpl.rc_context({**RC, "svg.hashsalt": name}):  # type: ignore[arg-type]
+    with mpl.rc_context({**RC, "svg.hashsalt": name}):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, drawn twice
         with atomic_path(paths[0]) as temporary:

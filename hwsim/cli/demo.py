@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """BDWP-train a small network, replay its weights on SAT, simulate the paper's five networks, write the report.
 
-    Settings (--config, --set) are those of `hwsim sat`: another machine, another batch. A demo that was stopped goes on.
+    Settings (--config, --set) are those of `hwsim sat`: another machine, another batch. A stopped demo goes on.
     """
     import torch
     from rich.console import Console

@@ -150,7 +150,7 @@ def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
             "energy_j": total_energy_j(r),
         }
 
-    summary = {**{k: v for k, v in result.facts().items()}, **facts(result)}
+    summary = {**result.facts(), **facts(result)}
     if dense is not None:
         summary["dense"] = facts(dense)
         summary["speedup"] = dense.cycles / result.cycles

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,9 @@ def facts() -> dict[str, Any]:
 
 
 def progress() -> Any:
-    """A progress bar on standard error: text, bar, count, time left."""
+    """A progress bar on standard error, where that is a terminal: text, bar, count, time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())

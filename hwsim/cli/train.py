@@ -28,7 +28,7 @@ def train(
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Train a small network N:M sparse on real data; --out keeps result and trace, and a stopped run goes on from there."""
+    """Train a small network N:M sparse on real data; --out keeps result and trace, and a stopped run goes on."""
     if full:
         if any(v is not None for v in (task, nm, method, steps, seed, trace, config)) or set_:
             raise InputError("--full: its settings are fixed; only --out and --json go with it")
@@ -56,10 +56,11 @@ def run_training(settings: Any, out: Path | None) -> dict[str, Any]:
     from .studies import progress
 
     with progress() as bar:
-        task = bar.add_task(f"{settings.task} {settings.method} {settings.pattern}", total=settings.steps)
+        task = bar.add_task(f"{settings.task} {settings.method}", total=settings.steps, visible=False)
 
         def tick(step: int, loss: float) -> None:
-            bar.update(task, completed=step, description=f"{settings.task} {settings.method} loss {loss:.3f}")
+            text = f"{settings.task} {settings.method} loss {loss:.3f}"
+            bar.update(task, completed=step, description=text, visible=True)
 
         return train_task(settings, out, tick)
 
@@ -85,8 +86,8 @@ def _full(out: Path, json_: bool) -> None:
     import torch
 
     from algorithms.study import SETTINGS, full_runs, full_study
-    from algorithms.train import task_network
     from algorithms.tracing import versions
+    from algorithms.train import task_network
     from dataflow.network_files import write_network_yaml
     from hwsim.study import StudyTables
 
@@ -97,7 +98,7 @@ def _full(out: Path, json_: bool) -> None:
     with progress() as bar:
         task = bar.add_task("train --full", total=len(runs))
         rows = full_study(out, lambda text: bar.update(task, advance=1, description=text))
-    first = {c.task: c for c in reversed(runs)}
+    first: dict[str, Any] = {c.task: c for c in reversed(runs)}
     for name in SETTINGS:
         write_network_yaml(task_network(first[name]), out / "networks" / f"{name}.yaml")
     meta = {

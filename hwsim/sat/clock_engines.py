@@ -113,7 +113,7 @@ def run_wuve(
 
 @njit(cache=True)
 def _step_wuve(state, out, lanes, latencies, constants):  # type: ignore[no-untyped-def]
-    """Stages hold (w, v, g, running value) of ``lanes`` elements; a stage's function acts as its last register loads."""
+    """Stages hold (w, v, g, running value) of ``lanes`` elements; a stage acts as its last register loads."""
     lm, la, depth = latencies
     rounds = state.shape[1] // lanes
     pipe = np.zeros((depth, 4, lanes), np.float32)

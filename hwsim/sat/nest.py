@@ -31,7 +31,7 @@ class Nest(NamedTuple):
     a: int
     k: int
     b: int
-    count: int
+    count: int  # type: ignore[assignment]
     n: int
     m: int
     prune_on_load: int

@@ -22,7 +22,7 @@ from hwsim.result import CAUSES, StepResult, StepRow
 
 from .config import SatConfig
 from .job import Machine, ceil_div, check_pattern, machine_of
-from .nest import NEST_COLUMNS, cost_table, nest_of, run_nest
+from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
 from .tile import sore_cycles, wuve_cycles
 
 MASTER_BYTES, MOMENTUM_BYTES, HALF_BYTES = 4, 4, 2
@@ -99,7 +99,7 @@ def simulate(config: SatConfig, workload: Workload, schedule: Schedule | None = 
 class _Prepared:
     work: Product
     mapping: Mapping
-    nest: object
+    nest: Nest
     windows: np.ndarray
     row: np.ndarray
 
@@ -160,7 +160,7 @@ class Simulation:
             mapping=str(item.mapping),
             macs=work.macs,
             macs_done=stored,
-            **named,
+            **named,  # type: ignore[arg-type]
         )
 
     def _vector(self, work: VectorOp) -> StepRow:
@@ -201,7 +201,7 @@ class Simulation:
             dram_write_bytes=written,
             wuve_updates=n,
             sore_elements=n * len(sparse),
-            **{cause: cycles},
+            **{cause: cycles},  # type: ignore[arg-type]
         )
 
     def _dram_cycles(self, size: int) -> int:

@@ -145,7 +145,7 @@ def describe(result: StepResult) -> Tables:
     """Tables of one simulated step: causes, layers, roofline, utilization, energy, traffic."""
     key = {"network": result.network, "method": result.method, "pattern": result.pattern}
     layers: dict[tuple[str, str], Row] = {}
-    roofline = []
+    roofline: list[Row] = []
     peak, bandwidth = result.peak_macs_per_cycle, result.dram_bytes_per_cycle
     for r in result.rows:
         row = layers.setdefault(
@@ -310,7 +310,7 @@ def _extend(tables: Tables, more: Tables) -> None:
 
 
 def _add_means(tables: Tables, mean_of: Sequence[str], patterns: Sequence[str]) -> None:
-    """Arithmetic means of the ratios over the networks of ``mean_of``, as rows of a network ``mean``; none of cycles."""
+    """Means of the ratios over the networks of ``mean_of``, as rows of a network ``mean``; none of cycles."""
     for pattern in patterns:
         for name, group in (("speedup", ""), ("waterfall", "step")):
             rows = [r for r in tables[name] if r["pattern"] == pattern and r["network"] in mean_of]

@@ -66,7 +66,7 @@ def test_scalesim_sparsity_and_gemm() -> None:
     assert [x.name for x in gemm] == ["GEMM_1", "GEMM_1.2"]
     assert [x.macs for x in gemm] == [3 * 5 * 16, 1 * 5 * 16]
     vit = read_network(SAMPLES / "vit_s_gemm.csv").layers
-    assert [(x.rows, x.out_features, x.in_features) for x in vit][0] == (196, 192, 384)
+    assert (vit[0].rows, vit[0].out_features, vit[0].in_features) == (196, 192, 384)
     assert len(vit) == 5
 
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of a study add up; the figures of the shipped presets are pinned, so that a change of result is a decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import InputError
+from dataflow.methods import Method
+from dataflow.pattern import DENSE, NM
+from dataflow.zoo import network
+from hwsim.energy import COMPONENTS, sram_pj_per_byte, step_energy, total_energy_j
+from hwsim.result import CAUSES, StepResult
+from hwsim.sat.config import SatConfig
+from hwsim.sat.study import ideal_speedup, step, study
+from hwsim.study import StudyTables
+
+
+@pytest.fixture(scope="module")
+def tables():
+    nets = [(network(n), 32) for n in ("resnet9", "resnet18-tiny")]
+    return study(SatConfig(), nets, [NM(2, 4), NM(2, 8)], mean_of=("resnet9", "resnet18-tiny"), detail=NM(2, 8))
+
+
+def test_waterfall_goes_from_ideal_to_reached(tables) -> None:
+    rows = tables[0]["waterfall"]
+    for name in ("resnet9", "resnet18-tiny", "mean"):
+        for pattern in ("2:4", "2:8"):
+            mine = sorted(
+                (r for r in rows if (r["network"], r["pattern"]) == (name, pattern)), key=lambda r: r["order"]
+            )
+            speed = next(r for r in tables[0]["speedup"] if (r["network"], r["pattern"]) == (name, pattern))
+            assert mine[0]["speedup"] == pytest.approx(speed["ideal_speedup"])
+            assert mine[-1]["speedup"] == pytest.approx(speed["speedup"])
+            # the causes are all of the cycles: nothing is left over for the last step
+            assert mine[-1]["delta"] == pytest.approx(0, abs=1e-9)
+            assert sum(r["delta"] for r in mine[1:]) == pytest.approx(speed["speedup"] - speed["ideal_speedup"])
+
+
+def test_causes_are_all_cycles(tables) -> None:
+    for result in tables[1]:
+        for row in result.rows:
+            assert sum(getattr(row, c) for c in CAUSES) == row.cycles, row
+        energy = step_energy(result)
+        total = total_energy_j(result)
+        for c in COMPONENTS:
+            assert total[c] == pytest.approx(sum(e[c] for e in energy) * 1e-12)
+    for name in ("energy", "traffic", "causes"):
+        dense = [r for r in tables[0][name] if (r["network"], r["method"]) == ("resnet9", "dense")]
+        assert sum(r["share_of_dense"] for r in dense) == pytest.approx(1)
+
+
+def test_where_sparsity_does_not_pay_has_a_cause(tables) -> None:
+    rows = {(r["network"], r["layer"], r["phase"]): r for r in tables[0]["where_not"] if r["pattern"] == "2:8"}
+    first = rows["resnet9", "prep", "FF"]
+    assert first["cause"] == "dense by rule: 3 input channels, no multiple of 8"
+    assert first["speedup"] == pytest.approx(1)
+    assert all(r["speedup"] < 0.8 * r["ideal"] for r in rows.values())
+
+
+def test_ideal_speedups() -> None:
+    assert ideal_speedup(Method.BDWP, NM(2, 8)) == 2.0
+    assert ideal_speedup(Method.BDWP, NM(2, 4)) == 1.5
+    assert ideal_speedup(Method.SDWP, NM(2, 8)) == pytest.approx(3 / 2.25)
+    assert ideal_speedup(Method.DENSE, DENSE) == 1.0
+
+
+def test_sram_energy_meets_its_source() -> None:
+    """Horowitz: 10, 20 and 100 pJ for 64 bits of 8 KiB, 32 KiB and 1 MiB."""
+    assert 8 * sram_pj_per_byte(8192) == pytest.approx(10)
+    assert 8 * sram_pj_per_byte(32768) == pytest.approx(20)
+    assert 8 * sram_pj_per_byte(1 << 20) == pytest.approx(100, rel=0.15)
+
+
+PINNED = {
+    # cycles of a step at batch 512 on the default machine: dense, BDWP 2:8
+    "resnet9": (582_426_289, 298_794_208),
+    "vit": (2_271_935_123, 1_236_476_291),
+    "vgg19": (609_235_235, 311_202_972),
+    "resnet18-tiny": (225_161_542, 121_156_196),
+    "resnet50": (6_423_310_555, 3_483_868_682),
+}
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_pinned_cycles(name: str) -> None:
+    dense = step(SatConfig(), network(name), 512, Method.DENSE, DENSE).cycles
+    sparse = step(SatConfig(), network(name), 512, Method.BDWP, NM(2, 8)).cycles
+    assert (dense, sparse) == PINNED[name]
+
+
+def test_result_file_round_trip(tables, tmp_path: Path) -> None:
+    result = tables[1][0]
+    result.write(tmp_path / "r.parquet", step_energy(result))
+    assert StepResult.read(tmp_path / "r.parquet") == result
+    data = (tmp_path / "r.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])
+    for name in ("cut.parquet", "nope.parquet"):
+        with pytest.raises(InputError, match=name):
+            StepResult.read(tmp_path / name)
+
+
+def test_study_round_trip(tables, tmp_path: Path) -> None:
+    stored = StudyTables({"title": "t", "x": 1}, tables[0])
+    stored.write(tmp_path)
+    again = StudyTables.read(tmp_path)
+    assert again.meta == stored.meta
+    assert set(again.tables) == set(stored.tables)
+    for row, back in zip(stored.tables["speedup"], again.tables["speedup"], strict=True):
+        assert back == row
+    (tmp_path / "speedup.csv").unlink()
+    with pytest.raises(InputError, match="speedup.csv"):
+        StudyTables.read(tmp_path)
