@@ -72,10 +72,6 @@ class Job(NamedTuple):
     """Cycles of an output port for one FP32 word."""
 
 
-def ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
 class Machine(NamedTuple):
     """The array parameters a job is derived from, for Numba; `machine_of` makes it from a configuration."""
 
@@ -132,18 +128,30 @@ def array_job(config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int],
 
 
 @njit(cache=True)
+def index_bits(m: int) -> int:
+    """ceil(log2 m), as `dataflow.pattern.NM.index_bits`, for Numba."""
+    bits = 0
+    while (1 << bits) < m:
+        bits += 1
+    return bits
+
+
+@njit(cache=True)
+def sore_latency(lanes: int, groups: int, n: int, m: int) -> int:
+    """Cycles of SORE for ``groups`` groups: M a round of lanes, then the last group's N entries leave."""
+    return -(-groups // lanes) * m + n + 1
+
+
+@njit(cache=True)
 def derive_job(machine: Machine, is_os: int, a: int, k: int, b: int, n: int, m: int, interleave: int) -> Job:
     """The constants of a job; ``n = m = 1`` is dense. Sizes are checked by the caller."""
     depth = n
     if m == 1 and not is_os:
         tiles = -(-k // (machine.rows * machine.weight_registers))
         depth = -(-k // (machine.rows * tiles))
-    index_bits = 0
-    while (1 << index_bits) < m:
-        index_bits += 1
     la = machine.add_latency
     west = -(-2 * m // machine.west_lane_bytes)
-    north = -(-(16 + index_bits) // (8 * machine.north_lane_bytes))
+    north = -(-(16 + index_bits(m)) // (8 * machine.north_lane_bytes))
     output = -(-4 // machine.output_lane_bytes)
     slot = west if is_os else max(west, output)
     round_ = max(interleave * slot, la, north if is_os else 1)

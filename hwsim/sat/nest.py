@@ -18,7 +18,7 @@ from numba import njit
 
 from dataflow.lowering import Operand, Product
 
-from .job import Machine, derive_job
+from .job import Machine, derive_job, index_bits, sore_latency
 from .tile import job_accesses, job_cycles
 
 WINDOW_FIELDS = 12
@@ -164,11 +164,8 @@ def _tiling_of(nest, mapping):  # type: ignore[no-untyped-def]
     flip = mapping[2]
     a, b = (nest.b, nest.a) if flip else (nest.a, nest.b)
     left_mode, right_mode = (nest.right_mode, nest.left_mode) if flip else (nest.left_mode, nest.right_mode)
-    index_bits = 0
-    while (1 << index_bits) < nest.m:
-        index_bits += 1
     return _Tiling(
-        a, nest.k, b, mapping[3], mapping[4], mapping[5], mapping[6], nest.n, nest.m, index_bits,
+        a, nest.k, b, mapping[3], mapping[4], mapping[5], mapping[6], nest.n, nest.m, index_bits(nest.m),
         nest.prune_on_load, left_mode, right_mode,
     )  # fmt: skip
 
@@ -240,7 +237,7 @@ def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-unt
                 else:
                     size += stored
                 if t.prune_on_load:
-                    prune = -(-groups * cols // machine.sore_lanes) * t.m + t.n + 1
+                    prune = sore_latency(machine.sore_lanes, groups * cols, t.n, t.m)
                     moved[7] += groups * t.m * cols
             last_a, last_b, last_k = ia, ib, ik
             moved[3] += size

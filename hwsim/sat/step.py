@@ -17,11 +17,11 @@ from dataflow.errors import InputError
 from dataflow.lowering import Product, Update, VectorOp, Work, Workload
 from dataflow.offline_scheduling import best_mapping, mapping_candidates
 from dataflow.schedule import Mapping, Schedule
-from dataflow.tiling import Limits, misfit
+from dataflow.tiling import Limits, ceil_div, misfit
 from hwsim.result import CAUSES, StepResult, StepRow
 
 from .config import SatConfig
-from .job import Machine, ceil_div, check_pattern, machine_of
+from .job import Machine, check_pattern, machine_of
 from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
 from .tile import sore_cycles, wuve_cycles
 

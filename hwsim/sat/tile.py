@@ -14,7 +14,7 @@ from numba import njit
 from dataflow.pattern import NM
 
 from .config import SatConfig
-from .job import Job, ceil_div, stored_length, wuve_latency
+from .job import Job, index_bits, sore_latency, stored_length, wuve_latency
 
 CAUSES = ("useful", "padding", "interleave", "west", "north", "output", "fill_drain")
 """What an array job's cycles are spent on; see `job_cycles`."""
@@ -98,10 +98,7 @@ def job_accesses(job: Job, out: np.ndarray) -> None:
     """Fill float64[4] ``out`` with the bytes of `ACCESSES`: every slot of a lane reads its activation word (a group of
     M, or one element when dense), every weight is read once a tile, partial sums of WS are read and written as FP32."""
     stored = stored_length(job)
-    index_bits = 0
-    while (1 << index_bits) < job.m:
-        index_bits += 1
-    word = (16 + index_bits) / 8.0
+    word = (16 + index_bits(job.m)) / 8.0
     groups = -(-job.k // job.m) if job.is_sparse else job.k
     b_tiles = -(-job.b // job.cols)
     # an activation word serves all columns of a tile; with depth N it is read N times
@@ -118,10 +115,10 @@ def job_accesses(job: Job, out: np.ndarray) -> None:
 
 
 def sore_cycles(config: SatConfig, groups: int, pattern: NM) -> int:
-    """Cycles of SORE for ``groups`` groups of M: M a round of lanes, then the last group's N entries leave."""
-    return ceil_div(groups, config.sore_lanes) * pattern.m_group + pattern.n_keep + 1
+    """Cycles of SORE for ``groups`` groups of M."""
+    return int(sore_latency(config.sore_lanes, groups, pattern.n_keep, pattern.m_group))
 
 
 def wuve_cycles(config: SatConfig, weights: int) -> int:
     """Cycles of WUVE for ``weights`` elements: one a lane and cycle, then the pipeline empties."""
-    return ceil_div(weights, config.wuve_lanes) + wuve_latency(config) + 1
+    return -(-weights // config.wuve_lanes) + wuve_latency(config) + 1
