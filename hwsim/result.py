@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from dataflow.errors import InputError
-from dataflow.files import atomic_path
+from dataflow.files import atomic_path, write_text
 
 RESULT_FORMAT = "hwsim-result/1"
 
@@ -166,5 +166,21 @@ class StepResult:
         rows = [StepRow(**{n: r[n] for n in names}) for r in table.select(names).to_pylist()]
         return cls(rows=rows, **facts)
 
-    def as_dicts(self) -> list[dict[str, Any]]:
-        return [asdict(r) for r in self.rows]
+    def write_timeline(self, path: Path) -> None:
+        """Write the step as Chrome / Perfetto trace JSON: one slice a row, a track a phase; times at the clock."""
+        events: list[dict[str, Any]] = [
+            {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"{self.machine}: {self.network}"}}
+        ]
+        phases = list(dict.fromkeys(r.phase for r in self.rows))
+        for i, phase in enumerate(phases):
+            events.append({"name": "thread_name", "ph": "M", "pid": 1, "tid": i, "args": {"name": phase}})
+        now = 0
+        for row in self.rows:
+            spent = {c: v for c in CAUSES if (v := getattr(row, c))}
+            facts = {"cycles": row.cycles, **spent, "dram_bytes": row.dram_bytes, "mapping": row.mapping}
+            times = {"ts": now / self.frequency_hz * 1e6, "dur": row.cycles / self.frequency_hz * 1e6}
+            events.append(
+                {"name": row.step, "ph": "X", "pid": 1, "tid": phases.index(row.phase), **times, "args": facts}
+            )
+            now += row.cycles
+        write_text(path, json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}) + "\n")

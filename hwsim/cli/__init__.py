@@ -57,4 +57,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:  # a full disk, a folder without permission
+        fail(f"{error.filename or 'a file'}: {error.strerror}")
     sys.exit(code if isinstance(code, int) else 0)

@@ -90,7 +90,8 @@ def sat(
 
         result.write(out / "result.parquet", step_energy(result))
         plan.write(out / "schedule.yaml")
-        paths = [out / "result.parquet", out / "schedule.yaml"]
+        result.write_timeline(out / "timeline.json")
+        paths = [out / "result.parquet", out / "schedule.yaml", out / "timeline.json"]
         if dense is not None:
             dense.write(out / "dense.parquet", step_energy(dense))
             paths.append(out / "dense.parquet")

@@ -123,6 +123,11 @@ def test_sat_writes_what_it_shows(tmp_path: Path, monkeypatch, capsys) -> None:
     assert result.cycles == shown["cycles"] == sum(shown["cycles_by_cause"].values())
     assert shown["speedup"] == dense.cycles / result.cycles
     assert shown["macs"] == 3 * 8 * 64 * 32
+    slices = [e for e in json.loads((tmp_path / "o" / "timeline.json").read_text())["traceEvents"] if e["ph"] == "X"]
+    assert [e["name"] for e in slices] == [r.step for r in result.rows]
+    ends = [e["ts"] + e["dur"] for e in slices]
+    assert [e["ts"] for e in slices[1:]] == pytest.approx(ends[:-1])
+    assert ends[-1] == pytest.approx(result.seconds * 1e6)
     # the schedule it wrote, replayed, gives the same result; on another network it is refused
     assert run(monkeypatch, *words, "--json", "--schedule", "o/schedule.yaml") == 0
     assert json.loads(capsys.readouterr().out)["cycles"] == result.cycles

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernels as plain Python: the same bits and cycles as compiled, on small random jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+
+
+def digest() -> str:
+    """Outputs and cycles of 40 random jobs, of both engines and of a scheduled step."""
+    sys.path.insert(0, str(HERE))
+    from sat_cases import random_case
+
+    from dataflow.lowering import lower
+    from dataflow.methods import Method
+    from dataflow.network import Conv, Network
+    from dataflow.pattern import NM
+    from hwsim.sat.clock import run_job
+    from hwsim.sat.clock_engines import run_sore, run_wuve
+    from hwsim.sat.config import SatConfig
+    from hwsim.sat.functional import stce
+    from hwsim.sat.step import simulate
+    from hwsim.sat.tile import job_cycles
+
+    rng = np.random.default_rng(11)
+    found = hashlib.sha256()
+    for _ in range(40):
+        case = random_case(rng, largest=3, length=9)
+        out, cycles = run_job(case.job, case.x, case.values, case.index, case.psum)
+        pattern = None if case.index is None else case.pattern
+        functional = stce(case.x, case.values, case.index, pattern, case.psum)
+        causes = np.zeros(7, np.int64)
+        found.update(out.tobytes() + functional.tobytes())
+        found.update(f"{cycles} {job_cycles(case.job, causes)} {causes.tolist()}".encode())
+    config = SatConfig(rows=4, cols=4, sore_lanes=3, wuve_lanes=5)
+    w = rng.standard_normal((16, 5)).astype(np.float16)
+    values, index, cycles = run_sore(config, w, NM(2, 8))
+    found.update(values.tobytes() + index.tobytes() + str(cycles).encode())
+    state = rng.standard_normal((2, 23)).astype(np.float32)
+    *new, cycles = run_wuve(config, state[0], state[1], state[0].astype(np.float16), (0.1, 0.9, 0.01))
+    found.update(b"".join(a.tobytes() for a in new) + str(cycles).encode())
+    layer = Conv(name="c", in_channels=8, out_channels=8, height=5, width=5, kernel=(3, 3), padding=(1, 1))
+    work = lower(Network(name="n", layers=(layer,)), batch=2, method=Method.BDWP, pattern=NM(2, 8))
+    found.update(str(simulate(config, work).rows).encode())
+    return found.hexdigest()
+
+
+def test_same_bits_and_cycles_without_the_compiler() -> None:
+    code = "from test_without_jit import digest; print(digest())"
+    env = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(HERE)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == digest()
