@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow.methods import Method
-from dataflow.pattern import NM
+from dataflow.methods import MethodName
+from dataflow.pattern import PatternText
 
 Task = Literal["digits-cnn", "digits-mlp", "digits-vit", "char-lm"]
 TASKS: tuple[Task, ...] = ("digits-cnn", "digits-mlp", "digits-vit", "char-lm")
@@ -20,8 +20,8 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: Task = Field("digits-cnn", description="model and data")
-    method: str = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
-    pattern: str = Field("2:8", description="N:M (N kept of M) or dense")
+    method: MethodName = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
+    pattern: PatternText = Field("2:8", description="N:M (N kept of M) or dense")
     steps: int = Field(230, ge=1, le=10_000_000, description="optimizer steps")
     batch: int = Field(64, ge=1, le=65536, description="samples a step (sequences for char-lm)")
     context: int = Field(64, ge=2, le=4096, description="characters a sequence (char-lm)")
@@ -45,13 +45,3 @@ class TrainConfig(BaseModel):
         if self.dim % self.heads:
             raise ValueError(f"heads={self.heads} must divide dim={self.dim}")
         return self
-
-    @field_validator("method")
-    @classmethod
-    def _method(cls, value: str) -> str:
-        return Method.parse(value).value
-
-    @field_validator("pattern", mode="before")
-    @classmethod
-    def _pattern(cls, value: object) -> str:
-        return str(NM.parse(str(value)))

@@ -29,11 +29,7 @@ def read_yaml(path: Path) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise InputError(f"{path}: cannot be read: {reason}") from None
+    text = read_text(path)
     try:
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -42,6 +38,19 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}:{line} broken YAML: {problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: broken YAML: {' '.join(str(error).split())[:120]}") from None
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 text file, with or without byte order mark.
+
+    Raises:
+        InputError: missing, unreadable or not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
+        raise InputError(f"{path}: cannot be read: {reason}") from None
 
 
 def validated(model: type[T], data: object, where: str) -> T:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from .errors import InputError
 from .pattern import DENSE, NM
@@ -48,6 +51,9 @@ class Method(StrEnum):
         """Whether the N:M operand is the output gradient (known only at run time) instead of the weights."""
         return self is Method.SDGP
 
+
+MethodName = Annotated[str, AfterValidator(lambda text: Method.parse(text).value)]
+"""A method's name as a field of settings."""
 
 _SPARSE = {
     Method.DENSE: frozenset[Pass](),

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from .errors import InputError
 
@@ -75,3 +78,6 @@ class NM:
 
 
 DENSE = NM(1, 1)
+
+PatternText = Annotated[str, BeforeValidator(lambda value: str(NM.parse(str(value))))]
+"""A pattern as a field of settings: N:M or dense."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .errors import InputError
-from .files import first_problem
+from .files import first_problem, read_text
 from .network import Conv, Layer, Linear, Network
 from .pattern import NM
 
@@ -49,11 +49,7 @@ def read_topology(path: Path, *, padding: str = "valid") -> Network:
     Raises:
         InputError: unreadable, a column missing, a cell that is no positive integer or no pattern; with file and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise InputError(f"{path}: cannot be read: {reason}") from None
+    text = read_text(path)
     try:
         rows = [(number, [c.strip() for c in row]) for number, row in _numbered(text) if any(c.strip() for c in row)]
     except csv.Error as error:

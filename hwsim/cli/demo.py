@@ -24,11 +24,10 @@ def demo(
 
     Settings (--config, --set) are those of `hwsim sat`: another machine, another batch. A stopped demo goes on.
     """
-    import torch
     from rich.console import Console
 
     from algorithms.config import TrainConfig
-    from algorithms.train import task_network
+    from algorithms.train import task_network, use_one_thread
     from dataflow.pattern import NM
     from dataflow.trace import Trace
     from dataflow.zoo import PAPER_NETWORKS
@@ -46,7 +45,7 @@ def demo(
     if nm.is_dense:
         raise InputError("--nm dense: the demo compares an N:M pattern with dense")
     runs = [load(SatRun, config, set_, network=name) for name in PAPER_NETWORKS]
-    torch.set_num_threads(1)
+    use_one_thread()
 
     say("[bold]1. Train[/bold] a small CNN on handwritten digits, dense and with BDWP", str(nm))
     dense = TrainConfig(task="digits-cnn", method="dense", pattern="dense")
@@ -55,9 +54,10 @@ def demo(
     )
     results = [run_training(c, target / "train" / c.method) for c in (dense, bdwp)]
     for c, result in zip((dense, bdwp), results, strict=True):
-        say(f"   {c.method} {c.pattern}: held-out accuracy {result['test']['accuracy']:.2%}")
+        name = "dense" if c is dense else f"BDWP {nm}"
+        say(f"   {name}: held-out accuracy {result['test']['accuracy']:.2%}")
 
-    say("[bold]2. Replay[/bold] its weights, activations and gradients through SAT's units, clock by clock")
+    say("[bold]2. Replay[/bold] its weights and gradients through SAT's units, clock by clock")
     trace = Trace.read(target / "train" / "bdwp" / "trace")
     trace.check()
     with progress() as bar:
@@ -72,7 +72,11 @@ def demo(
     tables.tables["replay"] = [row.as_dict() for row in replayed]
     tables.tables["training"] = _curves(results)
 
-    say("[bold]4. Report[/bold]")
+    for row in tables.tables["speedup"]:
+        if row["network"] == "mean":
+            say(f"   BDWP {row['pattern']}: {row['speedup']:.3f}x, mean of five (ideal {row['ideal_speedup']:.2f}x)")
+
+    say("[bold]4. Report[/bold]: where the difference to the ideal goes, layer by layer")
     paths = write_report(tables, target)
     if json_:
         print_json([str(p) for p in paths])

@@ -83,17 +83,15 @@ def _show(result: dict[str, Any]) -> None:
 def _full(out: Path, json_: bool) -> None:
     import platform
 
-    import torch
-
     from algorithms.study import SETTINGS, full_runs, full_study
     from algorithms.tracing import versions
-    from algorithms.train import task_network
+    from algorithms.train import task_network, use_one_thread
     from dataflow.network_files import write_network_yaml
     from hwsim.study import StudyTables
 
     from .studies import facts, progress
 
-    torch.set_num_threads(1)  # the same sums on every machine, and the fastest for models this small
+    use_one_thread()
     runs = list(full_runs())
     with progress() as bar:
         task = bar.add_task("train --full", total=len(runs))

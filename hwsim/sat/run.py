@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.lowering import Workload, lower
-from dataflow.methods import Method, Pass
+from dataflow.methods import Method, MethodName, Pass
 from dataflow.network import Network
-from dataflow.pattern import NM
+from dataflow.pattern import NM, PatternText
 
 from .config import SatConfig
 
@@ -24,22 +24,12 @@ class SatRun(BaseModel):
         "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
     )
     batch: int = Field(512, ge=1, le=2**20, description="samples in a step")
-    method: str = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
-    pattern: str = Field("2:8", description="N:M (N kept of M) or dense")
+    method: MethodName = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
+    pattern: PatternText = Field("2:8", description="N:M (N kept of M) or dense")
     passes: tuple[Pass, ...] = Field((Pass.FF, Pass.BP, Pass.WU), min_length=1, description="which passes to run")
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
     csv_padding: str = Field("valid", pattern="^(valid|same)$", description="padding of a SCALE-Sim CSV's convolutions")
     machine: SatConfig = SatConfig()
-
-    @field_validator("method")
-    @classmethod
-    def _method(cls, value: str) -> str:
-        return Method.parse(value).value
-
-    @field_validator("pattern", mode="before")
-    @classmethod
-    def _pattern(cls, value: object) -> str:
-        return str(NM.parse(str(value)))
 
     def read_network(self) -> Network:
         """The network by name or file, or a trace's."""

@@ -18,7 +18,7 @@ from dataflow.lowering import Product, Update, VectorOp, Work, Workload
 from dataflow.offline_scheduling import best_mapping, mapping_candidates
 from dataflow.schedule import Mapping, Schedule
 from dataflow.tiling import Limits, ceil_div, misfit
-from hwsim.result import CAUSES, StepResult, StepRow
+from hwsim.result import StepResult, StepRow
 
 from .config import SatConfig
 from .job import Machine, check_pattern, machine_of
@@ -230,6 +230,3 @@ def _check_mapping(config: SatConfig, product: Product, mapping: Mapping) -> Non
     why = misfit(size, tile, product.pattern, limits_of(config), bool(mapping.is_os), mapping.interleave)
     if why is not None:
         raise InputError(f"{product.name}: {why}")
-
-
-__all__ = ["CAUSES", "Simulation", "fixed_mapping", "limits_of", "make_schedule", "simulate"]
