@@ -69,5 +69,9 @@ def _inline(svg: str, name: str) -> str:
     svg = svg.replace(INK, "currentColor").replace(GRID, "var(--grid)")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"',
-                  lambda m: f'<svg {m[1]}style="width:100%;max-width:{float(m[2]):.0f}pt"', svg, count=1)  # fmt: skip
+
+    def sized(match: re.Match[str]) -> str:
+        width = float(match[2])
+        return f'<svg {match[1]}style="width:100%;max-width:{width:.0f}pt;min-width:{0.6 * width:.0f}pt"'
+
+    return re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', sized, svg, count=1)

@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """BDWP-train a small network, replay its weights on SAT, simulate the paper's five networks, write the report.
 
-    Settings (--config, --set) are those of `hwsim sat`: another machine, another batch. A stopped demo goes on.
+    Settings (--config, --set) are those of `hwsim report`: another machine, another batch. A stopped demo goes on.
     """
     from rich.console import Console
 
@@ -30,9 +30,8 @@ def demo(
     from algorithms.train import task_network, use_one_thread
     from dataflow.pattern import NM
     from dataflow.trace import Trace
-    from dataflow.zoo import PAPER_NETWORKS
     from hwsim.sat.replay import replay
-    from hwsim.sat.run import SatRun
+    from hwsim.sat.run import SatStudy
     from reports.report import write_report
 
     from .sat import show_replay
@@ -44,7 +43,7 @@ def demo(
     nm = NM.parse(pattern)
     if nm.is_dense:
         raise InputError("--nm dense: the demo compares an N:M pattern with dense")
-    runs = [load(SatRun, config, set_, network=name) for name in PAPER_NETWORKS]
+    settings = load(SatStudy, config, set_)
     use_one_thread()
 
     say("[bold]1. Train[/bold] a small CNN on handwritten digits, dense and with BDWP", str(nm))
@@ -62,13 +61,12 @@ def demo(
     trace.check()
     with progress() as bar:
         task = bar.add_task("replay", total=None)
-        replayed = replay(trace, runs[0].machine, lambda text: bar.update(task, advance=1, description=text))
+        replayed = replay(trace, settings.machine, lambda text: bar.update(task, advance=1, description=text))
     if not json_:
         show_replay(replayed)
 
     say("[bold]3. Simulate[/bold] training steps of the paper's five networks and of this one")
-    patterns = [*(NM.parse(p) for p in ("2:4", "2:8", "2:16") if p != str(nm)), nm]
-    tables = run_study(runs, sorted(patterns), "hwsim demo", extra=[(task_network(bdwp), runs[0].batch)])
+    tables = run_study(settings, extra=[task_network(bdwp)])
     tables.tables["replay"] = [row.as_dict() for row in replayed]
     tables.tables["training"] = _curves(results)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,32 +12,36 @@ from dataflow.errors import InputError
 
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
-if TYPE_CHECKING:
-    from hwsim.study import StudyTables
-
 
 def report(
     study: Annotated[
         Path | None, typer.Argument(help="Folder of a stored study (DIR/study of an earlier run); none: run a new one.")
     ] = None,
     networks: Annotated[
-        str, typer.Option(help="Networks of a new study, separated by commas; paper: its five.")
-    ] = "paper",
-    nm: Annotated[str, typer.Option(help="Patterns of a new study, separated by commas.")] = "2:4,2:8,2:16",
+        str | None, typer.Option(help="Networks of a new study, separated by commas; none: the paper's five.")
+    ] = None,
+    nm: Annotated[str | None, typer.Option(help="Patterns of a new study, separated by commas.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a step of a new study.")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Write a report (HTML, Markdown, CSV, PNG, SVG); settings are `hwsim sat`'s."""
+    """Write a report: HTML, Markdown, CSV, PNG, SVG."""
+    from hwsim.sat.run import SatStudy
     from hwsim.study import StudyTables
     from reports.report import write_report
 
     target = out or Path("out/report")
     if study is not None:
+        if set_ or any(v is not None for v in (networks, nm, batch, config)):
+            raise InputError("a stored study has its settings: leave out --networks, --nm, --batch, --config, --set")
         tables = StudyTables.read(study)
     else:
-        tables = _run(networks, nm, config, set_)
+        from .studies import run_study
+
+        flags = {"networks": _words(networks), "patterns": _words(nm), "batch": batch}
+        tables = run_study(load(SatStudy, config, set_, **flags))
     paths = write_report(tables, target)
     if json_:
         print_json([str(p) for p in paths])
@@ -45,17 +49,5 @@ def report(
         made([p for p in paths if p.suffix in (".html", ".md")])
 
 
-def _run(networks: str, nm: str, config: Path | None, sets: list[str] | None) -> StudyTables:
-    from dataflow.pattern import NM
-    from dataflow.zoo import PAPER_NETWORKS
-    from hwsim.sat.run import SatRun
-
-    from .studies import run_study
-
-    names = PAPER_NETWORKS if networks == "paper" else tuple(n.strip() for n in networks.split(",") if n.strip())
-    if not names:
-        raise InputError("--networks: name at least one network")
-    patterns = [NM.parse(p) for p in nm.split(",")]
-    runs = [load(SatRun, config, sets, network=name) for name in names]
-    command = f"hwsim report --networks {networks} --nm {nm}"
-    return run_study(runs, patterns, command)
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [w.strip() for w in text.split(",") if w.strip()]

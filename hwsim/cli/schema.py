@@ -15,6 +15,7 @@ class SchemaName(StrEnum):
     """Files with a schema."""
 
     SAT = "sat"
+    STUDY = "study"
     TRAIN = "train"
     NETWORK = "network"
     SCHEDULE = "schedule"
@@ -50,6 +51,10 @@ def _model(what: SchemaName) -> Any:
         from hwsim.sat.run import SatRun
 
         return SatRun
+    if what is SchemaName.STUDY:
+        from hwsim.sat.run import SatStudy
+
+        return SatStudy
     if what is SchemaName.TRAIN:
         from algorithms.config import TrainConfig
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,39 +17,37 @@ from dataflow.methods import Method
 from dataflow.network import Network
 from dataflow.network_files import read_network
 from dataflow.pattern import DENSE, NM
+from dataflow.zoo import PAPER_NETWORKS
 from hwsim import __version__
 from hwsim.sat.config import SatConfig
-from hwsim.sat.run import SatRun
+from hwsim.sat.run import SatStudy
 from hwsim.sat.step import simulate
 from hwsim.sat.study import Row, method_speedup, simulations, study
 from hwsim.study import StudyTables
 
 
-def run_study(
-    runs: Sequence[SatRun], patterns: Sequence[NM], command: str, extra: Sequence[tuple[Network, int]] = ()
-) -> StudyTables:
-    """Simulate each run's network at each pattern (``extra``: further networks with their batch), and join the kept
-    accuracy table with simulated speedups."""
-    from dataflow.zoo import PAPER_NETWORKS
-
-    pairs = [(run.read_network(), run.batch) for run in runs] + list(extra)
-    names = [n.name for n, _ in pairs]
+def run_study(settings: SatStudy, extra: Sequence[Network] = ()) -> StudyTables:
+    """Simulate each network (``extra``: further ones) at each pattern, and join the kept accuracy table with simulated
+    speedups."""
+    networks = [*settings.read_networks(), *extra]
+    patterns = [NM.parse(p) for p in settings.patterns]
+    names = [n.name for n in networks]
     detail = next((p for p in patterns if str(p) == "2:8"), patterns[-1])
+    machine, batch = settings.machine, settings.batch
     with progress() as bar:
-        task = bar.add_task("SAT", total=simulations(len(pairs), len(patterns)))
+        task = bar.add_task("SAT", total=simulations(len(networks), len(patterns)))
 
         def tick(text: str) -> None:
             bar.update(task, advance=1, description=f"SAT {text}")
 
         mean_of = PAPER_NETWORKS if set(PAPER_NETWORKS) <= set(names) else ()
-        machine = runs[0].machine
-        tables, _ = study(machine, pairs, patterns, mean_of=mean_of, detail=detail, tick=tick)
-        tables["accuracy"] = _accuracy(machine, runs[0].batch, bar)
+        tables, _ = study(machine, networks, batch, patterns, mean_of=mean_of, detail=detail, tick=tick)
+        tables["accuracy"] = _accuracy(machine, batch, bar)
     meta: dict[str, Any] = {
         "title": "SAT: N:M sparse training, simulated",
-        "command": command,
+        "command": shlex.join(["hwsim", *sys.argv[1:]]),
         "config": machine.model_dump(mode="json"),
-        "batch": {name: batch for (_, batch), name in zip(pairs, names, strict=True)},
+        "batch": batch,
         "detail_pattern": str(detail),
         "peak_macs_per_cycle": machine.peak_macs_per_cycle,
         "dram_bytes_per_cycle": machine.dram_bytes_per_cycle,

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user asks SAT to run: a network, a batch, a method and a machine, as one checked object."""
+"""What a user asks SAT to run, as one checked object: one step (`SatRun`), or a study of many (`SatStudy`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dataflow import zoo
+from dataflow.errors import InputError
 from dataflow.lowering import Workload, lower
 from dataflow.methods import Method, MethodName, Pass
 from dataflow.network import Network
 from dataflow.pattern import NM, PatternText
+from dataflow.zoo import PAPER_NETWORKS
 
 from .config import SatConfig
+
+Batch = Annotated[int, Field(ge=1, le=2**20, description="samples in a step")]
+CsvPadding = Annotated[
+    Literal["valid", "same"], Field(description="padding of a SCALE-Sim CSV's convolutions; see dataflow/scalesim.py")
+]
 
 
 class SatRun(BaseModel):
@@ -23,27 +32,17 @@ class SatRun(BaseModel):
     network: str = Field(
         "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
     )
-    batch: int = Field(512, ge=1, le=2**20, description="samples in a step")
+    batch: Batch = 512
     method: MethodName = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
     pattern: PatternText = Field("2:8", description="N:M (N kept of M) or dense")
     passes: tuple[Pass, ...] = Field((Pass.FF, Pass.BP, Pass.WU), min_length=1, description="which passes to run")
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
-    csv_padding: str = Field("valid", pattern="^(valid|same)$", description="padding of a SCALE-Sim CSV's convolutions")
+    csv_padding: CsvPadding = "valid"
     machine: SatConfig = SatConfig()
 
     def read_network(self) -> Network:
         """The network by name or file, or a trace's."""
-        if (Path(self.network) / "meta.json").exists():
-            from dataflow.trace import Trace
-
-            return Trace.read(Path(self.network)).meta.network
-        if Path(self.network).suffix:
-            from dataflow.network_files import read_network
-
-            return read_network(Path(self.network), scalesim_padding=self.csv_padding)
-        from dataflow.zoo import network
-
-        return network(self.network)
+        return find_network(self.network, self.csv_padding)
 
     def workload(self, network: Network, *, dense: bool = False) -> Workload:
         """The work of a step; ``dense``: of the dense method instead."""
@@ -55,3 +54,50 @@ class SatRun(BaseModel):
             passes=self.passes,
             skip=() if dense else self.skip,
         )
+
+
+class SatStudy(BaseModel):
+    """A study: BDWP at each pattern against dense, for each network, on one machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    networks: tuple[str, ...] = Field(
+        PAPER_NETWORKS,
+        min_length=1,
+        description="names from `hwsim networks`, network files, trace folders",
+    )
+    patterns: tuple[PatternText, ...] = Field(("2:4", "2:8", "2:16"), min_length=1, description="N:M patterns")
+    batch: Batch = 512
+    csv_padding: CsvPadding = "valid"
+    machine: SatConfig = SatConfig()
+
+    @model_validator(mode="after")
+    def _sparse(self) -> SatStudy:
+        if "dense" in self.patterns or len(set(self.patterns)) < len(self.patterns):
+            raise ValueError("patterns: each N:M pattern once, without dense (every one is compared with it)")
+        return self
+
+    def read_networks(self) -> list[Network]:
+        """The networks, each of another name."""
+        found = [find_network(name, self.csv_padding) for name in self.networks]
+        for i, network in enumerate(found):
+            if network.name in (n.name for n in found[:i]):
+                raise InputError(f"networks: {network.name!r} appears twice")
+        return found
+
+
+def find_network(name: str, csv_padding: str) -> Network:
+    """A network by name or file, or a trace's.
+
+    Raises:
+        InputError: none of these.
+    """
+    if (Path(name) / "meta.json").exists():
+        from dataflow.trace import Trace
+
+        return Trace.read(Path(name)).meta.network
+    if Path(name).suffix:
+        from dataflow.network_files import read_network
+
+        return read_network(Path(name), scalesim_padding=csv_padding)
+    return zoo.network(name)

@@ -239,14 +239,15 @@ def ablation(config: SatConfig, network: Network, batch: int, pattern: NM, tick:
 
 def study(
     config: SatConfig,
-    networks: Sequence[tuple[Network, int]],
+    networks: Sequence[Network],
+    batch: int,
     patterns: Sequence[NM],
     *,
     mean_of: Sequence[str] = (),
     detail: NM | None = None,
     tick: Tick = lambda _: None,
 ) -> tuple[Tables, list[StepResult]]:
-    """All tables for (network, batch) pairs: BDWP at each pattern against dense.
+    """All tables for networks at one batch: BDWP at each pattern against dense.
 
     Args:
         mean_of: networks whose mean is added as network ``mean`` (all of them must be present).
@@ -259,7 +260,7 @@ def study(
     detail = detail or patterns[-1]
     tables: Tables = {}
     results = []
-    for network, batch in networks:
+    for network in networks:
         dense = step(config, network, batch, Method.DENSE, DENSE)
         tick(f"{network.name}: dense")
         kept = [dense]

@@ -78,7 +78,11 @@ WRONG = {
     "networks nope": "'nope'",
     "schema nope": "nope",
     "report {}/nope": "nope/meta.json: not a study",
-    "report --networks ,": "--networks",
+    "report --networks ,": "networks",
+    "report --nm 2:4,dense": "without dense",
+    "report --networks resnet9,resnet9": "appears twice",
+    "report --set passes=[FF]": "passes: unknown key",
+    "report {}/nope --nm 2:4": "a stored study",
     "demo --nm dense": "--nm dense",
     "nope": "nope",
 }
@@ -164,7 +168,7 @@ def test_networks_lists_and_writes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert json.loads(capsys.readouterr().out) == NETWORKS["resnet9"]().model_dump(mode="json")
 
 
-@pytest.mark.parametrize("what", ["sat", "train", "network", "schedule"])
+@pytest.mark.parametrize("what", ["sat", "study", "train", "network", "schedule"])
 def test_schema(what: str, monkeypatch, capsys, tmp_path: Path) -> None:
     assert run(monkeypatch, "schema", what) == 0
     schema = json.loads(capsys.readouterr().out)

@@ -20,8 +20,8 @@ from hwsim.study import StudyTables
 
 @pytest.fixture(scope="module")
 def tables():
-    nets = [(network(n), 32) for n in ("resnet9", "resnet18-tiny")]
-    return study(SatConfig(), nets, [NM(2, 4), NM(2, 8)], mean_of=("resnet9", "resnet18-tiny"), detail=NM(2, 8))
+    nets = [network(n) for n in ("resnet9", "resnet18-tiny")]
+    return study(SatConfig(), nets, 32, [NM(2, 4), NM(2, 8)], mean_of=("resnet9", "resnet18-tiny"), detail=NM(2, 8))
 
 
 def test_waterfall_goes_from_ideal_to_reached(tables) -> None:

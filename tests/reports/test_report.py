@@ -22,7 +22,7 @@ from reports.report import markdown_table, write_report
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyTables, Path]:
     odd = Network(name="a|b <c>", layers=(Linear(name="x|<y>", in_features=64, out_features=64),))
-    tables, _ = study(SatConfig(), [(network("resnet9"), 8), (odd, 8)], [NM(2, 4), NM(2, 8)], detail=NM(2, 8))
+    tables, _ = study(SatConfig(), [network("resnet9"), odd], 8, [NM(2, 4), NM(2, 8)], detail=NM(2, 8))
     tables["accuracy"] = [
         {"task": "t", "method": m, "pattern": p, "metric": "accuracy", "seeds": 3, "diverged": 0, "mean": 0.9,
          "std": None, "delta": -0.01, "delta_std": 0.002, "batch": 8, "cycles": 5, "speedup": 1.5}
@@ -30,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyTables, Path]
     ]  # fmt: skip
     config = SatConfig()
     meta = {
-        "title": "A study", "command": "hwsim test", "config": config.model_dump(), "batch": {}, "date": "today",
+        "title": "A study", "command": "hwsim test", "config": config.model_dump(), "batch": 8, "date": "today",
         "detail_pattern": "2:8", "peak_macs_per_cycle": 1024, "dram_bytes_per_cycle": config.dram_bytes_per_cycle,
         "frequency_hz": config.frequency_hz, "version": "0", "machine": "m",
     }  # fmt: skip
