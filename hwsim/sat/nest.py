@@ -206,58 +206,105 @@ def _array_time(machine, t, is_os, inter, out):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-untyped-def]
     """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
-    bytes read and written, bytes filled into the west and north buffers, elements SORE sorted."""
+    bytes read and written, bytes filled into the west and north buffers, elements SORE sorted.
+
+    Jobs in the middle of a loop are alike wherever the operand that the loop moves has tiles of one size: once a turn
+    ends in the state in which the turn before ended, the turns up to the last but one repeat it and are counted, not
+    walked.
+    """
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
-    n_inner = n_b if t.rows_outer else n_a
-    jobs = n_a * n_b * n_k
-    bandwidth = machine.dram_bytes_per_cycle
+    n_outer, n_inner = (n_a, n_b) if t.rows_outer else (n_b, n_a)
+    # an operand whose window moves along this loop has tiles of many sizes
+    inner_alike, outer_alike = t.right_mode != 1, t.left_mode != 1
+    if not t.rows_outer:
+        inner_alike, outer_alike = outer_alike, inner_alike
+    k_alike = t.left_mode != 2 and t.right_mode != 2
     moved[:] = 0
-    last_a, last_b, last_k = -1, -1, -1
-    busy, store, store_before = 0, 0, 0  # the job before: its array cycles, its store, the store before that
-    for j in range(jobs * instances + 1):
-        load, prune = 0, 0
-        if j < jobs * instances:
-            ik = j % n_k
-            outer, inner = (j // n_k // n_inner) % (jobs // n_k // n_inner), j // n_k % n_inner
-            ia, ib = (outer, inner) if t.rows_outer else (inner, outer)
-            rows = min(t.at, t.a - ia * t.at)
-            cols = min(t.bt, t.b - ib * t.bt)
-            length = min(t.kt, t.k - ik * t.kt)
-            fresh = j % jobs == 0
-            size = 0
-            if fresh or ia != last_a or ik != last_k:
-                size = _operand_bytes(t.left_mode, windows[0], ia * t.at, rows, ik * t.kt, length)
-                moved[5] += 2 * rows * length
-            if fresh or ib != last_b or ik != last_k:
-                groups = -(-length // t.m)
-                stored = -(-groups * t.n * cols * (16 + t.index_bits) // 8)
-                moved[6] += stored
-                if t.m == 1 or t.prune_on_load:
-                    size += _operand_bytes(t.right_mode, windows[1], ib * t.bt, cols, ik * t.kt, length)
-                else:
-                    size += stored
-                if t.prune_on_load:
-                    prune = sore_latency(machine.sore_lanes, groups * cols, t.n, t.m)
-                    moved[7] += groups * t.m * cols
-            last_a, last_b, last_k = ia, ib, ik
-            moved[3] += size
-            load = int(np.ceil(size / bandwidth))
-            prune = max(0, prune - load)  # SORE works as the data stream past
-        # the job before computes while the DMA stores what came before it and loads this one
-        wait = max(0, load + prune + store_before - busy)
-        by_sore = min(wait, prune)
-        moved[0] += busy + wait
-        moved[1] += wait - by_sore
-        moved[2] += by_sore
-        if j < jobs * instances:
-            store_before, store = store, 0
-            if ik == n_k - 1:
-                size = 2 * rows * cols
-                moved[4] += size
-                store = int(np.ceil(size / bandwidth))
-            busy = cycles[int(ia == n_a - 1), int(ib == n_b - 1), int(ik == n_k - 1)]
-    moved[0] += store
-    moved[1] += store
+    outer_start, inner_start, job_start = moved.copy(), moved.copy(), moved.copy()
+    state, inner_state, outer_state = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for _ in range(instances):
+        last_a, last_b, last_k = -1, -1, -1
+        outer = 0
+        while outer < n_outer:
+            outer_start[:] = moved
+            inner = 0
+            while inner < n_inner:
+                inner_start[:] = moved
+                ia, ib = (outer, inner) if t.rows_outer else (inner, outer)
+                ik = 0
+                while ik < n_k:
+                    job_start[:] = moved
+                    get_a, get_b = ia != last_a or ik != last_k, ib != last_b or ik != last_k
+                    load, prune = _load(machine, t, windows, ia, ib, ik, get_a, get_b, moved)
+                    last_a, last_b, last_k = ia, ib, ik
+                    store = _store(machine, t, ia, ib, moved) if ik == n_k - 1 else 0
+                    _next_job(state, load, prune, moved)
+                    state[1] = store
+                    state[0] = cycles[int(ia == n_a - 1), int(ib == n_b - 1), int(ik == n_k - 1)]
+                    if k_alike and 3 <= ik < n_k - 2:
+                        moved += (n_k - 2 - ik) * (moved - job_start)
+                        ik = last_k = n_k - 2
+                    ik += 1
+                if inner_alike and 1 <= inner < n_inner - 2 and np.all(state == inner_state):
+                    moved += (n_inner - 2 - inner) * (moved - inner_start)
+                    inner = n_inner - 2
+                    last_a, last_b = (last_a, inner) if t.rows_outer else (inner, last_b)
+                inner_state[:] = state
+                inner += 1
+            if outer_alike and 1 <= outer < n_outer - 2 and np.all(state == outer_state):
+                moved += (n_outer - 2 - outer) * (moved - outer_start)
+                outer = n_outer - 2
+                last_a, last_b = (outer, last_b) if t.rows_outer else (last_a, outer)
+            outer_state[:] = state
+            outer += 1
+    _next_job(state, 0, 0, moved)
+    moved[0] += state[2]
+    moved[1] += state[2]
+
+
+@njit(cache=True)
+def _next_job(state, load, prune, moved):  # type: ignore[no-untyped-def]
+    """The job before computes while the DMA stores what came before it and loads (SORE prunes) the next one. ``state``:
+    array cycles of the job before, its store, the store before that (shifted here)."""
+    wait = max(0, load + prune + state[2] - state[0])
+    by_sore = min(wait, prune)
+    moved[0] += state[0] + wait
+    moved[1] += wait - by_sore
+    moved[2] += by_sore
+    state[2] = state[1]
+
+
+@njit(cache=True)
+def _load(machine, t, windows, ia, ib, ik, get_a, get_b, moved):  # type: ignore[no-untyped-def]
+    """DMA cycles to load a job's operand tiles, and SORE's cycles beyond them; adds the bytes to ``moved``."""
+    rows, cols = min(t.at, t.a - ia * t.at), min(t.bt, t.b - ib * t.bt)
+    length = min(t.kt, t.k - ik * t.kt)
+    size, prune = 0, 0
+    if get_a:
+        size = _operand_bytes(t.left_mode, windows[0], ia * t.at, rows, ik * t.kt, length)
+        moved[5] += 2 * rows * length
+    if get_b:
+        groups = -(-length // t.m)
+        stored = -(-groups * t.n * cols * (16 + t.index_bits) // 8)
+        moved[6] += stored
+        if t.m == 1 or t.prune_on_load:
+            size += _operand_bytes(t.right_mode, windows[1], ib * t.bt, cols, ik * t.kt, length)
+        else:
+            size += stored
+        if t.prune_on_load:
+            prune = sore_latency(machine.sore_lanes, groups * cols, t.n, t.m)
+            moved[7] += groups * t.m * cols
+    moved[3] += size
+    load = int(np.ceil(size / machine.dram_bytes_per_cycle))
+    return load, max(0, prune - load)  # SORE works as the data stream past
+
+
+@njit(cache=True)
+def _store(machine, t, ia, ib, moved):  # type: ignore[no-untyped-def]
+    """DMA cycles to store a finished output tile as FP16; adds the bytes to ``moved``."""
+    size = 2 * min(t.at, t.a - ia * t.at) * min(t.bt, t.b - ib * t.bt)
+    moved[4] += size
+    return int(np.ceil(size / machine.dram_bytes_per_cycle))
 
 
 _UNKNOWN = np.int64(1) << 62
