@@ -41,11 +41,17 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
         networks=networks(study),
         layer_figures=layer_figures(study),
         table=markdown_table,
+        sensitivity_table=_sensitivity,
     )
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     write_text(out / "report.md", text)
     write_text(out / "report.html", _page(text, str(study.meta.get("title", "Report")), drawings))
     return [out / "report.html", out / "report.md", *paths]
+
+
+def _sensitivity(rows: Sequence[Row], networks: Sequence[str]) -> str:
+    columns = [("variant", "variant", "s"), *((n, _cell(n, "s"), ".3f") for n in networks), ("mean", "mean", ".3f")]
+    return markdown_table(rows, columns)
 
 
 def markdown_table(rows: Iterable[Row], columns: Sequence[Column]) -> str:

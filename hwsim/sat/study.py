@@ -237,6 +237,42 @@ def ablation(config: SatConfig, network: Network, batch: int, pattern: NM, tick:
     return rows
 
 
+SENSITIVITY: tuple[tuple[str, dict[str, Any], int | None], ...] = (
+    ("as configured", {}, None),
+    ("2 DRAM channels", {"dram_channels": 2}, None),
+    ("1 DRAM channel", {"dram_channels": 1}, None),
+    ("1 DRAM channel at 50%", {"dram_channels": 1, "dram_efficiency": 0.5}, None),
+    ("batch 64", {}, 64),
+    ("batch 8", {}, 8),
+    ("adder of 8 stages", {"add_latency": 8}, None),
+    ("without offline scheduling", {"offline_scheduling": False}, None),
+    ("without interleave mapping", {"interleave_mapping": False}, None),
+    ("64 x 64 array", {"rows": 64, "cols": 64}, None),
+)
+"""What a study changes, one thing at a time: machine parameters and batch (None: as configured)."""
+
+
+def sensitivity(
+    config: SatConfig, networks: Sequence[Network], batch: int, pattern: NM, tick: Tick = lambda _: None
+) -> list[Row]:
+    """BDWP's speedup over dense for each variant of `SENSITIVITY`: a column a network, and their mean."""
+    rows: list[Row] = []
+    for name, update, other_batch in SENSITIVITY:
+        machine = config.model_copy(update=update)
+        row: Row = {"variant": name, "pattern": str(pattern)}
+        for network in networks:
+            steps = [step(machine, network, other_batch or batch, *m) for m in _dense_and_bdwp(pattern)]
+            row[network.name] = steps[0].cycles / steps[1].cycles
+        row["mean"] = sum(row[n.name] for n in networks) / len(networks)
+        rows.append(row)
+        tick(f"sensitivity: {name}")
+    return rows
+
+
+def _dense_and_bdwp(pattern: NM) -> tuple[tuple[Method, NM], tuple[Method, NM]]:
+    return (Method.DENSE, DENSE), (Method.BDWP, pattern)
+
+
 def study(
     config: SatConfig,
     networks: Sequence[Network],
@@ -276,6 +312,8 @@ def study(
             _extend(tables, detail_tables)
         _extend(tables, {"ablation": ablation(config, network, batch, detail, tick)})
         results += kept
+    chosen = [n for n in networks if n.name in mean_of] or networks
+    _extend(tables, {"sensitivity": sensitivity(config, chosen, batch, detail, tick)})
     if mean_of:
         _add_means(tables, mean_of, [str(p) for p in patterns])
     tables["energy_table"] = [
@@ -287,7 +325,7 @@ def study(
 
 def simulations(networks: int, patterns: int) -> int:
     """How often `study` calls ``tick``."""
-    return networks * (1 + patterns + len(VARIANTS))
+    return networks * (1 + patterns + len(VARIANTS)) + len(SENSITIVITY)
 
 
 def _relate(details: Sequence[Tables]) -> None:

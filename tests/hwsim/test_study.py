@@ -52,6 +52,15 @@ def test_causes_are_all_cycles(tables) -> None:
         assert sum(r["share_of_dense"] for r in dense) == pytest.approx(1)
 
 
+def test_sensitivity_starts_at_the_studys_own_speedup(tables) -> None:
+    rows = tables[0]["sensitivity"]
+    speedups = {r["network"]: r["speedup"] for r in tables[0]["speedup"] if r["pattern"] == "2:8"}
+    assert rows[0]["variant"] == "as configured"
+    assert all(rows[0][n] == pytest.approx(v) for n, v in speedups.items())
+    by_name = {r["variant"]: r["mean"] for r in rows}
+    assert by_name["1 DRAM channel"] < by_name["2 DRAM channels"] < by_name["as configured"]
+
+
 def test_where_sparsity_does_not_pay_has_a_cause(tables) -> None:
     rows = {(r["network"], r["layer"], r["phase"]): r for r in tables[0]["where_not"] if r["pattern"] == "2:8"}
     first = rows["resnet9", "prep", "FF"]
