@@ -12,10 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import markdown
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from dataflow.files import write_text
 from hwsim.study import StudyTables
 
+from .figures import figures, layer_figures, networks
 from .published import published
+from .style import save
 
 Row = Mapping[str, Any]
 Column = tuple[str, str, str]
@@ -24,9 +29,6 @@ Column = tuple[str, str, str]
 
 def write_report(study: StudyTables, out: Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``figures/`` and ``study/`` (tables as CSV); returns the files."""
-    from .figures import figures, layer_figures, networks
-    from .style import save
-
     paths: list[Path] = []
     drawings: dict[str, str] = {}
     for name, figure in figures(study):
@@ -73,8 +75,6 @@ def _cell(value: Any, spec: str) -> str:
 
 
 def _template(name: str) -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     folder = Path(__file__).with_name("templates")
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -89,8 +89,6 @@ def _template(name: str) -> Any:
 
 def _page(text: str, title: str, drawings: dict[str, str]) -> str:
     """The Markdown as one page, its figures inline."""
-    import markdown
-
     body = markdown.markdown(text, extensions=["tables", "md_in_html", "toc"])
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
 

@@ -43,6 +43,10 @@ def _top(
         raise typer.Exit
 
 
+_EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2": "report", "markdown": "report"}
+"""Packages that only some commands need, and the extra that brings them."""
+
+
 def main() -> None:
     """Entry point of the ``hwsim`` program."""
     try:
@@ -57,6 +61,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away
         sys.stderr.close()
         sys.exit(141)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        fail(f"{error.name} is not installed: pip install 'hwsim[{_EXTRAS[error.name]}]'")
     except OSError as error:  # a full disk, a folder without permission
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     sys.exit(code if isinstance(code, int) else 0)

@@ -101,6 +101,19 @@ def test_wrong_input_is_one_line(words: str, files: Path, monkeypatch, capsys) -
     assert sorted(files.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [("train digits-mlp", "torch", "train"), ("report", "matplotlib", "report"), ("sat x.onnx", "onnx", "onnx")],
+)
+def test_a_missing_package_is_named_with_its_extra(words: str, package: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; sys.argv = ['hwsim', *{words.split()!r}]\n"
+    code += "from hwsim.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"hwsim[{extra}]" in done.stderr
+
+
 def test_damaged_trace_is_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
     torch.set_num_threads(1)
     train(TrainConfig(task="digits-mlp", steps=2, batch=4, trace_steps=(1,), trace_batch=2), tmp_path)
