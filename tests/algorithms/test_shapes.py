@@ -27,6 +27,18 @@ SMALL = {
 }
 
 
+def encoder(vocabulary: int, dim: int, depth: int, heads: int, tokens: int) -> nn.Module:
+    model = CharLM(vocabulary, dim, depth, heads, tokens)
+    model.head = nn.Identity()
+    return model
+
+
+TRANSFORMERS = {
+    "bert-base": (lambda: encoder(30522, 768, 12, 12, 384), torch.zeros(2, 384, dtype=torch.int64)),
+    "gpt2-small": (lambda: CharLM(50257, 768, 12, 12, 1024), torch.zeros(2, 1024, dtype=torch.int64)),
+}
+
+
 def facts(net: Network) -> list[dict]:
     """Layers without their names; element-wise ones by what they move."""
     return [layer.model_dump(exclude={"name"}) for layer in net.layers]
@@ -43,6 +55,14 @@ def test_zoo_is_the_torch_module(name: str) -> None:
     assert sorted(found, key=key) == sorted(zoo, key=key)
 
 
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_by_size_are_the_torch_module(name: str) -> None:
+    make, x = TRANSFORMERS[name]
+    with torch.device("meta"):
+        traced = network_of(make(), x, name)
+    assert facts(traced) == facts(network(name))
+
+
 def torch_macs(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
     """Multiply-accumulates a step, forward and backward, by torch's own counter."""
     with FlopCounterMode(display=False) as forward:
@@ -52,15 +72,19 @@ def torch_macs(model: nn.Module, x: torch.Tensor) -> tuple[int, int]:
     return forward.get_total_flops() // 2, backward.get_total_flops() // 2
 
 
-@pytest.mark.parametrize("name", [*MODELS, *SMALL])
+@pytest.mark.parametrize("name", [*MODELS, *SMALL, *TRANSFORMERS])
 def test_macs_of_all_passes_are_torchs(name: str) -> None:
     if name in MODELS:
         make, shape = MODELS[name]
         net, x = network(name), torch.zeros(2, *shape)
+    elif name in TRANSFORMERS:
+        make, x = TRANSFORMERS[name]
+        net = network(name)
     else:
         make, x = SMALL[name]
         net = network_of(make(), x, name)
-    model = make().to("meta")
+    with torch.device("meta"):
+        model = make()
     forward, backward = torch_macs(model, x.to("meta"))
     work = lower(net, batch=2, method=Method.DENSE, pattern=DENSE)
     assert work.macs(Pass.FF) == forward
