@@ -37,20 +37,22 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def load(model: type[T], config: Path | None, sets: list[str] | None, **flags: Any) -> T:
-    """Settings of a command: the file's, then ``--set``, then flags that are not None.
+def load(
+    model: type[T], config: Path | None, sets: list[str] | None, base: dict[str, Any] | None = None, **flags: Any
+) -> T:
+    """Settings of a command: ``base``, then the file's, then ``--set``, then flags that are not None.
 
     Raises:
         InputError: one line naming file or option, field and what is allowed.
     """
     from dataflow.files import read_yaml, validated
 
-    data: Any = {}
+    data: Any = dict(base or {})
     where = "settings"
     if config is not None:
         where = str(config)
-        data = read_yaml(config)
-        data = {} if data is None else data
+        told = read_yaml(config)
+        data = data | told if isinstance(told, dict) else data if told is None else told
         if sets or any(v is not None for v in flags.values()):
             validated(model, data, where)  # a fault of the file is told as the file's
     if not isinstance(data, dict):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def report(
     else:
         from .studies import run_study
 
-        flags = {"networks": _words(networks), "patterns": _words(nm), "batch": batch}
+        flags: dict[str, Any] = {"networks": _words(networks), "patterns": _words(nm), "batch": batch}
         tables = run_study(load(SatStudy, config, set_, **flags))
     paths = write_report(tables, target)
     if json_:

@@ -49,14 +49,14 @@ def sat(
     if sum(given is not None for given in (network, topology, trace)) > 1:
         raise InputError("give one of: a network, --topology, --trace")
     flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm}
+    base: dict[str, Any] = {}
     if passes is not None:
         flags["passes"] = [p.strip().upper() for p in passes.split(",")]
     if topology is not None:
         flags["network"] = str(topology)
         if topology.suffix.lower() != ".csv":
             raise InputError(f"--topology {topology}: a SCALE-Sim topology is a .csv file")
-        if config is None:  # a topology file describes inference
-            set_ = ["batch=1", "pattern=dense", "passes=[FF]", *(set_ or [])]
+        base = {"batch": 1, "pattern": "dense", "passes": ["FF"]}  # a topology file describes inference
     opened = None
     if trace is not None:
         from dataflow.trace import Trace
@@ -65,8 +65,8 @@ def sat(
         opened.check()
         meta = opened.meta
         flags["network"] = str(trace)
-        set_ = [f"batch={meta.batch}", f"method={meta.method}", f"pattern={meta.pattern}", *(set_ or [])]
-    run = load(SatRun, config, set_, **flags)
+        base = {"batch": meta.batch, "method": meta.method, "pattern": meta.pattern}
+    run = load(SatRun, config, set_, base, **flags)
     net = run.read_network()
     workload = run.workload(net)
     with quick_numba():
