@@ -243,7 +243,6 @@ def ablation(study: StudyTables) -> Figure | None:
     return figure
 
 
-LABEL_OFFSETS = {"srste": (5, 4), "sdgp": (5, -9), "sdwp": (-15, 4), "bdwp": (-15, -9)}
 METHOD_MARKERS = {
     "dense": ("*", GREY),
     "srste": ("o", BLUE),
@@ -254,34 +253,33 @@ METHOD_MARKERS = {
 
 
 def accuracy(study: StudyTables) -> Figure | None:
-    """Difference to dense against speedup, a panel a task."""
+    """Difference to dense against speedup, a panel a task; the marker's size tells the pattern."""
     rows = study.tables.get("accuracy", [])
     if not rows:
         return None
     tasks = _values(rows, "task")
-    figure, panels = _figure(3.0 * len(tasks) + 0.4, 3.4, len(tasks))
+    patterns = [p for p in _values(rows, "pattern") if p != "dense"]
+    sizes = {"dense": 8.0} | {p: 4.0 + 2.5 * i for i, p in enumerate(patterns)}
+    figure, panels = _figure(3.0 * len(tasks) + 0.4, 3.6, len(tasks))
     for axes, task in zip(panels, tasks, strict=True):
         axes.grid(axis="both", visible=True)
         mine = [r for r in rows if r["task"] == task and r["delta"] is not None]
         scale = 100 if mine[0]["metric"] == "accuracy" else 1
         for r in mine:
             marker, colour = METHOD_MARKERS[r["method"]]
-            spread = (r["delta_std"] or 0) * scale
             axes.errorbar(
-                r["speedup"], r["delta"] * scale, yerr=spread, fmt=marker, color=colour, markersize=6, elinewidth=0.8
-            )
-            if r["method"] != "dense":
-                offset = LABEL_OFFSETS[r["method"]]
-                axes.annotate(
-                    r["pattern"], (r["speedup"], r["delta"] * scale), offset, textcoords="offset points", fontsize=6
-                )
+                r["speedup"], r["delta"] * scale, yerr=(r["delta_std"] or 0) * scale, fmt=marker, color=colour,
+                markersize=sizes[r["pattern"]], markerfacecolor="none", elinewidth=0.8,
+            )  # fmt: skip
         axes.axhline(0, color=INK, linewidth=0.8)
         unit = "accuracy, points" if mine[0]["metric"] == "accuracy" else "bits per character"
         axes.set_ylabel(f"{unit}, minus dense")
         axes.set_xlabel("simulated speedup of a step")
         axes.set_title(task)
-    handles = [Line2D([], [], color=c, marker=m, linestyle="none", label=n) for n, (m, c) in METHOD_MARKERS.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=5, fontsize=8)
+    look: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "none"}
+    handles = [Line2D([], [], color=c, marker=m, label=n, **look) for n, (m, c) in METHOD_MARKERS.items()]
+    handles += [Line2D([], [], color=INK, marker="o", markersize=sizes[p], label=p, **look) for p in patterns]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), fontsize=8)
     return figure
 
 
