@@ -27,7 +27,7 @@ def demo(
     from rich.console import Console
 
     from algorithms.config import TrainConfig
-    from algorithms.train import task_network, use_one_thread
+    from algorithms.train import task_network
     from dataflow.pattern import NM
     from dataflow.trace import Trace
     from hwsim.sat.replay import replay
@@ -44,7 +44,6 @@ def demo(
     if nm.is_dense:
         raise InputError("--nm dense: the demo compares an N:M pattern with dense")
     settings = load(SatStudy, config, set_)
-    use_one_thread()
 
     say("[bold]1. Train[/bold] a small CNN on handwritten digits, dense and with BDWP", str(nm))
     dense = TrainConfig(task="digits-cnn", method="dense", pattern="dense")

@@ -52,9 +52,11 @@ def train(
 def run_training(settings: Any, out: Path | None) -> dict[str, Any]:
     """Train with a progress bar."""
     from algorithms.train import train as train_task
+    from algorithms.train import use_one_thread
 
     from .studies import progress
 
+    use_one_thread()
     with progress() as bar:
         task = bar.add_task(f"{settings.task} {settings.method}", total=settings.steps, visible=False)
 
