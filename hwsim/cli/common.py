@@ -88,7 +88,8 @@ def quick_numba() -> Iterator[None]:
     """Start Numba faster, for a command that is over in a second.
 
     Numba's first kernel imports SciPy where it is installed, for BLAS that no kernel here calls: a fifth of the time.
-    It is hidden meanwhile. The garbage collector, which would walk all modules again and again, rests.
+    It is hidden meanwhile. The garbage collector, which would walk all modules again and again, rests, and leaves them
+    alone afterwards.
     """
     blas = "scipy.linalg.cython_blas"
     hidden = blas not in sys.modules
@@ -98,6 +99,7 @@ def quick_numba() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
         if hidden:
             del sys.modules[blas]
