@@ -15,7 +15,7 @@ import typer
 from dataflow.errors import InputError
 from hwsim import __version__
 
-from . import demo, networks, report, sat, schema, train
+from . import demo, networks, report, sat, schema, train, verify
 from .common import fail
 
 app = typer.Typer(
@@ -28,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: tuple[Callable[..., Any], ...] = (
-    demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report,
+    demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)

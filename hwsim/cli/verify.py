@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim verify``: the RTL against the simulator, bits and cycles."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+
+if TYPE_CHECKING:
+    from hwsim.verify.blocks import BlockRow
+
+
+class MachineName(StrEnum):
+    """Machines with RTL."""
+
+    SAT = "sat"
+
+
+def verify(
+    machine: Annotated[MachineName, typer.Argument(help="Which machine.")] = MachineName.SAT,
+    cases: Annotated[int | None, typer.Option(help="Random cases a block.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the cases.")] = None,
+    block: Annotated[list[str] | None, typer.Option(help="Only this block; may be repeated.")] = None,
+    rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML file.")] = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch."""
+    from hwsim.verify.run import VerifyRun
+
+    run = load(VerifyRun, config, set_, cases=cases, seed=seed, blocks=block, rtl=rtl)
+    from hwsim.verify.blocks import BLOCKS
+    from hwsim.verify.blocks import verify as compare
+    from hwsim.verify.verilator import RTL, sources
+
+    from .studies import progress
+
+    names = run.blocks or tuple(BLOCKS)
+    for name in names:
+        if name not in BLOCKS:
+            raise InputError(f"block {name!r}: one of {', '.join(BLOCKS)}")
+    folder = run.rtl or RTL
+    if not sources(folder):
+        raise InputError(f"rtl {folder}: no Verilog files there")
+    rows = []
+    with progress() as bar:
+        task = bar.add_task("build and compare", total=len(names))
+        for row in compare(names, run.cases, run.seed, folder):
+            rows.append(row)
+            bar.update(task, advance=1, description=row.block)
+    table = [{f: getattr(r, f) for f in r.__slots__} for r in rows]
+    if json_:
+        print_json(table)
+    else:
+        _show(rows)
+    files = []
+    if junit is not None:
+        files.append(_junit(rows, junit))
+    if out is not None:
+        from hwsim.study import StudyTables
+
+        StudyTables(
+            {"title": "RTL against simulator", "settings": run.model_dump(mode="json")}, {"verify": table}
+        ).write(out)
+        files.append(out / "verify.csv")
+    if not json_:
+        made(files)
+    if not all(r.agrees for r in rows):
+        raise typer.Exit(1)
+
+
+def _show(rows: list[BlockRow]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="RTL against simulator", title_justify="left")
+    for column in ("block", "cases", "bits", "cycles", "wrong values", "wrong cycles", "cases a second"):
+        table.add_column(column, justify="left" if column == "block" else "right")
+    for r in rows:
+        counts = (r.cases, r.bits, r.cycles, r.wrong_values, r.wrong_cycles, round(r.cases / max(r.seconds, 1e-9)))
+        table.add_row(r.block, *(f"{c:,}" for c in counts), style=None if r.agrees else "red")
+    console = Console()
+    console.print(table)
+    for r in rows:
+        if r.first:
+            console.print(f"{r.block}: {r.first}", markup=False)
+
+
+def _junit(rows: list[BlockRow], path: Path) -> Path:
+    from xml.etree import ElementTree as Xml
+
+    from dataflow.files import write_text
+
+    failed = sum(not r.agrees for r in rows)
+    suite = Xml.Element("testsuite", name="hwsim verify sat", tests=str(len(rows)), failures=str(failed))
+    for r in rows:
+        case = Xml.SubElement(suite, "testcase", classname="rtl", name=r.block, time=f"{r.seconds:.3f}")
+        if not r.agrees:
+            text = f"{r.wrong_values} of {r.cases} cases differ in value, {r.wrong_cycles} in cycles; first: {r.first}"
+            Xml.SubElement(case, "failure", message=text)
+    Xml.indent(suite)
+    write_text(path, Xml.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
+    return path

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs commands of a stream engine (SORE, WUVE) back to back and counts their cycles.
+// stdin, for each command: 32-bit words cfg0, cfg1, cfg2, rounds, beats in, beats out, seed, valid share, ready share
+// (of 256; 256 is always), reset after (cycles; 0 never), then the input beats. stdout, for each command: cycles from the
+// one in which it was accepted to the one in which done is high (2^32 - 1: never), then the output beats.
+// TOP, TOP_HEADER: the verilated engine; CFG(top, a, b, c): sets its command; IN_BYTES, OUT_BYTES: of a beat.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+#include "defines.h"
+#include TOP_HEADER
+#include "verilated.h"
+
+static uint32_t rng;
+static uint32_t draw() {
+    rng ^= rng << 13;
+    rng ^= rng >> 17;
+    rng ^= rng << 5;
+    return (rng >> 8) & 255;
+}
+
+struct Bench {
+    TOP top;
+    std::vector<uint8_t> in, out;
+    size_t sent = 0, got = 0;
+
+    void clock() {
+        top.clk = 1;
+        top.eval();
+        top.clk = 0;
+        top.eval();
+    }
+
+    void reset() {
+        top.rst = 1;
+        top.s_cmd_valid = 0;
+        top.s_axis_tvalid = 0;
+        clock();
+        clock();
+        top.rst = 0;
+    }
+
+    // one cycle of the streams: junk on the data while not valid; a valid beat stays until it is taken
+    void streams(size_t beats, uint32_t valid_share, uint32_t ready_share) {
+        const bool offer = sent < beats && (top.s_axis_tvalid || draw() < valid_share);
+        top.s_axis_tvalid = offer;
+        if (offer) {
+            memcpy(&top.s_axis_tdata, &in[sent * IN_BYTES], IN_BYTES);
+        } else {
+            memset(&top.s_axis_tdata, 0xa5, IN_BYTES);
+        }
+        top.m_axis_tready = draw() < ready_share;
+        top.eval();
+    }
+};
+
+int main() {
+    Bench b;
+    b.top.clk = 0;
+    b.reset();
+    uint32_t h[10];
+    while (fread(h, 4, 10, stdin) == 10) {
+        rng = h[6] | 1;
+        b.in.assign(size_t(h[4]) * IN_BYTES, 0);
+        if (fread(b.in.data(), 1, b.in.size(), stdin) != b.in.size()) return 3;
+        uint32_t cycles = UINT32_MAX;
+        for (int attempt = h[9] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
+            b.out.assign(size_t(h[5]) * OUT_BYTES, 0);
+            b.sent = b.got = 0;
+            const uint64_t limit = attempt ? 1000 + 600ull * (h[4] + h[5] + 64) : h[9];
+            bool accepted = false;
+            uint64_t began = 0;
+            for (uint64_t t = 0; t < limit; t++) {
+                b.top.s_cmd_valid = !accepted;
+                CFG(b.top, h[0], h[1], h[2]);
+                b.top.s_cmd_rounds = h[3];
+                b.streams(h[4], h[7], h[8]);
+                if (accepted && b.top.done) {
+                    cycles = uint32_t(t - began);
+                    break;
+                }
+                if (!accepted && b.top.s_cmd_ready) {
+                    accepted = true;
+                    began = t;
+                }
+                const bool taken = b.top.s_axis_tvalid && b.top.s_axis_tready;
+                if (b.top.m_axis_tvalid && b.top.m_axis_tready && (b.got + 1) * OUT_BYTES <= b.out.size())
+                    memcpy(&b.out[b.got++ * OUT_BYTES], &b.top.m_axis_tdata, OUT_BYTES);
+                b.clock();
+                if (taken) {
+                    b.sent++;
+                    b.top.s_axis_tvalid = 0;
+                }
+            }
+            if (!attempt) b.reset();
+        }
+        if (b.got * OUT_BYTES != b.out.size()) cycles = UINT32_MAX;
+        fwrite(&cycles, 4, 1, stdout);
+        fwrite(b.out.data(), 1, b.out.size(), stdout);
+        b.top.s_axis_tvalid = 0;
+    }
+    return 0;
+}

