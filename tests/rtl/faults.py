@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from dataflow.errors import InputError
 from hwsim.verify.blocks import verify
 from hwsim.verify.verilator import RTL
 
@@ -76,10 +75,7 @@ def caught(fault: Fault, cases: int) -> bool:
         text = path.read_text(encoding="utf-8")
         assert text.count(fault.old) >= 1, f"{fault.file} no longer has {fault.old!r}"
         path.write_text(text.replace(fault.old, fault.new, 1), encoding="utf-8")
-        try:
-            (row,) = verify([fault.block], cases, 1, rtl)
-        except (InputError, RuntimeError):
-            return True
+        (row,) = verify([fault.block], cases, 1, rtl)  # a fault that does not compile is none
         return not row.agrees
 
 
