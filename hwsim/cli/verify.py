@@ -11,7 +11,7 @@ import typer
 
 from dataflow.errors import InputError
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 if TYPE_CHECKING:
     from hwsim.verify.blocks import BlockRow
@@ -85,10 +85,12 @@ def _show(rows: list[BlockRow]) -> None:
 
     table = Table(title="RTL against simulator", title_justify="left")
     for column in ("block", "cases", "bits", "cycles", "wrong values", "wrong cycles", "cases a second"):
-        table.add_column(column, justify="left" if column == "block" else "right")
+        table.add_column(column, justify="left" if column == "block" else "right", no_wrap=column == "block")
     for r in rows:
-        counts = (r.cases, r.bits, r.cycles, r.wrong_values, r.wrong_cycles, round(r.cases / max(r.seconds, 1e-9)))
-        table.add_row(r.block, *(f"{c:,}" for c in counts), style=None if r.agrees else "red")
+        sizes = (si(r.cases), si(r.bits), si(r.cycles))
+        rate = si(r.cases / max(r.seconds, 1e-9))
+        style = None if r.agrees else "red"
+        table.add_row(r.block, *sizes, f"{r.wrong_values:,}", f"{r.wrong_cycles:,}", rate, style=style)
     console = Console()
     console.print(table)
     for r in rows:
