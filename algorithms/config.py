@@ -11,7 +11,6 @@ from dataflow.methods import MethodName
 from dataflow.pattern import PatternText
 
 Task = Literal["digits-cnn", "digits-mlp", "digits-vit", "char-lm"]
-TASKS: tuple[Task, ...] = ("digits-cnn", "digits-mlp", "digits-vit", "char-lm")
 
 
 class TrainConfig(BaseModel):

@@ -40,8 +40,6 @@ from .pattern import NM
 
 TRACE_FORMAT: Literal["hwsim-trace/1"] = "hwsim-trace/1"
 
-TENSORS = ("weight", "ff_mask", "bp_mask", "x", "y", "dy", "dx", "dw", "gradient", "momentum", "new_weight")
-
 
 class TraceMeta(BaseModel):
     """``meta.json``."""
@@ -84,7 +82,6 @@ class Trace:
 
     def __init__(self, folder: Path, meta: TraceMeta, records: list[Record]) -> None:
         self.folder, self.meta, self.records = folder, meta, records
-        self._by_key = {(r.step, r.layer, r.tensor): r for r in records}
         self._archive = lru_cache(maxsize=2)(self._open)
 
     @property

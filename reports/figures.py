@@ -264,7 +264,8 @@ def accuracy(study: StudyTables) -> Figure | None:
     for axes, task in zip(panels, tasks, strict=True):
         axes.grid(axis="both", visible=True)
         mine = [r for r in rows if r["task"] == task and r["delta"] is not None]
-        scale = 100 if mine[0]["metric"] == "accuracy" else 1
+        points = next(r["metric"] for r in rows if r["task"] == task) == "accuracy"
+        scale = 100 if points else 1
         for r in mine:
             marker, colour = METHOD_MARKERS[r["method"]]
             axes.errorbar(
@@ -272,7 +273,7 @@ def accuracy(study: StudyTables) -> Figure | None:
                 markersize=sizes[r["pattern"]], markerfacecolor="none", elinewidth=0.8,
             )  # fmt: skip
         axes.axhline(0, color=INK, linewidth=0.8)
-        unit = "accuracy, points" if mine[0]["metric"] == "accuracy" else "bits per character"
+        unit = "accuracy, points" if points else "bits per character"
         axes.set_ylabel(f"{unit}, minus dense")
         axes.set_xlabel("simulated speedup of a step")
         axes.set_title(task)

@@ -68,8 +68,6 @@ class Job(NamedTuple):
     """OS: cycles between starts of successive tiles, at least, so that a drain register is read before it is reused."""
     west_cycles: int
     """Cycles of a west port for one slot's activations."""
-    output_cycles: int
-    """Cycles of an output port for one FP32 word."""
 
 
 class Machine(NamedTuple):
@@ -182,7 +180,6 @@ def derive_job(machine: Machine, is_os: int, a: int, k: int, b: int, n: int, m: 
         drain_word,
         machine.rows * interleave * drain_word + drain_gap,
         west,
-        output,
     )
 
 

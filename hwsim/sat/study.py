@@ -261,16 +261,13 @@ def sensitivity(
         machine = config.model_copy(update=update)
         row: Row = {"variant": name, "pattern": str(pattern)}
         for network in networks:
-            steps = [step(machine, network, other_batch or batch, *m) for m in _dense_and_bdwp(pattern)]
-            row[network.name] = steps[0].cycles / steps[1].cycles
+            dense = step(machine, network, other_batch or batch, Method.DENSE, DENSE)
+            sparse = step(machine, network, other_batch or batch, Method.BDWP, pattern)
+            row[network.name] = dense.cycles / sparse.cycles
         row["mean"] = sum(row[n.name] for n in networks) / len(networks)
         rows.append(row)
         tick(f"sensitivity: {name}")
     return rows
-
-
-def _dense_and_bdwp(pattern: NM) -> tuple[tuple[Method, NM], tuple[Method, NM]]:
-    return (Method.DENSE, DENSE), (Method.BDWP, pattern)
 
 
 def study(

@@ -89,14 +89,11 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
     return total
 
 
-ACCESSES = ("west_read", "north_read", "output_read", "output_write")
-"""Bytes an array job moves through the buffers' ports on the array's side; see `job_accesses`."""
-
-
 @njit(cache=True)
 def job_accesses(job: Job, out: np.ndarray) -> None:
-    """Fill float64[4] ``out`` with the bytes of `ACCESSES`: every slot of a lane reads its activation word (a group of
-    M, or one element when dense), every weight is read once a tile, partial sums of WS are read and written as FP32."""
+    """Fill float64[4] ``out`` with the bytes a job moves through the buffers' ports on the array's side: west read,
+    north read, output read, output write. Every slot of a lane reads its activation word (a group of M, or one element
+    when dense), every weight is read once a tile, partial sums of WS are read and written as FP32."""
     stored = stored_length(job)
     word = (16 + index_bits(job.m)) / 8.0
     groups = -(-job.k // job.m) if job.is_sparse else job.k

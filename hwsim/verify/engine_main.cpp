@@ -2,7 +2,8 @@
 // Runs commands of a stream engine (SORE, WUVE) back to back and counts their cycles.
 // stdin, for each command: 32-bit words cfg0, cfg1, cfg2, rounds, beats in, beats out, seed, valid share, ready share
 // (of 256; 256 is always), reset after (cycles; 0 never), then the input beats. stdout, for each command: cycles from the
-// one in which it was accepted to the one in which done is high (2^32 - 1: never), then the output beats.
+// one in which it was accepted to the one in which done is high (2^32 - 1: never, or beats missing, too many or
+// wrongly marked as last), then the output beats.
 // TOP, TOP_HEADER: the verilated engine; CFG(top, a, b, c): sets its command; IN_BYTES, OUT_BYTES: of a beat.
 #include <cstdint>
 #include <cstdio>
@@ -65,11 +66,13 @@ int main() {
         b.in.assign(size_t(h[4]) * IN_BYTES, 0);
         if (fread(b.in.data(), 1, b.in.size(), stdin) != b.in.size()) return 3;
         uint32_t cycles = UINT32_MAX;
+        bool framed = true;  // tlast on the last output beat and on no other
         for (int attempt = h[9] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
             b.out.assign(size_t(h[5]) * OUT_BYTES, 0);
             b.sent = b.got = 0;
             const uint64_t limit = attempt ? 1000 + 600ull * (h[4] + h[5] + 64) : h[9];
             bool accepted = false;
+            framed = true;
             uint64_t began = 0;
             for (uint64_t t = 0; t < limit; t++) {
                 b.top.s_cmd_valid = !accepted;
@@ -85,8 +88,11 @@ int main() {
                     began = t;
                 }
                 const bool taken = b.top.s_axis_tvalid && b.top.s_axis_tready;
-                if (b.top.m_axis_tvalid && b.top.m_axis_tready && (b.got + 1) * OUT_BYTES <= b.out.size())
-                    memcpy(&b.out[b.got++ * OUT_BYTES], &b.top.m_axis_tdata, OUT_BYTES);
+                if (b.top.m_axis_tvalid && b.top.m_axis_tready) {
+                    if (b.got < h[5]) memcpy(&b.out[b.got * OUT_BYTES], &b.top.m_axis_tdata, OUT_BYTES);
+                    b.got++;
+                    if (bool(b.top.m_axis_tlast) != (b.got == h[5])) framed = false;
+                }
                 b.clock();
                 if (taken) {
                     b.sent++;
@@ -95,7 +101,7 @@ int main() {
             }
             if (!attempt) b.reset();
         }
-        if (b.got * OUT_BYTES != b.out.size()) cycles = UINT32_MAX;
+        if (b.got != h[5] || b.sent != h[4] || !framed) cycles = UINT32_MAX;
         fwrite(&cycles, 4, 1, stdout);
         fwrite(b.out.data(), 1, b.out.size(), stdout);
         b.top.s_axis_tvalid = 0;
