@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 if TYPE_CHECKING:
-    from hwsim.verify.blocks import BlockRow
+    from hwsim.verify.case import BlockRow
 
 
 class MachineName(StrEnum):
@@ -28,7 +28,11 @@ def verify(
     cases: Annotated[int | None, typer.Option(help="Random cases a block.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the cases.")] = None,
     block: Annotated[list[str] | None, typer.Option(help="Only this block; may be repeated.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Only an STCE of this many rows ...")] = None,
+    cols: Annotated[int | None, typer.Option(help="... and this many columns.")] = None,
     rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
+    case: Annotated[Path | None, typer.Option(help="Run a failing case that an earlier run left, alone.")] = None,
+    failures: Annotated[Path | None, typer.Option(help="Where a failing case and its waveform are left.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML file.")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
@@ -38,34 +42,37 @@ def verify(
     """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch."""
     from hwsim.verify.run import VerifyRun
 
-    run = load(VerifyRun, config, set_, cases=cases, seed=seed, blocks=block, rtl=rtl)
+    options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
+    run = load(VerifyRun, config, set_, **options, failures=failures)
     from hwsim.verify.blocks import BLOCKS
     from hwsim.verify.blocks import verify as compare
+    from hwsim.verify.case import Job, rerun
     from hwsim.verify.verilator import RTL, sources
 
     from .studies import progress
 
-    names = run.blocks or tuple(BLOCKS)
+    names = run.blocks or (tuple(BLOCKS) if run.array is None else ("stce",))
     for name in names:
         if name not in BLOCKS:
             raise InputError(f"block {name!r}: one of {', '.join(BLOCKS)}")
     folder = run.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
-    rows = []
+    job = Job(folder, run.failures, array=run.array)
+    found = []
     with progress() as bar:
-        task = bar.add_task("build and compare", total=len(names))
-        for row in compare(names, run.cases, run.seed, folder):
-            rows.append(row)
+        task = bar.add_task("build and compare", total=1 if case else len(names))
+        for row in [rerun(case, job)] if case else compare(names, run.cases, run.seed, job):
+            found.append(row)
             bar.update(task, advance=1, description=row.block)
-    table = [{f: getattr(r, f) for f in r.__slots__} for r in rows]
+    table = [{f: getattr(r, f) for f in r.__slots__} for r in found]
     if json_:
         print_json(table)
     else:
-        _show(rows)
+        _show(found)
     files = []
     if junit is not None:
-        files.append(_junit(rows, junit))
+        files.append(_junit(found, junit))
     if out is not None:
         from hwsim.study import StudyTables
 
@@ -75,7 +82,7 @@ def verify(
         files.append(out / "verify.csv")
     if not json_:
         made(files)
-    if not all(r.agrees for r in rows):
+    if not all(r.agrees for r in found):
         raise typer.Exit(1)
 
 
@@ -96,6 +103,8 @@ def _show(rows: list[BlockRow]) -> None:
     for r in rows:
         if r.first:
             console.print(f"{r.block}: {r.first}", markup=False)
+        for path in r.left:
+            console.print(f"  {path}", markup=False)
 
 
 def _junit(rows: list[BlockRow], path: Path) -> Path:

@@ -34,7 +34,12 @@ _BUBBLE = -1
 
 
 def run_job(
-    job: Job, x: np.ndarray, values: np.ndarray, index: np.ndarray | None, psum: np.ndarray | None = None
+    job: Job,
+    x: np.ndarray,
+    values: np.ndarray,
+    index: np.ndarray | None,
+    psum: np.ndarray | None = None,
+    written: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int]:
     """Step one array job to its end.
 
@@ -44,6 +49,7 @@ def run_job(
         values: float16[stored, b] stored weights, in reduction order (all of them when dense).
         index: uint8[stored, b] position of each stored weight in its group; None when dense.
         psum: float32[a, b] partial sums to start from (WS); None starts from zero.
+        written: int64[a, b], filled with the cycle of each output's last write.
 
     Returns:
         float32[a, b] outputs (one canonical NaN) and the cycles from start accepted to done.
@@ -66,14 +72,15 @@ def run_job(
     else:
         ip[:] = (np.arange(groups * job.depth) % job.depth)[:, None]
     start = np.zeros((job.a, job.b), np.float32) if psum is None else np.array(psum, np.float32)
-    cycles = (_step_os if job.is_os else _step_ws)(job, xp, wp, ip, start)
+    when = np.zeros((job.a, job.b), np.int64) if written is None else written
+    cycles = (_step_os if job.is_os else _step_ws)(job, xp, wp, ip, start, when)
     if cycles < 0:
         raise RuntimeError(f"clock level did not finish: {job}")
     return canonical(start), cycles
 
 
 @njit(cache=True)
-def _step_ws(job, x, w, idx, out):  # type: ignore[no-untyped-def]
+def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     """Weight-stationary run; ``out`` is the output buffer, read and written in place. Returns cycles, -1 if stuck."""
     rows, cols, depth, inter = job.rows, job.cols, job.depth, job.interleave
     lm, la, slot, rnd = job.mul_latency, job.add_latency, job.slot, job.round
@@ -271,6 +278,7 @@ def _step_ws(job, x, w, idx, out):  # type: ignore[no-untyped-def]
             if pend[c]:
                 if pend_b[c] < out.shape[1]:
                     out[pend_a[c], pend_b[c]] = pend_v[c]
+                    when[pend_a[c], pend_b[c]] = t
                 pend[c] = False
         lead += 1
         if free_in > 0:
@@ -286,7 +294,7 @@ def _step_ws(job, x, w, idx, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _step_os(job, x, w, idx, out):  # type: ignore[no-untyped-def]
+def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     """Output-stationary run; ``out`` is the output buffer, written in place. Returns cycles, -1 if stuck."""
     rows, cols, inter = job.rows, job.cols, job.interleave
     lm, la, slot, rnd, word_cyc = job.mul_latency, job.add_latency, job.slot, job.round, job.drain_word
@@ -352,6 +360,7 @@ def _step_os(job, x, w, idx, out):  # type: ignore[no-untyped-def]
         for c in range(cols):
             if da[rows - 1, c] != _BUBBLE and db[rows - 1, c] < out.shape[1]:
                 out[da[rows - 1, c], db[rows - 1, c]] = dv[rows - 1, c]
+                when[da[rows - 1, c], db[rows - 1, c]] = t
             for r in range(rows - 1, 0, -1):
                 dv[r, c], da[r, c], db[r, c] = dv[r - 1, c], da[r - 1, c], db[r - 1, c]
             da[0, c] = _BUBBLE
@@ -386,6 +395,7 @@ def _step_os(job, x, w, idx, out):  # type: ignore[no-untyped-def]
                 i = cmd[r, c]
                 if i >= 0:
                     dv[r, c], da[r, c], db[r, c] = fv[r, c, i], fa[r, c, i], fb[r, c, i]
+                    fa[r, c, i] = _BUBBLE  # a slot that the next tile does not fill must not be written again
         # 1. adder output
         for r in range(rows):
             for c in range(cols):

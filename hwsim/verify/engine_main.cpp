@@ -5,13 +5,7 @@
 // one in which it was accepted to the one in which done is high (2^32 - 1: never, or beats missing, too many or
 // wrongly marked as last), then the output beats.
 // TOP, TOP_HEADER: the verilated engine; CFG(top, a, b, c): sets its command; IN_BYTES, OUT_BYTES: of a beat.
-#include <cstdint>
-#include <cstdio>
-#include <cstring>
-#include <vector>
-#include "defines.h"
-#include TOP_HEADER
-#include "verilated.h"
+#include "bench.h"
 
 static uint32_t rng;
 static uint32_t draw() {
@@ -22,23 +16,15 @@ static uint32_t draw() {
 }
 
 struct Bench {
-    TOP top;
     std::vector<uint8_t> in, out;
     size_t sent = 0, got = 0;
-
-    void clock() {
-        top.clk = 1;
-        top.eval();
-        top.clk = 0;
-        top.eval();
-    }
 
     void reset() {
         top.rst = 1;
         top.s_cmd_valid = 0;
         top.s_axis_tvalid = 0;
-        clock();
-        clock();
+        clock_cycle();
+        clock_cycle();
         top.rst = 0;
     }
 
@@ -56,9 +42,10 @@ struct Bench {
     }
 };
 
-int main() {
+int main(int argc, char** argv) {
+    open_wave(argc, argv);
     Bench b;
-    b.top.clk = 0;
+    top.clk = 0;
     b.reset();
     uint32_t h[10];
     while (fread(h, 4, 10, stdin) == 10) {
@@ -75,28 +62,28 @@ int main() {
             framed = true;
             uint64_t began = 0;
             for (uint64_t t = 0; t < limit; t++) {
-                b.top.s_cmd_valid = !accepted;
-                CFG(b.top, h[0], h[1], h[2]);
-                b.top.s_cmd_rounds = h[3];
+                top.s_cmd_valid = !accepted;
+                CFG(top, h[0], h[1], h[2]);
+                top.s_cmd_rounds = h[3];
                 b.streams(h[4], h[7], h[8]);
-                if (accepted && b.top.done) {
+                if (accepted && top.done) {
                     cycles = uint32_t(t - began);
                     break;
                 }
-                if (!accepted && b.top.s_cmd_ready) {
+                if (!accepted && top.s_cmd_ready) {
                     accepted = true;
                     began = t;
                 }
-                const bool taken = b.top.s_axis_tvalid && b.top.s_axis_tready;
-                if (b.top.m_axis_tvalid && b.top.m_axis_tready) {
-                    if (b.got < h[5]) memcpy(&b.out[b.got * OUT_BYTES], &b.top.m_axis_tdata, OUT_BYTES);
+                const bool taken = top.s_axis_tvalid && top.s_axis_tready;
+                if (top.m_axis_tvalid && top.m_axis_tready) {
+                    if (b.got < h[5]) memcpy(&b.out[b.got * OUT_BYTES], &top.m_axis_tdata, OUT_BYTES);
                     b.got++;
-                    if (bool(b.top.m_axis_tlast) != (b.got == h[5])) framed = false;
+                    if (bool(top.m_axis_tlast) != (b.got == h[5])) framed = false;
                 }
-                b.clock();
+                clock_cycle();
                 if (taken) {
                     b.sent++;
-                    b.top.s_axis_tvalid = 0;
+                    top.s_axis_tvalid = 0;
                 }
             }
             if (!attempt) b.reset();
@@ -104,7 +91,8 @@ int main() {
         if (b.got != h[5] || b.sent != h[4] || !framed) cycles = UINT32_MAX;
         fwrite(&cycles, 4, 1, stdout);
         fwrite(b.out.data(), 1, b.out.size(), stdout);
-        b.top.s_axis_tvalid = 0;
+        top.s_axis_tvalid = 0;
     }
+    close_wave(argc, argv);
     return 0;
 }

@@ -16,4 +16,14 @@ class VerifyRun(BaseModel):
     cases: int = Field(2000, ge=1, le=10_000_000, description="random cases a block; 1000 operands of a unit are one")
     seed: int = Field(0, ge=0, lt=2**31)
     blocks: tuple[str, ...] = Field((), description="blocks to verify; none named: all")
+    rows: int | None = Field(None, ge=1, le=64, description="verify only an STCE of this many rows (with cols)")
+    cols: int | None = Field(None, ge=1, le=64, description="verify only an STCE of this many columns (with rows)")
     rtl: Path | None = Field(None, description="folder of Verilog files; none: the project's own")
+    failures: Path = Field(Path("out/verify"), description="where a failing case and its waveform are left")
+
+    @property
+    def array(self) -> tuple[int, int] | None:
+        """Rows and columns asked for; one of them alone is a square."""
+        if self.rows is None and self.cols is None:
+            return None
+        return self.rows or self.cols or 1, self.cols or self.rows or 1

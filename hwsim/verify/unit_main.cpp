@@ -3,15 +3,10 @@
 // stdin: pairs of 32-bit words (a, b); stdout: one 32-bit word each. TOP, TOP_HEADER: the verilated unit; LATENCY:
 // cycles from operands to result; HAS_B, HAS_CLOCK: ports it has. With HAS_CLOCK, every third cycle ce is low and the
 // operands are junk: the result must not change.
-#include <cstdint>
-#include <cstdio>
-#include <vector>
-#include "defines.h"
-#include TOP_HEADER
-#include "verilated.h"
+#include "bench.h"
 
-int main() {
-    TOP top;
+int main(int argc, char** argv) {
+    open_wave(argc, argv);
     std::vector<uint32_t> in;
     uint32_t words[4096];
     for (size_t n; (n = fread(words, 4, 4096, stdin)) > 0;) in.insert(in.end(), words, words + n);
@@ -22,10 +17,8 @@ int main() {
         if (i % 3 == 2) {
             top.ce = 0;
             top.a = 0x7fff ^ i;
-            top.clk = 0;
-            top.eval();
-            top.clk = 1;
-            top.eval();
+            clock_edge(0);
+            clock_edge(1);
         }
         top.ce = 1;
         top.clk = 0;
@@ -35,13 +28,13 @@ int main() {
 #ifdef HAS_B
         top.b = in[2 * at + 1];
 #endif
-        top.eval();
+        settle();
         if (i >= LATENCY) out[i - LATENCY] = top.y;
 #ifdef HAS_CLOCK
-        top.clk = 1;
-        top.eval();
+        clock_edge(1);
 #endif
     }
     fwrite(out.data(), 4, count, stdout);
+    close_wave(argc, argv);
     return 0;
 }

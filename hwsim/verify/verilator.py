@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +52,12 @@ def _version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
         return (0,)
 
 
+@cache
+def _has_header(name: str) -> bool:
+    command = ["g++", "-E", "-include", name, "-x", "c++", os.devnull]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def sources(rtl: Path = RTL) -> list[Path]:
     return sorted(rtl.rglob("*.v"))
 
@@ -72,7 +78,14 @@ def _needed(top: str, rtl: Path) -> list[Path]:
 
 
 def build(
-    top: str, main: str, parameters: Mapping[str, int], defines: Mapping[str, str | int], rtl: Path = RTL
+    top: str,
+    main: str,
+    parameters: Mapping[str, int],
+    defines: Mapping[str, str | int],
+    rtl: Path = RTL,
+    *,
+    trace: bool = False,
+    coverage: bool = False,
 ) -> Path:
     """The simulation program of a module.
 
@@ -81,26 +94,37 @@ def build(
         parameters: the module's Verilog parameters.
         defines: macros of the C++ side (in its ``defines.h``); TOP and TOP_HEADER are added.
         rtl: folder of the Verilog files (one's own, to try a change).
+        trace: write an FST waveform to the file that the program's argument names.
+        coverage: write line and toggle coverage there.
 
     Raises:
         InputError: the RTL does not compile; the first line of why.
     """
     env = environment()
     digest = hashlib.sha256()
-    for path in [*_needed(top, rtl), HERE / main]:
+    for path in [*_needed(top, rtl), HERE / main, HERE / "bench.h"]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()))).encode())
+    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()), trace, coverage)).encode())
     cached = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "rtl" / digest.hexdigest()[:24]
     if (cached / "sim").exists():
         return cached / "sim"
     cached.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
         macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
+        options = []
+        if trace:
+            macros["TRACE"] = 1
+            options += ["--trace-fst", "-MAKEFLAGS", "OPT_FAST=-O0"]  # it runs one case: what takes long is building
+            if not _has_header("lz4.h"):
+                options += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
+        if coverage:
+            macros["COVERAGE"] = 1
+            options += ["--coverage-line", "--coverage-toggle"]
         (Path(folder) / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
         command = [
-            "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique",
+            "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
             *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
-            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", "-O1",
+            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", f"-O1 -I{HERE}",
             "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", "-o", "sim",
             str(HERE / main), str(next(p for p in _needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
@@ -117,13 +141,13 @@ def build(
     return cached / "sim"
 
 
-def run(program: Path, data: bytes) -> bytes:
+def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:
     """Run a simulation on its stdin.
 
     Raises:
         RuntimeError: it ended with an error.
     """
-    done = subprocess.run([str(program)], input=data, capture_output=True, check=False)
+    done = subprocess.run([str(program), *arguments], input=data, capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{program}: exit code {done.returncode}: {done.stderr.decode(errors='replace')[:300]}")
     return done.stdout

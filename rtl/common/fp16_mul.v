@@ -41,10 +41,10 @@ module fp16_mul #(
     always @* begin
         norm  = product;
         zeros = 5'd0;
-        for (i = 0; i < 21; i = i + 1) begin
-            if (!norm[21]) begin
-                norm  = norm << 1;
-                zeros = zeros + 5'd1;
+        for (i = 16; i > 0; i = i >> 1) begin
+            if (norm >> (22 - i) == 22'd0) begin
+                norm  = norm << i;
+                zeros = zeros + i[4:0];
             end
         end
     end

@@ -16,10 +16,10 @@ module fp16_to_fp32 (
     always @* begin
         norm  = {1'b0, a[9:0]};
         zeros = 4'd0;
-        for (i = 0; i < 10; i = i + 1) begin
-            if (!norm[10]) begin
-                norm  = norm << 1;
-                zeros = zeros + 4'd1;
+        for (i = 8; i > 0; i = i >> 1) begin
+            if (norm >> (11 - i) == 11'd0) begin
+                norm  = norm << i;
+                zeros = zeros + i[3:0];
             end
         end
     end

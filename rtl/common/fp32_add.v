@@ -50,10 +50,10 @@ module fp32_add #(
         end else begin
             norm     = total[26:0];
             exponent = {1'b0, big_e};
-            for (i = 0; i < 26; i = i + 1) begin
-                if (!norm[26] && exponent > 9'd1) begin
-                    norm     = norm << 1;
-                    exponent = exponent - 9'd1;
+            for (i = 16; i > 0; i = i >> 1) begin
+                if (norm >> (27 - i) == 27'd0 && exponent > i[8:0]) begin
+                    norm     = norm << i;
+                    exponent = exponent - i[8:0];
                 end
             end
         end

@@ -40,10 +40,10 @@ module fp32_mul #(
     always @* begin
         norm  = product;
         zeros = 6'd0;
-        for (i = 0; i < 47; i = i + 1) begin
-            if (!norm[47]) begin
-                norm  = norm << 1;
-                zeros = zeros + 6'd1;
+        for (i = 32; i > 0; i = i >> 1) begin
+            if (norm >> (48 - i) == 48'd0) begin
+                norm  = norm << i;
+                zeros = zeros + i[5:0];
             end
         end
     end

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sat_cases import Case, random_case
 
 from dataflow.errors import InputError
 from dataflow.pattern import DENSE, NM
@@ -14,14 +13,15 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, stce
 from hwsim.sat.job import array_job
 from hwsim.sat.tile import CAUSES, job_cycles
+from hwsim.verify.jobs import JobCase, random_case
 
 CASES, PARTS = 10_000, 20
 
 
-def compare(case: Case) -> tuple[int, int]:
+def compare(case: JobCase) -> tuple[int, int]:
     """Cycles by clock and by tile level; asserts equal bits and that causes are counted once."""
-    got, clock = run_job(case.job, case.x, case.values, case.index, case.psum)
-    want = stce(case.x, case.values, case.index, None if case.index is None else case.pattern, case.psum)
+    got, clock = run_job(case.job, case.x, case.values, case.positions, case.psum)
+    want = stce(case.x, case.values, case.positions, None if case.positions is None else case.pattern, case.psum)
     assert np.array_equal(got.view(np.uint32), want.view(np.uint32)), case.job
     causes = np.zeros(len(CAUSES), np.int64)
     tile = job_cycles(case.job, causes)
@@ -55,7 +55,7 @@ def test_corners(dataflow: str, pattern: str, size: tuple[int, int, int], rows: 
     values, index = (w, None) if nm.is_dense else sore(w, nm)
     for interleave in (1, 3, 8, 16):
         job = array_job(config, dataflow, size, nm, interleave)  # type: ignore[arg-type]
-        clock, tile = compare(Case(config, job, nm, x, values, index, None))
+        clock, tile = compare(JobCase(config, job, nm, x, values, index, None))
         assert clock == tile
 
 
@@ -69,7 +69,7 @@ def test_full_array() -> None:
         for pattern in (DENSE, nm):
             values, index = (w, None) if pattern.is_dense else sore(w, pattern)
             job = array_job(config, dataflow, (70, 600, 50), pattern, 8)  # type: ignore[arg-type]
-            clock, tile = compare(Case(config, job, pattern, x, values, index, None))
+            clock, tile = compare(JobCase(config, job, pattern, x, values, index, None))
             assert clock == tile
 
 
@@ -88,11 +88,11 @@ def test_constants_are_least(constant: str, dataflow: str) -> None:
             continue
         broken = job._replace(**{constant: getattr(job, constant) - 1})
         try:
-            got, _ = run_job(broken, case.x, case.values, case.index, case.psum)
+            got, _ = run_job(broken, case.x, case.values, case.positions, case.psum)
         except RuntimeError:  # never done
             wrong += 1
             continue
-        want = stce(case.x, case.values, case.index, None if case.index is None else case.pattern, case.psum)
+        want = stce(case.x, case.values, case.positions, None if case.positions is None else case.pattern, case.psum)
         wrong += not np.array_equal(got.view(np.uint32), want.view(np.uint32))
     assert wrong > 0
 

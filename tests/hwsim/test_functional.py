@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sat_cases import SPECIALS, halves
 
 from dataflow.pattern import NM
 from hwsim.sat.clock_engines import run_sore, run_wuve
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import canonical, sore, stce, to_fp16, wuve
 from hwsim.sat.tile import sore_cycles, wuve_cycles
+from hwsim.verify.jobs import SPECIALS, halves
 
 
 def bits(x: np.ndarray) -> np.ndarray:

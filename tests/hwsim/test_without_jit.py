@@ -17,8 +17,6 @@ HERE = Path(__file__).parent
 def digest() -> str:
     """Outputs and cycles of 40 random jobs, of both engines and of a scheduled step."""
     sys.path.insert(0, str(HERE))
-    from sat_cases import random_case
-
     from dataflow.lowering import lower
     from dataflow.methods import Method
     from dataflow.network import Conv, Network
@@ -29,14 +27,15 @@ def digest() -> str:
     from hwsim.sat.functional import stce
     from hwsim.sat.step import simulate
     from hwsim.sat.tile import job_cycles
+    from hwsim.verify.jobs import random_case
 
     rng = np.random.default_rng(11)
     found = hashlib.sha256()
     for _ in range(40):
         case = random_case(rng, largest=3, length=9)
-        out, cycles = run_job(case.job, case.x, case.values, case.index, case.psum)
-        pattern = None if case.index is None else case.pattern
-        functional = stce(case.x, case.values, case.index, pattern, case.psum)
+        out, cycles = run_job(case.job, case.x, case.values, case.positions, case.psum)
+        pattern = None if case.positions is None else case.pattern
+        functional = stce(case.x, case.values, case.positions, pattern, case.psum)
         causes = np.zeros(7, np.int64)
         found.update(out.tobytes() + functional.tobytes())
         found.update(f"{cycles} {job_cycles(case.job, causes)} {causes.tolist()}".encode())

@@ -11,6 +11,7 @@ import pytest
 
 from dataflow.errors import InputError
 from hwsim.verify.blocks import BLOCKS, verify
+from hwsim.verify.case import Job
 from hwsim.verify.verilator import RTL, environment, lint, sources
 
 try:
@@ -25,9 +26,9 @@ CASES = {"sore": 1200, "wuve": 1200}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_rtl_is_the_simulator(block: str) -> None:
+def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 2,400 engine commands."""
-    (row,) = verify([block], CASES.get(block, 400), seed=2)
+    (row,) = verify([block], CASES.get(block, 400), seed=2, job=Job(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
     assert row.cases >= CASES.get(block, 65536)
@@ -64,5 +65,5 @@ def test_rtl_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "rtl" / "sat" / "wuve_lane.v"
     path.write_text(path.read_text().replace("endmodule", ""))
     with pytest.raises(InputError, match="wuve does not compile") as error:
-        list(verify(["wuve"], 1, 0, tmp_path / "rtl"))
+        list(verify(["wuve"], 1, 0, Job(tmp_path / "rtl")))
     assert "\n" not in str(error.value)
