@@ -154,3 +154,66 @@ def _step_wuve(state, out, lanes, latencies, constants):  # type: ignore[no-unty
                 for f in range(3):
                     pipe[0, f, lane] = state[f, (t - 1) * lanes + lane]
     return -1
+
+
+def run_update(config: SatConfig, words: int, pattern: NM, orders: int) -> int:
+    """Cycles of an update of ``words`` words, a weight a lane, with pre-generation: WUVE's new weights fill blocks of M
+    words, which SORE takes in ``orders`` orders (1 or 2) while the next block fills; a full pipeline stands still.
+
+    Values are `run_wuve`'s, then `run_sore`'s: only the time is here. Time 0 is the cycle in which it is accepted.
+    """
+    if words < 1 or words % pattern.m_group:
+        raise InputError(f"update of {words} words: must be a multiple of M = {pattern.m_group}, at least one")
+    return int(_step_update(words, wuve_latency(config), pattern.n_keep, pattern.m_group, orders))
+
+
+@njit(cache=True)
+def _step_update(words, depth, n, m, orders):  # type: ignore[no-untyped-def]
+    pipe = np.zeros(depth, np.bool_)
+    taken = left = 0  # words that entered WUVE, that left it
+    full = np.zeros(2, np.int64)  # passes that a block still has to make through SORE; 0: it may fill
+    fill = send = at_in = at_out = 0
+    rounds = words // m * orders
+    index, sorted_rounds, entry, sending = 0, 0, 0, False
+    wuve_done = sore_done = -1
+    for t in range(1, 100 + 4 * (words * orders * 2 + depth)):
+        # everything below sees the registers as they were at the start of the cycle
+        leaves = pipe[depth - 1] and full[fill] == 0
+        moves = not pipe[depth - 1] or leaves
+        last_entry = entry == n - 1
+        takes = full[send] > 0 and sorted_rounds < rounds and (index < m - 1 or not sending or last_entry)
+        if sending:
+            entry += 1
+            if last_entry:
+                entry, sending = 0, False
+                if sorted_rounds == rounds:
+                    sore_done = t + 1
+        full_send, full_fill = send, fill
+        if takes:
+            index += 1
+            at_out += 1
+            if index == m:
+                index, sending = 0, True
+                sorted_rounds += 1
+            if at_out == m:
+                at_out = 0
+                full[full_send] -= 1
+                if full[full_send] == 0:
+                    send = 1 - send
+        if leaves:
+            left += 1
+            at_in += 1
+            if at_in == m:
+                at_in = 0
+                full[full_fill] = orders
+                fill = 1 - fill
+            if left == words:
+                wuve_done = t + 1
+        if moves:
+            for s in range(depth - 1, 0, -1):
+                pipe[s] = pipe[s - 1]
+            pipe[0] = taken < words
+            taken += int(pipe[0])
+        if sore_done >= 0 and wuve_done >= 0:
+            return max(sore_done, wuve_done)
+    return -1

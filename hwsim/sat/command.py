@@ -56,16 +56,11 @@ class Layout(NamedTuple):
     """Rounds of an array tile."""
 
 
-def word_elements(config: SatConfig) -> int:
-    """Activations of a west buffer word: a group of any kind must fit."""
-    return max(config.group_max, config.weight_registers)
-
-
 def layout(config: SatConfig, job: Job) -> Layout:
     stored = stored_length(job)
     column_tiles = -(-job.b // job.cols)
     if job.is_os:
-        group = job.m if job.is_sparse else word_elements(config)
+        group = job.m if job.is_sparse else config.word_elements
         blocks = -(-job.a // (job.rows * job.interleave))
         return Layout(group, -(-job.k // group), blocks, 1, column_tiles, stored)
     blocks = -(-job.a // job.interleave)
@@ -116,7 +111,7 @@ def command_of(config: SatConfig, job: Job, *, accumulate: bool = False) -> Comm
 
 
 def west_image(config: SatConfig, job: Job, x: np.ndarray) -> np.ndarray:
-    """uint16[words, rows, word_elements] of the west buffer for float16[a, k] activations."""
+    """uint16[words, rows, config.word_elements] of the west buffer for float16[a, k] activations."""
     at = layout(config, job)
     words: np.ndarray
     if job.is_os:
@@ -131,7 +126,7 @@ def west_image(config: SatConfig, job: Job, x: np.ndarray) -> np.ndarray:
         flat[: job.a, : job.k] = x.view(np.uint16)
         words = flat.reshape(len(flat), at.tiles, job.rows, at.group).transpose(1, 0, 2, 3)
         words = words.reshape(-1, job.rows, at.group)
-    image = np.zeros((len(words), job.rows, word_elements(config)), np.uint16)
+    image = np.zeros((len(words), job.rows, config.word_elements), np.uint16)
     image[:, :, : at.group] = words
     return image
 

@@ -40,6 +40,9 @@ class SatConfig(BaseModel):
     west_buffer_bytes: int = Field(4 << 20, ge=1024, description="activation buffer, both halves, bytes (choice)")
     north_buffer_bytes: int = Field(2 << 20, ge=1024, description="weight buffer, both halves, bytes (choice)")
     output_buffer_bytes: int = Field(2 << 20, ge=1024, description="output buffer, both halves, bytes (choice)")
+    state_buffer_bytes: int = Field(
+        64 << 10, ge=64, description="the RTL's buffer of weights and momenta under update, bytes (choice)"
+    )
     west_lane_bytes: int = Field(32, ge=2, le=256, description="bytes a row's west port gives a cycle (choice)")
     north_lane_bytes: int = Field(4, ge=1, le=64, description="bytes a column's north port gives a cycle (choice)")
     output_lane_bytes: int = Field(4, ge=1, le=64, description="bytes a column's output port takes a cycle (choice)")
@@ -85,4 +88,19 @@ class SatConfig(BaseModel):
             "INTERLEAVE_MAX": self.interleave_max,
             "SORE_LANES": self.sore_lanes,
             "WUVE_LANES": self.wuve_lanes,
+            "WORD": self.word_elements,
+            "WEST_WIDTH": _bits(self.west_buffer_bytes, 2 * self.word_elements * self.rows),
+            "NORTH_WIDTH": _bits(self.north_buffer_bytes, 4 * self.cols),
+            "OUTPUT_WIDTH": _bits(self.output_buffer_bytes, 4 * self.cols),
+            "STATE_WIDTH": _bits(self.state_buffer_bytes, 8 * self.cols),
         }
+
+    @property
+    def word_elements(self) -> int:
+        """Activations of a west buffer word: a group of any kind must fit."""
+        return max(self.group_max, self.weight_registers)
+
+
+def _bits(size: int, line: int) -> int:
+    """Address bits of a buffer of ``size`` bytes with ``line`` bytes a word of all lanes; a power of two of words."""
+    return max((size // line).bit_length() - 1, 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.sat.clock import run_job
-from hwsim.sat.command import Command, command_of, north_image, output_image, outputs, west_image, word_elements
+from hwsim.sat.command import Command, command_of, north_image, output_image, outputs, west_image
 from hwsim.sat.config import SatConfig
 
 from .case import Bench, BlockRow, Case, Job, check
@@ -32,8 +32,9 @@ def bench_of(config: SatConfig) -> Bench:
     parameters = {n: config.verilog_parameters()[n] for n in names} | {"ADDRESS_WIDTH": ADDRESS_WIDTH}
     fields = ",".join(f"t.s_cmd_{name}=f[{i}]" for i, name in enumerate(Command._fields))
     defines: dict[str, str | int] = {"HAS_CLOCK": 1, "FIELDS": len(Command._fields), "SET(t,f)": fields}
-    defines |= {"ROWS": config.rows, "COLS": config.cols, "WORD": word_elements(config)}
-    return Bench("stce", "stce_main.cpp", parameters, defines | {"ADDRESS_WIDTH": ADDRESS_WIDTH})
+    defines |= {"ROWS": config.rows, "COLS": config.cols, "WORD": config.word_elements}
+    defines["ADDRESS_WIDTH"] = ADDRESS_WIDTH
+    return Bench("stce", "stce_main.cpp", parameters, defines, quick=config.rows * config.cols > 256)
 
 
 def case_of(rng: np.random.Generator, drawn: JobCase, *, stress: bool = True) -> Case:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .array import stce, stce_32x32
 from .case import BlockRow, Job
+from .core import sat_core
 from .engines import sore, wuve
 from .units import fp16_mul, fp16_to_fp32, fp32_add, fp32_mul, fp32_to_fp16
 
@@ -25,13 +26,14 @@ BLOCKS: dict[str, tuple[Block, int]] = {
     "wuve": (wuve, 1),
     "stce": (stce, 1),
     "stce_32x32": (stce_32x32, 0),
+    "sat_core": (sat_core, 1),
 }
 """Each block, and how many random operands stand for one case (0: the block has a fixed number)."""
 
 
 def verify(names: Sequence[str], cases: int, seed: int, job: Job) -> Iterator[BlockRow]:
     """Compare blocks on ``cases`` random cases each (a thousand operands of an arithmetic unit are one), two at a time:
-    building them takes longest."""
+    building takes longest."""
 
     def compare(name: str) -> BlockRow:
         block, scale = BLOCKS[name]

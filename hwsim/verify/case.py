@@ -34,6 +34,8 @@ class Bench:
     main: str
     parameters: Mapping[str, int]
     defines: Mapping[str, str | int]
+    quick: bool = False
+    """Build fast rather than run fast."""
 
 
 @dataclass(slots=True)
@@ -142,7 +144,10 @@ def check(block: str, bench: Bench, cases: Sequence[Case], job: Job) -> BlockRow
     """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder."""
     row = BlockRow(block)
     began = time.perf_counter()
-    program = build(bench.top, bench.main, bench.parameters, bench.defines, job.rtl, coverage=job.coverage is not None)
+    covered = job.coverage is not None
+    program = build(
+        bench.top, bench.main, bench.parameters, bench.defines, job.rtl, coverage=covered, quick=bench.quick
+    )
     arguments = []
     if job.coverage is not None:
         job.coverage.mkdir(parents=True, exist_ok=True)

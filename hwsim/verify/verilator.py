@@ -86,6 +86,7 @@ def build(
     *,
     trace: bool = False,
     coverage: bool = False,
+    quick: bool = False,
 ) -> Path:
     """The simulation program of a module.
 
@@ -96,6 +97,7 @@ def build(
         rtl: folder of the Verilog files (one's own, to try a change).
         trace: write an FST waveform to the file that the program's argument names.
         coverage: write line and toggle coverage there.
+        quick: build fast rather than run fast; for large designs that run little.
 
     Raises:
         InputError: the RTL does not compile; the first line of why.
@@ -104,7 +106,7 @@ def build(
     digest = hashlib.sha256()
     for path in [*_needed(top, rtl), HERE / main, HERE / "bench.h"]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()), trace, coverage)).encode())
+    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()), trace, coverage, quick)).encode())
     cached = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "rtl" / digest.hexdigest()[:24]
     if (cached / "sim").exists():
         return cached / "sim"
@@ -112,9 +114,12 @@ def build(
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
         macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
         options = []
+        level = "-O0" if trace or quick else "-O1"  # where building takes longer than running
+        if quick:
+            options += ["--output-split", "50000", "--build-jobs", "2"]
         if trace:
             macros["TRACE"] = 1
-            options += ["--trace-fst", "-MAKEFLAGS", "OPT_FAST=-O0"]  # it runs one case: what takes long is building
+            options += ["--trace-fst"]
             if not _has_header("lz4.h"):
                 options += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
         if coverage:
@@ -124,8 +129,8 @@ def build(
         command = [
             "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
             *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
-            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", f"-O1 -I{HERE}",
-            "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", "-o", "sim",
+            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", f"{level} -I{HERE}",
+            "-MAKEFLAGS", f"OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
             str(HERE / main), str(next(p for p in _needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of sat_core: programs of random jobs, with memory behind AXI; memory afterwards, cycles and errors compared.
+
+A program loads operands, prunes dense weights with SORE where the job is sparse, runs the job, stores sums as binary32
+and binary16, updates weights with the sums as gradients (with or without pre-generation in either orientation) and
+stores what came of it. One in eight has an illegal or failing command somewhere: the error must be reported, with the
+command. Half of the others meet a memory of constant response times (every cycle is compared), half one with stalls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dataflow.pattern import NM
+from hwsim.sat.clock import run_job
+from hwsim.sat.clock_engines import run_sore, run_update, run_wuve
+from hwsim.sat.command import command_of, north_image, output_image, west_image
+from hwsim.sat.config import SatConfig
+from hwsim.sat.functional import sore, to_fp16
+from hwsim.sat.program import REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
+
+from .case import Bench, BlockRow, Case, Job, check
+from .jobs import JobCase, random_case
+
+_NAMES = ("ROWS", "COLS", "GROUP_MAX", "WEIGHT_REGS", "WORD", "INTERLEAVE_MAX", "MUL_LATENCY", "ADD_LATENCY",
+          "WEST_WIDTH", "NORTH_WIDTH", "OUTPUT_WIDTH", "STATE_WIDTH")  # fmt: skip
+
+
+def core_config(rows: int, cols: int, **changes: int) -> SatConfig:
+    """A machine with an engine lane a column and buffers of some hundred words."""
+    small = SatConfig(rows=rows, cols=cols, sore_lanes=cols, wuve_lanes=cols, **changes)  # type: ignore[arg-type]
+    sizes = {
+        "west_buffer_bytes": max(1024, 2 * small.word_elements * rows * 512),
+        "north_buffer_bytes": max(1024, 4 * cols * 1024),
+        "output_buffer_bytes": max(1024, 4 * cols * 512),
+        "state_buffer_bytes": 8 * cols * 64,
+    }
+    return small.model_copy(update=sizes)
+
+
+MACHINES = (
+    core_config(1, 1, mul_latency=1, add_latency=1, group_max=4, weight_registers=2, interleave_max=4),
+    core_config(2, 3, mul_latency=2, add_latency=3, group_max=8, weight_registers=4, interleave_max=5),
+    core_config(4, 4),
+    core_config(3, 8, add_latency=2, group_max=8, interleave_max=6),
+)
+
+
+def bench_of(config: SatConfig) -> Bench:
+    """The core of a configuration."""
+    parameters = {n: config.verilog_parameters()[n] for n in _NAMES}
+    return Bench("sat_core", "core_main.cpp", parameters, {"HAS_CLOCK": 1, "BYTES": 2 * config.word_elements})
+
+
+class _Memory:
+    """The memory as the program will find and leave it: regions one after the other, at multiples of 128 bytes."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.before: list[bytes] = []
+        self.after: list[bytes] = []
+        self.size = 0
+
+    def place(self, before: bytes, after: bytes | None = None) -> int:
+        """A region; its address."""
+        at = self.size
+        for parts, data in ((self.before, before), (self.after, before if after is None else after)):
+            parts.append(data + bytes(-len(data) % 128))
+        self.size += len(self.before[-1])
+        return at
+
+    def lines(self, image: np.ndarray, size: int) -> bytes:
+        """uint[words, columns] filled up to whole beats a word."""
+        beat = self.program.beat_bytes
+        width = -(-image.shape[1] * size // beat) * beat // size
+        padded = np.zeros((len(image), width), image.dtype)
+        padded[:, : image.shape[1]] = image
+        return padded.tobytes()
+
+
+def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program, _Memory, str]:
+    """A program, its memory before and after, and what it does in words."""
+    while True:
+        drawn = random_case(rng, base=config, length=24, special=rng.random() < 0.2)
+        command = command_of(config, drawn.job)
+        p = drawn.config.verilog_parameters()
+        fits = (
+            west_image(config, drawn.job, drawn.x).shape[0] <= 1 << p["WEST_WIDTH"],
+            command.stride * command.column_tiles <= 1 << p["OUTPUT_WIDTH"],
+            3 * north_image(config, drawn.job, drawn.values, drawn.positions).shape[0] <= 1 << p["NORTH_WIDTH"],
+        )
+        if all(fits):
+            break
+    program = Program(config)
+    memory = _Memory(program)
+    result, cycles = run_job(drawn.job, drawn.x, drawn.values, drawn.positions, drawn.psum)
+    west = west_image(config, drawn.job, drawn.x)
+    north = north_image(config, drawn.job, drawn.values, drawn.positions)
+    bases: dict[Buffer, int] = {
+        "west": int(rng.integers(0, (1 << p["WEST_WIDTH"]) - len(west) + 1)),
+        "output": int(rng.integers(0, (1 << p["OUTPUT_WIDTH"]) - command.stride * command.column_tiles + 1)),
+    }
+    program.load("west", memory.place(west.tobytes()), len(west), bases["west"])
+    text = f"{'OS' if drawn.job.is_os else 'WS'} {drawn.pattern} a={drawn.job.a} k={drawn.job.k} b={drawn.job.b}"
+    if drawn.positions is None or rng.random() < 0.3:
+        bases["north"] = int(rng.integers(0, (1 << p["NORTH_WIDTH"]) - len(north) + 1))
+        program.load("north", memory.place(memory.lines(north, 4)), len(north), bases["north"])
+    else:
+        bases["north"] = _prune(rng, program, memory, drawn, north)
+        text += ", REDUCE"
+    first = output_image(config, drawn.job, drawn.psum)
+    if drawn.psum is not None:
+        program.load("output", memory.place(memory.lines(first, 4)), len(first), bases["output"])
+    program.run(command_of(config, drawn.job, accumulate=drawn.psum is not None), cycles, bases)
+    sums = output_image(config, drawn.job, result)
+    # words that hold no result of the job may hold anything: only whole rows of results are stored
+    rows = [(t * command.stride, drawn.job.a) for t in range(command.column_tiles)]
+    for at, count in rows:
+        half = bool(rng.random() < 0.3)
+        lines = sums[at : at + count]
+        data = memory.lines(to_fp16(lines.view(np.float32)).view(np.uint16), 2) if half else memory.lines(lines, 4)
+        mask = _results(drawn, at)
+        if not mask.all():  # columns beyond the job's
+            continue
+        place = memory.place(bytes(len(data)), data)
+        program.store("output", place, count, bases["output"] + at, half=half, wait=True)
+    if rng.random() < 0.7 and _results(drawn, 0).all():
+        text += _update(rng, program, memory, sums[: drawn.job.a], bases["output"])
+    return program, memory, text
+
+
+def _results(drawn: JobCase, at: int) -> np.ndarray:
+    """bool[columns]: whether a word at ``at`` holds results of the job."""
+    ones = output_image(drawn.config, drawn.job, np.ones((drawn.job.a, drawn.job.b), np.float32))
+    found: np.ndarray = ones[at] != 0
+    return found
+
+
+def _prune(rng: np.random.Generator, program: Program, memory: _Memory, drawn: JobCase, north: np.ndarray) -> int:
+    """Load dense weights in the order of the sparse image's groups, and prune them with SORE: what must come out is the
+    image (its padding too: groups of zeros)."""
+    config, n, m = program.config, drawn.pattern.n_keep, drawn.pattern.m_group
+    rounds = len(north) // n
+    dense = np.zeros((rounds * m, config.cols), np.uint16)
+    values = (north & 0xFFFF).astype(np.uint16).reshape(rounds, n, config.cols)
+    places = (north >> 16).reshape(rounds, n, config.cols).astype(np.int64)
+    columns = np.arange(config.cols)
+    for g in range(rounds):
+        filled = len(set(places[g, :, 0])) == n
+        for e in range(n):
+            dense[g * m + (places[g, e] if filled else e), columns] = values[g, e]
+    kept, index, cycles = run_sore(config, dense.view(np.float16), drawn.pattern)
+    north[:] = kept.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16
+    room = (1 << config.verilog_parameters()["NORTH_WIDTH"]) - len(dense) - len(north)
+    source = int(rng.integers(0, room + 1))
+    address = memory.place(memory.lines(dense.astype(np.uint32), 4))
+    program.load("north", address, len(dense), source)
+    program.reduce(drawn.pattern, rounds, cycles, source=source, target=source + len(dense))
+    return source + len(dense)
+
+
+def _update(rng: np.random.Generator, program: Program, memory: _Memory, sums: np.ndarray, base: int) -> str:
+    """Take sums as gradients of a weight each."""
+    config = program.config
+    cols, limit = config.cols, 1 << config.verilog_parameters()["STATE_WIDTH"]
+    fits = [NM(n, m) for m in range(1, config.group_max + 1) for n in range(1, min(m, config.weight_registers) + 1)]
+    pattern = fits[int(rng.integers(0, len(fits)))]
+    n, m = pattern.n_keep, pattern.m_group
+    words = min(len(sums), limit) // m * m
+    direct, across = bool(rng.random() < 0.5), bool(rng.random() < 0.5) and cols % m == 0
+    if words == 0:
+        words, direct, across = min(len(sums), limit), False, False
+    gradient = to_fp16(sums[:words].view(np.float32))
+    w, v = rng.standard_normal((2, words, cols)).astype(np.float32)
+    rates = tuple(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.9, 1.0], 3))
+    new_w, new_v, half, cycles = run_wuve(config, w.ravel(), v.ravel(), gradient.ravel(), rates)  # type: ignore[arg-type]
+    state = int(rng.integers(0, limit - words + 1))
+
+    def pairs(weight: np.ndarray, momentum: np.ndarray) -> bytes:
+        both = np.stack([weight.reshape(words, cols), momentum.reshape(words, cols)], axis=2)
+        return memory.lines(both.view(np.uint64)[:, :, 0], 8)
+
+    program.load("state", memory.place(pairs(w, v)), words, state)
+    places: dict[str, int] = {}
+    entries = words // m * n
+    if direct:
+        places["direct"] = int(rng.integers(0, (1 << config.verilog_parameters()["NORTH_WIDTH"]) - 2 * entries + 1))
+    if across:
+        places["across"] = places["direct"] + entries if direct else 0
+    if places:
+        cycles = run_update(config, words, pattern, len(places))
+    program.update(words, rates, cycles, state=state, gradient=base, pattern=pattern if places else None, **places)  # type: ignore[arg-type]
+    program.store("state", memory.place(bytes(len(pairs(w, v))), pairs(new_w, new_v)), words, state, wait=True)
+    halves = half.reshape(words, cols)
+    lines = memory.lines(halves.view(np.uint16), 2)
+    program.store("state", memory.place(bytes(len(lines)), lines), words, state, half=True)
+    for name, at in places.items():
+        turned = halves if name == "direct" else across_order(halves, m)
+        values, index = sore(turned, pattern)
+        image = memory.lines(values.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16, 4)
+        program.store("north", memory.place(bytes(len(image)), image), entries, at)
+    return f", UPDATE {pattern if places else ''} {' '.join(places)}"
+
+
+def across_order(words: np.ndarray, m: int) -> np.ndarray:
+    """[words, lanes] as `weight_block` offers it across: a group of M lanes of a word becomes M words of a lane."""
+    count, lanes = words.shape
+    blocks = words.reshape(count // m, m, lanes // m, m)  # block, word, group in it, element
+    return blocks.transpose(0, 3, 1, 2).reshape(count, lanes).copy()
+
+
+def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
+    """A random case of a machine."""
+    program, memory, text = random_program(rng, config)
+    size = 2 * config.word_elements
+    illegal = rng.random() < 0.125
+    error = 0
+    if illegal:
+        error, text = _spoil(rng, program, memory, text)
+    address = memory.place(program.image().tobytes())
+    timing = MemoryTiming(int(rng.integers(1, 20)), int(rng.integers(1, 6)))
+    total = timeline(program, timing, address)
+    timed = bool(rng.random() < 0.5) and not illegal
+    shares = (256, 256) if timed else tuple(int(s) for s in rng.choice([32, 100, 200, 256], 2))
+    reset = int(rng.integers(1, total)) if rng.random() < 0.1 and not timed else 0
+    before, after = b"".join(memory.before), b"".join(memory.after)
+    head = [memory.size, address, len(program.ops), *timing[:2], *shares, int(rng.integers(1, 1 << 31)), reset]
+    limit = 40 * total + 100_000
+    stdin = np.array([*head, limit, 0xFFFFFFFF], np.uint32).tobytes() + before
+    counts = {kind: sum(op.cycles for op in program.ops if op.kind == kind) for kind in (RUN, REDUCE, UPDATE)}
+    moved = [sum(op.beats for op in program.ops if (op.kind == STORE) == out and op.beats) for out in (False, True)]
+    fetched = len(program.ops) * 128 // size
+    figures = [error, *counts.values(), moved[0] + fetched, moved[1], 0]
+    output = np.concatenate([np.array(figures, np.uint32), np.frombuffer(after, np.uint32)])
+    care = np.ones(len(output), np.bool_)
+    if illegal:  # how far the commands before it had come, and so what they moved, is no matter
+        care[1:6] = False
+        care[7:] = False
+    return Case(text, stdin, {"cycles": np.array([total], np.uint32), "output": output}, timed=timed, care=care)
+
+
+def _spoil(rng: np.random.Generator, program: Program, memory: _Memory, text: str) -> tuple[int, str]:
+    """Make one command illegal or fail; the error word that must be reported."""
+    at = int(rng.integers(0, len(program.ops)))
+    op = program.ops[at]
+    words = list(op.words)
+    kinds = ["opcode"]
+    if op.kind in (1, 2):
+        kinds += ["address", "range", "buffer", "response"]
+    else:
+        kinds += ["field", "limit"]
+    kind = str(rng.choice(kinds))
+    code = {"opcode": 1, "address": 2, "range": 3, "buffer": 4, "field": 4, "limit": 7}.get(kind, 0)
+    if kind == "opcode":
+        words[0] = int(rng.choice([0, 6, 99, 255]))
+    elif kind == "address":
+        words[1] += 1
+    elif kind == "range":
+        words[5] = int(rng.choice([0, 1 << 20, 0xFFFFFFFF]))
+    elif kind == "buffer":
+        words[3] = 4 if op.kind == 1 else int(rng.choice([0, 257, 1 << 16]))
+    elif kind == "field":
+        words[{RUN: int(rng.choice([1, 4, 6, 7, 10])), REDUCE: int(rng.choice([1, 2, 4]))}.get(op.kind, 1)] = 0
+    elif kind == "limit":
+        words[1] = 1
+    elif kind == "response":
+        words[2] = 1  # an address of 4 GiB and more: nothing is there
+        code = 5 if op.kind == 1 else 6
+    program.ops[at] = replace(op, words=tuple(words))
+    return code | at << 8, f"{text}; command {at}: {kind} wrong"
+
+
+def sat_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    """Random programs on each of `MACHINES`, or on the one array that was asked for."""
+    total = BlockRow("sat_core")
+    machines = MACHINES if job.array is None else (core_config(*job.array),)
+    for config in machines:
+        drawn = [case_of(rng, config) for _ in range(-(-cases // len(machines)))]
+        total.add(check("sat_core", bench_of(config), drawn, job))
+    return total
