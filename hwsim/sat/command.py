@@ -148,6 +148,19 @@ def north_image(config: SatConfig, job: Job, values: np.ndarray, index: np.ndarr
     return tiles.transpose(0, 2, 1, 3).reshape(-1, job.cols)
 
 
+def dense_image(config: SatConfig, job: Job, weights: np.ndarray) -> np.ndarray:
+    """uint16[groups * M, cols] of a sparse job's dense weights float16[k, b], in the order in which SORE makes the
+    north image's groups of them."""
+    at = layout(config, job)
+    groups = at.groups if job.is_os else at.tiles * job.rows
+    padded = np.zeros((groups * job.m, at.column_tiles * job.cols), np.uint16)
+    padded[: job.k, : job.b] = weights.view(np.uint16)
+    if job.is_os:
+        return padded.reshape(-1, at.column_tiles, job.cols).transpose(1, 0, 2).reshape(-1, job.cols)
+    tiles = padded.reshape(at.tiles, job.rows * job.m, at.column_tiles, job.cols)
+    return tiles.transpose(0, 2, 1, 3).reshape(-1, job.cols)
+
+
 def output_image(config: SatConfig, job: Job, sums: np.ndarray | None) -> np.ndarray:
     """uint32[words, cols] of the output buffer holding float32[a, b] sums (None: zeros)."""
     at = layout(config, job)

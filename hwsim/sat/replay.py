@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,9 +92,22 @@ def replay(trace: Trace, config: SatConfig, tick: Callable[[str], None] = lambda
     return rows
 
 
-def _layer(
-    trace: Trace, config: SatConfig, step: int, layer: Weighted, t: dict[str, np.ndarray]
-) -> Iterator[ReplayRow]:
+class Traced(NamedTuple):
+    """A product of a traced layer with its operands: L R, or (``swapped``, SDGP's BP) R^T L^T."""
+
+    product: Product
+    mapping: Mapping
+    left: np.ndarray
+    """float16[count, rows, reduction]."""
+    right: np.ndarray
+    """float16[count, reduction, cols], dense: SORE prunes it."""
+    kept: np.ndarray
+    """The trace's mask of ``right``."""
+    swapped: bool
+
+
+def traced_products(trace: Trace, config: SatConfig, layer: Weighted, t: dict[str, np.ndarray]) -> list[Traced]:
+    """FF, WU and BP products of a layer of the trace, with the offline scheduler's mappings."""
     samples = trace.meta.samples
     cause = trace.meta.dense_causes.get(layer.name)
     workload = lower(
@@ -105,11 +119,7 @@ def _layer(
     )
     mappings = make_schedule(config, workload).mappings()
     half = {n: to_fp16(t[n]) for n in ("x", "weight", "dy")}
-    restore = {
-        Pass.FF: lambda outs: (output(layer, samples, outs[0]), t["y"]),
-        Pass.BP: lambda outs: (input_gradient(layer, samples, outs), t.get("dx")),
-        Pass.WU: lambda outs: (weight_gradient(layer, outs[0]), t["dw"]),
-    }
+    found = []
     for pass_ in (Pass.FF, Pass.WU, Pass.BP):
         products = [p for p in workload.products if p.pass_ is pass_]
         if not products:
@@ -120,19 +130,47 @@ def _layer(
         pairs = operands(layer, pass_, products[0].pattern, x=half["x"], w=weight, dy=half["dy"])
         masks = operands(layer, pass_, products[0].pattern, x=half["x"], w=mask, dy=half["dy"])
         swap = products[0].right.kind == "gradient" and pass_ is Pass.BP  # SDGP: dX^T = W^T dY^T
-        outs, sums = [], []
         for product, (left, right), (_, kept) in zip(products, pairs, masks, strict=True):
             if swap:
                 left, right = right.swapaxes(1, 2), left.swapaxes(1, 2)
-            run = _Run(config, product, mappings[product.name])
-            out, magnitude = run.multiply(left, right, kept if trace.meta.fp16 and not swap else None)
-            outs.append(out.swapaxes(1, 2) if swap else out)
-            sums.append(magnitude.swapaxes(1, 2) if swap else magnitude)
+            found.append(Traced(product, mappings[product.name], left, right, kept, swap))
+    return found
+
+
+def job_slices(mapping: Mapping, pattern: NM, a: int, k: int, b: int) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """Rows, columns, reduction and stored reduction of each array job of a mapping, reduction innermost."""
+    # an OS job keeps its sums in the PEs: its reduction is one job, whatever chunks the buffers take
+    step = k if mapping.is_os else mapping.tile_reduction
+    n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
+    for a0 in range(0, a, mapping.tile_rows):
+        for b0 in range(0, b, mapping.tile_cols):
+            for k0 in range(0, k, step):
+                end = min(k, k0 + step)
+                rows, cols = slice(a0, min(a, a0 + mapping.tile_rows)), slice(b0, min(b, b0 + mapping.tile_cols))
+                yield rows, cols, slice(k0, end), slice(k0 // m * n, -(-end // m) * n)
+
+
+def _layer(
+    trace: Trace, config: SatConfig, step: int, layer: Weighted, t: dict[str, np.ndarray]
+) -> Iterator[ReplayRow]:
+    samples = trace.meta.samples
+    restore = {
+        Pass.FF: lambda outs: (output(layer, samples, outs[0]), t["y"]),
+        Pass.BP: lambda outs: (input_gradient(layer, samples, outs), t.get("dx")),
+        Pass.WU: lambda outs: (weight_gradient(layer, outs[0]), t["dw"]),
+    }
+    for pass_, group in groupby(traced_products(trace, config, layer, t), key=lambda p: p.product.pass_):
+        outs, sums, depth = [], [], 0
+        for p in group:
+            run = _Run(config, p.product, p.mapping)
+            out, magnitude = run.multiply(p.left, p.right, p.kept if trace.meta.fp16 and not p.swapped else None)
+            outs.append(out.swapaxes(1, 2) if p.swapped else out)
+            sums.append(magnitude.swapaxes(1, 2) if p.swapped else magnitude)
+            depth = max(depth, p.product.reduction)
             yield from run.rows(step, layer.name)
         ours, theirs = restore[pass_](outs)
         if theirs is not None and trace.meta.fp16:
             bound, _ = restore[pass_](sums)
-            depth = max(p.reduction for p in products)
             yield _torch_row(step, layer.name, pass_, ours, theirs, 2 * depth * UNIT_ROUNDOFF * bound)
     yield _update(trace, config, step, layer.name, t)
 
@@ -178,22 +216,15 @@ class _Run:
         mapping, pattern = self.mapping, self.product.pattern
         if mapping.transpose:
             left, values = np.ascontiguousarray(values.T), np.ascontiguousarray(left.T)
-        a, k = left.shape
-        out = np.zeros((a, values.shape[1]), np.float32)
-        # an OS job keeps its sums in the PEs: its reduction is one job, whatever chunks the buffers take
-        step_k = k if mapping.is_os else mapping.tile_reduction
-        n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
-        for a0 in range(0, a, mapping.tile_rows):
-            for b0 in range(0, values.shape[1], mapping.tile_cols):
-                rows, cols = slice(a0, a0 + mapping.tile_rows), slice(b0, b0 + mapping.tile_cols)
-                for k0 in range(0, k, step_k):
-                    stored = slice(k0 // m * n, -(-min(k, k0 + step_k) // m) * n)
-                    out[rows, cols] = self._job(
-                        np.ascontiguousarray(left[rows, k0 : k0 + step_k]),
-                        np.ascontiguousarray(values[stored, cols]),
-                        None if index is None else np.ascontiguousarray(index[stored, cols]),
-                        out[rows, cols] if k0 else None,
-                    )
+        (a, k), b = left.shape, values.shape[1]
+        out = np.zeros((a, b), np.float32)
+        for rows, cols, taken, stored in job_slices(mapping, pattern, a, k, b):
+            out[rows, cols] = self._job(
+                np.ascontiguousarray(left[rows, taken]),
+                np.ascontiguousarray(values[stored, cols]),
+                None if index is None else np.ascontiguousarray(index[stored, cols]),
+                out[rows, cols] if taken.start else None,
+            )
         return out
 
     def _job(self, x: np.ndarray, values: np.ndarray, index: np.ndarray | None, psum: np.ndarray | None) -> np.ndarray:

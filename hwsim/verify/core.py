@@ -16,9 +16,10 @@ import numpy as np
 from dataflow.pattern import NM
 from hwsim.sat.clock import run_job
 from hwsim.sat.clock_engines import run_sore, run_update, run_wuve
-from hwsim.sat.command import command_of, north_image, output_image, west_image
+from hwsim.sat.command import command_of, dense_image, north_image, output_image, west_image
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, to_fp16
+from hwsim.sat.job import Job as ArrayJob
 from hwsim.sat.program import REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
 
 from .case import Bench, BlockRow, Case, Job, check
@@ -54,8 +55,8 @@ def bench_of(config: SatConfig) -> Bench:
     return Bench("sat_core", "core_main.cpp", parameters, {"HAS_CLOCK": 1, "BYTES": 2 * config.word_elements})
 
 
-class _Memory:
-    """The memory as the program will find and leave it: regions one after the other, at multiples of 128 bytes."""
+class MemoryImage:
+    """Memory as a program finds and leaves it: regions one after the other, at multiples of 128 bytes."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -79,25 +80,31 @@ class _Memory:
         padded[:, : image.shape[1]] = image
         return padded.tobytes()
 
+    def pairs(self, weight: np.ndarray, momentum: np.ndarray) -> bytes:
+        """Lines of the state buffer from float32 weights and momenta, a word's columns innermost."""
+        both = np.stack([weight.ravel(), momentum.ravel()], axis=1)
+        return self.lines(both.view(np.uint64).reshape(-1, self.program.config.cols), 8)
 
-def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program, _Memory, str]:
+
+def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program, MemoryImage, str]:
     """A program, its memory before and after, and what it does in words."""
     while True:
         drawn = random_case(rng, base=config, length=24, special=rng.random() < 0.2)
         command = command_of(config, drawn.job)
         p = drawn.config.verilog_parameters()
+        west = west_image(config, drawn.job, drawn.x)
+        north = north_image(config, drawn.job, drawn.values, drawn.positions)
+        dense = len(dense_image(config, drawn.job, drawn.weights)) if drawn.job.is_sparse else 0
         fits = (
-            west_image(config, drawn.job, drawn.x).shape[0] <= 1 << p["WEST_WIDTH"],
+            len(west) <= 1 << p["WEST_WIDTH"],
             command.stride * command.column_tiles <= 1 << p["OUTPUT_WIDTH"],
-            3 * north_image(config, drawn.job, drawn.values, drawn.positions).shape[0] <= 1 << p["NORTH_WIDTH"],
+            len(north) + dense <= 1 << p["NORTH_WIDTH"],
         )
         if all(fits):
             break
     program = Program(config)
-    memory = _Memory(program)
+    memory = MemoryImage(program)
     result, cycles = run_job(drawn.job, drawn.x, drawn.values, drawn.positions, drawn.psum)
-    west = west_image(config, drawn.job, drawn.x)
-    north = north_image(config, drawn.job, drawn.values, drawn.positions)
     bases: dict[Buffer, int] = {
         "west": int(rng.integers(0, (1 << p["WEST_WIDTH"]) - len(west) + 1)),
         "output": int(rng.integers(0, (1 << p["OUTPUT_WIDTH"]) - command.stride * command.column_tiles + 1)),
@@ -108,7 +115,9 @@ def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program
         bases["north"] = int(rng.integers(0, (1 << p["NORTH_WIDTH"]) - len(north) + 1))
         program.load("north", memory.place(memory.lines(north, 4)), len(north), bases["north"])
     else:
-        bases["north"] = _prune(rng, program, memory, drawn, north)
+        room = (1 << p["NORTH_WIDTH"]) - len(north) - dense
+        source = int(rng.integers(0, room + 1))
+        bases["north"], _ = prune(program, memory, drawn.job, drawn.weights, source)
         text += ", REDUCE"
     first = output_image(config, drawn.job, drawn.psum)
     if drawn.psum is not None:
@@ -138,30 +147,21 @@ def _results(drawn: JobCase, at: int) -> np.ndarray:
     return found
 
 
-def _prune(rng: np.random.Generator, program: Program, memory: _Memory, drawn: JobCase, north: np.ndarray) -> int:
-    """Load dense weights in the order of the sparse image's groups, and prune them with SORE: what must come out is the
-    image (its padding too: groups of zeros)."""
-    config, n, m = program.config, drawn.pattern.n_keep, drawn.pattern.m_group
-    rounds = len(north) // n
-    dense = np.zeros((rounds * m, config.cols), np.uint16)
-    values = (north & 0xFFFF).astype(np.uint16).reshape(rounds, n, config.cols)
-    places = (north >> 16).reshape(rounds, n, config.cols).astype(np.int64)
-    columns = np.arange(config.cols)
-    for g in range(rounds):
-        filled = len(set(places[g, :, 0])) == n
-        for e in range(n):
-            dense[g * m + (places[g, e] if filled else e), columns] = values[g, e]
-    kept, index, cycles = run_sore(config, dense.view(np.float16), drawn.pattern)
-    north[:] = kept.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16
-    room = (1 << config.verilog_parameters()["NORTH_WIDTH"]) - len(dense) - len(north)
-    source = int(rng.integers(0, room + 1))
-    address = memory.place(memory.lines(dense.astype(np.uint32), 4))
-    program.load("north", address, len(dense), source)
-    program.reduce(drawn.pattern, rounds, cycles, source=source, target=source + len(dense))
-    return source + len(dense)
+def prune(program: Program, memory: MemoryImage, job: ArrayJob, weights: np.ndarray, source: int) -> tuple[int, int]:
+    """Load a job's dense weights to ``source`` and have SORE make its north image of them, behind them.
+
+    Returns:
+        The image's first word, and how many it has.
+    """
+    dense = dense_image(program.config, job, weights)
+    _, _, cycles = run_sore(program.config, dense.view(np.float16), NM(job.depth, job.m))
+    program.load("north", memory.place(memory.lines(dense.astype(np.uint32), 4)), len(dense), source)
+    rounds = len(dense) // job.m
+    program.reduce(NM(job.depth, job.m), rounds, cycles, source=source, target=source + len(dense))
+    return source + len(dense), rounds * job.depth
 
 
-def _update(rng: np.random.Generator, program: Program, memory: _Memory, sums: np.ndarray, base: int) -> str:
+def _update(rng: np.random.Generator, program: Program, memory: MemoryImage, sums: np.ndarray, base: int) -> str:
     """Take sums as gradients of a weight each."""
     config = program.config
     cols, limit = config.cols, 1 << config.verilog_parameters()["STATE_WIDTH"]
@@ -177,12 +177,7 @@ def _update(rng: np.random.Generator, program: Program, memory: _Memory, sums: n
     rates = tuple(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.9, 1.0], 3))
     new_w, new_v, half, cycles = run_wuve(config, w.ravel(), v.ravel(), gradient.ravel(), rates)  # type: ignore[arg-type]
     state = int(rng.integers(0, limit - words + 1))
-
-    def pairs(weight: np.ndarray, momentum: np.ndarray) -> bytes:
-        both = np.stack([weight.reshape(words, cols), momentum.reshape(words, cols)], axis=2)
-        return memory.lines(both.view(np.uint64)[:, :, 0], 8)
-
-    program.load("state", memory.place(pairs(w, v)), words, state)
+    program.load("state", memory.place(memory.pairs(w, v)), words, state)
     places: dict[str, int] = {}
     entries = words // m * n
     if direct:
@@ -192,7 +187,8 @@ def _update(rng: np.random.Generator, program: Program, memory: _Memory, sums: n
     if places:
         cycles = run_update(config, words, pattern, len(places))
     program.update(words, rates, cycles, state=state, gradient=base, pattern=pattern if places else None, **places)  # type: ignore[arg-type]
-    program.store("state", memory.place(bytes(len(pairs(w, v))), pairs(new_w, new_v)), words, state, wait=True)
+    lines = memory.pairs(new_w, new_v)
+    program.store("state", memory.place(bytes(len(lines)), lines), words, state, wait=True)
     halves = half.reshape(words, cols)
     lines = memory.lines(halves.view(np.uint16), 2)
     program.store("state", memory.place(bytes(len(lines)), lines), words, state, half=True)
@@ -241,7 +237,7 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     return Case(text, stdin, {"cycles": np.array([total], np.uint32), "output": output}, timed=timed, care=care)
 
 
-def _spoil(rng: np.random.Generator, program: Program, memory: _Memory, text: str) -> tuple[int, str]:
+def _spoil(rng: np.random.Generator, program: Program, memory: MemoryImage, text: str) -> tuple[int, str]:
     """Make one command illegal or fail; the error word that must be reported."""
     at = int(rng.integers(0, len(program.ops)))
     op = program.ops[at]

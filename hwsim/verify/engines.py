@@ -20,10 +20,12 @@ from .units import operands32
 
 
 @dataclass(slots=True)
-class _Command:
+class Command:
     """One command of an engine: its words, beats, and what must come out."""
 
     config: tuple[int, int, int]
+    names: tuple[str, ...]
+    """Command ports that ``config`` goes to."""
     rounds: int
     beats_in: np.ndarray
     expected: np.ndarray
@@ -31,6 +33,15 @@ class _Command:
     shares: tuple[int, int]
     reset_after: int
     seed: int
+
+    def fields(self) -> dict[str, int]:
+        return dict(zip(self.names, self.config, strict=False)) | {"rounds": self.rounds}
+
+    def beats(self) -> list[bytes]:
+        return [beat.tobytes() for beat in self.beats_in]
+
+    def answer(self) -> list[bytes]:
+        return [beat.tobytes() for beat in self.expected]
 
     def case(self) -> Case:
         head = [*self.config, self.rounds, len(self.beats_in), len(self.expected), self.seed, *self.shares]
@@ -40,7 +51,7 @@ class _Command:
         return Case(f"{self.config}, {self.rounds} rounds", stdin, expected, timed=free_running)
 
 
-def _nothing(command: _Command) -> _Command:
+def _nothing(command: Command) -> Command:
     """The command with 0 rounds: done in the next cycle, no beats."""
     return replace(command, rounds=0, beats_in=command.beats_in[:0], expected=command.expected[:0], cycles=1)
 
@@ -57,22 +68,34 @@ SORE_MACHINES = ((1, 1, 2), (3, 2, 4), (4, 8, 16), (2, 5, 7))
 """Lanes, entries and largest group of the machines that are built."""
 
 
+SORE_FIELDS = ("n", "m")
+
+
+def sore_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tuple[list[Command], dict[str, int]]:
+    """Random commands of a machine's SORE, and its Verilog parameters; every fortieth is of 0 rounds."""
+    p = config.verilog_parameters()
+    commands = [_sore_command(rng, config) for _ in range(count)]
+    commands[::40] = [_nothing(c) for c in commands[::40]]
+    return commands, {"LANES": p["SORE_LANES"], "ENTRIES": p["WEIGHT_REGS"], "GROUP_MAX": p["GROUP_MAX"]}
+
+
 def sore(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     total = BlockRow("sore")
     for lanes, entries, group in SORE_MACHINES:
         config = SatConfig(sore_lanes=lanes, weight_registers=entries, group_max=group)
-        p = config.verilog_parameters()
-        parameters = {"LANES": p["SORE_LANES"], "ENTRIES": p["WEIGHT_REGS"], "GROUP_MAX": p["GROUP_MAX"]}
-        defines: dict[str, str | int] = {"HAS_CLOCK": 1, "IN_BYTES": 2 * lanes, "OUT_BYTES": 3 * lanes}
-        defines["CFG(t,a,b,c)"] = "t.s_cmd_n=a,t.s_cmd_m=b"
-        bench = Bench("sore", "engine_main.cpp", parameters, defines)
-        commands = [_sore_command(rng, config) for _ in range(-(-cases // len(SORE_MACHINES)))]
-        commands[::40] = [_nothing(c) for c in commands[::40]]
+        commands, parameters = sore_commands(rng, config, -(-cases // len(SORE_MACHINES)))
+        bench = _bench("sore", parameters, SORE_FIELDS, 2 * lanes, 3 * lanes)
         total.add(check("sore", bench, [c.case() for c in commands], job))
     return total
 
 
-def _sore_command(rng: np.random.Generator, config: SatConfig) -> _Command:
+def _bench(top: str, parameters: dict[str, int], names: tuple[str, ...], beat_in: int, beat_out: int) -> Bench:
+    sets = ",".join(f"t.s_cmd_{name}={letter}" for name, letter in zip(names, "abc", strict=False))
+    defines: dict[str, str | int] = {"HAS_CLOCK": 1, "IN_BYTES": beat_in, "OUT_BYTES": beat_out, "CFG(t,a,b,c)": sets}
+    return Bench(top, "engine_main.cpp", parameters, defines)
+
+
+def _sore_command(rng: np.random.Generator, config: SatConfig) -> Command:
     m = int(rng.integers(1, config.group_max + 1))
     n = int(rng.integers(1, min(m, config.weight_registers) + 1))
     lanes = config.sore_lanes
@@ -93,36 +116,36 @@ def _sore_command(rng: np.random.Generator, config: SatConfig) -> _Command:
     out = out.reshape(rounds, lanes, n, 3).transpose(0, 2, 1, 3).reshape(rounds * n, lanes * 3)
     shares, reset = _stalls(rng)
     beats_in = beats.reshape(rounds, lanes, m).transpose(0, 2, 1).reshape(rounds * m, lanes)
-    return _Command(
-        (n, m, 0), rounds, beats_in.copy(), out.copy(), cycles, shares, reset, int(rng.integers(1, 1 << 31))
-    )
+    seed = int(rng.integers(1, 1 << 31))
+    return Command((n, m, 0), SORE_FIELDS, rounds, beats_in.copy(), out.copy(), cycles, shares, reset, seed)
 
 
 WUVE_MACHINES = ((1, 1, 1), (3, 3, 4), (2, 2, 5))
 """Lanes, multiplier and adder latency of the machines that are built."""
 
 
+WUVE_FIELDS = ("minus_rate", "beta", "decay")
+
+
+def wuve_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tuple[list[Command], dict[str, int]]:
+    """Random commands of a machine's WUVE, and its Verilog parameters; every fortieth is of 0 rounds."""
+    p = config.verilog_parameters()
+    commands = [_wuve_command(rng, config) for _ in range(count)]
+    commands[::40] = [_nothing(c) for c in commands[::40]]
+    return commands, {"LANES": p["WUVE_LANES"], "MUL_LATENCY": p["MUL_LATENCY"], "ADD_LATENCY": p["ADD_LATENCY"]}
+
+
 def wuve(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     total = BlockRow("wuve")
     for lanes, lm, la in WUVE_MACHINES:
         config = SatConfig(wuve_lanes=lanes, mul_latency=lm, add_latency=la)
-        p = config.verilog_parameters()
-        parameters = {"LANES": p["WUVE_LANES"], "MUL_LATENCY": p["MUL_LATENCY"], "ADD_LATENCY": p["ADD_LATENCY"]}
-        cfg = "t.s_cmd_minus_rate=a,t.s_cmd_beta=b,t.s_cmd_decay=c"
-        defines: dict[str, str | int] = {
-            "HAS_CLOCK": 1,
-            "IN_BYTES": 10 * lanes,
-            "OUT_BYTES": 10 * lanes,
-            "CFG(t,a,b,c)": cfg,
-        }
-        bench = Bench("wuve", "engine_main.cpp", parameters, defines)
-        commands = [_wuve_command(rng, config) for _ in range(-(-cases // len(WUVE_MACHINES)))]
-        commands[::40] = [_nothing(c) for c in commands[::40]]
+        commands, parameters = wuve_commands(rng, config, -(-cases // len(WUVE_MACHINES)))
+        bench = _bench("wuve", parameters, WUVE_FIELDS, 10 * lanes, 10 * lanes)
         total.add(check("wuve", bench, [c.case() for c in commands], job))
     return total
 
 
-def _wuve_command(rng: np.random.Generator, config: SatConfig) -> _Command:
+def _wuve_command(rng: np.random.Generator, config: SatConfig) -> Command:
     lanes, count = config.wuve_lanes, int(rng.integers(1, 60))
     rate, beta, decay = (float(x) for x in rng.choice([0.0, 1e-30, 1e-3, 0.05, 0.9, 1.0, 3e38], 3))
     rates = (rate, beta, decay)
@@ -147,4 +170,4 @@ def _wuve_command(rng: np.random.Generator, config: SatConfig) -> _Command:
     shares, reset = _stalls(rng)
     seed = int(rng.integers(1, 1 << 31))
     beats, out = beats.reshape(rounds, -1), out.reshape(rounds, -1)
-    return _Command((a, b, c), rounds, beats, out, cycles, shares, reset, seed)
+    return Command((a, b, c), WUVE_FIELDS, rounds, beats, out, cycles, shares, reset, seed)

@@ -23,6 +23,8 @@ class JobCase(NamedTuple):
     values: np.ndarray
     positions: np.ndarray | None
     psum: np.ndarray | None
+    weights: np.ndarray
+    """float16[k, b], dense: what the stored values were chosen from."""
 
 
 def random_machine(rng: np.random.Generator, largest: int) -> SatConfig:
@@ -72,8 +74,8 @@ def random_case(
     if flow == "WS" and rng.random() < 0.25:
         psum = rng.standard_normal((size[0], size[2])).astype(np.float32)
     if pattern.is_dense:
-        return JobCase(config, job, pattern, x, weights, None, psum)
-    return JobCase(config, job, pattern, x, *sore(weights, pattern), psum)
+        return JobCase(config, job, pattern, x, weights, None, psum, weights)
+    return JobCase(config, job, pattern, x, *sore(weights, pattern), psum, weights)
 
 
 SPECIALS = np.array(

@@ -62,7 +62,7 @@ def sources(rtl: Path = RTL) -> list[Path]:
     return sorted(rtl.rglob("*.v"))
 
 
-def _needed(top: str, rtl: Path) -> list[Path]:
+def needed(top: str, rtl: Path = RTL) -> list[Path]:
     """The files of a module and of all it instantiates, by name."""
     files = {p.stem: p for p in sources(rtl)}
     if top not in files:
@@ -104,7 +104,7 @@ def build(
     """
     env = environment()
     digest = hashlib.sha256()
-    for path in [*_needed(top, rtl), HERE / main, HERE / "bench.h"]:
+    for path in [*needed(top, rtl), HERE / main, HERE / "bench.h"]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()), trace, coverage, quick)).encode())
     cached = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "rtl" / digest.hexdigest()[:24]
@@ -131,7 +131,7 @@ def build(
             *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
             *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", f"{level} -I{HERE}",
             "-MAKEFLAGS", f"OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
-            str(HERE / main), str(next(p for p in _needed(top, rtl) if p.stem == top)),
+            str(HERE / main), str(next(p for p in needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -14,18 +14,25 @@ module delay_valid #(
     output wire q
 );
 
-    reg  [DEPTH-1:0] valid_reg;
-    wire [DEPTH:0]   line = {valid_reg, d};
+    reg [DEPTH-1:0] valid_reg;
 
-    assign q = line[DEPTH];
+    assign q = valid_reg[DEPTH-1];
 
-    always @(posedge clk) begin
-        valid_reg <= line[DEPTH-1:0];
+    generate
+        if (DEPTH == 1) begin : g_one
+            always @(posedge clk) begin
+                valid_reg <= d && !rst;
+            end
+        end else begin : g_many
+            always @(posedge clk) begin
+                valid_reg <= {valid_reg[DEPTH-2:0], d};
 
-        if (rst) begin
-            valid_reg <= {DEPTH{1'b0}};
+                if (rst) begin
+                    valid_reg <= {DEPTH{1'b0}};
+                end
+            end
         end
-    end
+    endgenerate
 
 endmodule
 

@@ -23,7 +23,9 @@ module sat_core #(
     parameter WEST_WIDTH = 12,
     parameter NORTH_WIDTH = 14,
     parameter OUTPUT_WIDTH = 14,
-    parameter STATE_WIDTH = 8
+    parameter STATE_WIDTH = 8,
+    // bits of a burst's identifier
+    parameter AXI_ID_WIDTH = 1
 ) (
     input  wire                         clk,
     input  wire                         rst,
@@ -46,6 +48,8 @@ module sat_core #(
     output wire [31:0]                  s_axil_rdata,
     output wire [1:0]                   s_axil_rresp,
 
+    // one burst of each kind at a time: identifiers are always 0
+    output wire [AXI_ID_WIDTH-1:0]      m_axi_awid,
     output wire                         m_axi_awvalid,
     input  wire                         m_axi_awready,
     output wire [63:0]                  m_axi_awaddr,
@@ -57,15 +61,18 @@ module sat_core #(
     output wire [16*WORD-1:0]           m_axi_wdata,
     output wire [2*WORD-1:0]            m_axi_wstrb,
     output wire                         m_axi_wlast,
+    input  wire [AXI_ID_WIDTH-1:0]      m_axi_bid,
     input  wire                         m_axi_bvalid,
     output wire                         m_axi_bready,
     input  wire [1:0]                   m_axi_bresp,
+    output wire [AXI_ID_WIDTH-1:0]      m_axi_arid,
     output wire                         m_axi_arvalid,
     input  wire                         m_axi_arready,
     output wire [63:0]                  m_axi_araddr,
     output wire [7:0]                   m_axi_arlen,
     output wire [2:0]                   m_axi_arsize,
     output wire [1:0]                   m_axi_arburst,
+    input  wire [AXI_ID_WIDTH-1:0]      m_axi_rid,
     input  wire                         m_axi_rvalid,
     output wire                         m_axi_rready,
     input  wire [16*WORD-1:0]           m_axi_rdata,
@@ -151,6 +158,8 @@ module sat_core #(
         .m_axi_wdata(m_axi_wdata), .m_axi_wlast(m_axi_wlast), .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready), .m_axi_bresp(m_axi_bresp)
     );
+    assign m_axi_awid    = {AXI_ID_WIDTH{1'b0}};
+    assign m_axi_arid    = {AXI_ID_WIDTH{1'b0}};
     assign m_axi_awsize  = SIZE[2:0];
     assign m_axi_arsize  = SIZE[2:0];
     assign m_axi_awburst = 2'b01;
@@ -283,7 +292,7 @@ module sat_core #(
         end
     end
 
-    wire unused = &{1'b0, store_ready, run_ready, load_address, fields, compute};
+    wire unused = &{1'b0, m_axi_bid, m_axi_rid, store_ready, run_ready, load_address, fields, compute};
 
 endmodule
 

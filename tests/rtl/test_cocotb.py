@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTL in cocotb: stream modules with random pauses and resets; sat_core with cocotbext-axi's memory and host.
+
+One real training step goes through the core, every word and every cycle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from algorithms.config import TrainConfig
+from algorithms.train import train
+from dataflow.errors import InputError
+from dataflow.pattern import NM
+from dataflow.trace import Trace
+from hwsim.sat.config import SatConfig
+from hwsim.sat.program import REDUCE, RUN, UPDATE, MemoryTiming, Program, timeline
+from hwsim.verify.core import MemoryImage, across_order, bench_of, core_config, random_program
+from hwsim.verify.engines import sore_commands, wuve_commands
+from hwsim.verify.step import step_programs
+from hwsim.verify.verilator import environment, needed
+
+try:
+    environment()
+except InputError as error:
+    pytest.skip(str(error), allow_module_level=True)
+runner = pytest.importorskip("cocotb_tools.runner")
+config_of = pytest.importorskip("cocotb_tools.config")
+
+sys.path.insert(0, str(Path(__file__).parent / "benches"))  # the runner hands it on
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "cocotb"
+AXI_RAM = MemoryTiming(read=2, write=2)
+"""Response times of cocotbext-axi's memory without pauses."""
+
+
+def built(top: str, parameters: Mapping[str, int]) -> Path:
+    """Folder of the simulation with cocotb's C++ side, built once for each content.
+
+    The runner's own build makes every signal of the design public, which takes an array ten times as long to compile;
+    the benches need the ports alone.
+    """
+    sources = needed(top)
+    digest = hashlib.sha256(repr((top, sorted(parameters.items()))).encode())
+    for path in sources:
+        digest.update(path.read_bytes())
+    folder = CACHE / digest.hexdigest()[:24]
+    if (folder / top).exists():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    libs, share = config_of.libs_dir, config_of.share_dir
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        command = [
+            "verilator", "--cc", "--exe", "--build", "-j", "2", "--vpi", "--public-depth", "1", "--prefix", "Vtop",
+            "--x-assign", "unique", "--x-initial", "unique", "-Mdir", scratch, "--top-module", top, "-o", top,
+            "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",
+            "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
+            str(share / "lib" / "verilator" / "verilator.cpp"), *map(str, sources),
+        ]  # fmt: skip
+        subprocess.run(command, env=environment(), check=True, capture_output=True)
+        result = Path(scratch) / "result"
+        result.mkdir()
+        shutil.copy(Path(scratch) / top, result / top)
+        if not folder.exists():
+            result.rename(folder)
+    return folder
+
+
+def simulate(
+    top: str, parameters: Mapping[str, int], module: str, work: object, folder: Path, scenario: str = ""
+) -> object:
+    """Build (once for each content), run the module's tests on pickled work; the answer they wrote, if any."""
+    build = built(top, parameters)
+    os.environ.update({name: environment()[name] for name in ("VERILATOR_ROOT", "PATH") if name in environment()})
+    sim = runner.get_runner("verilator")
+    (folder / "work.pickle").write_bytes(pickle.dumps(work))
+    results = sim.test(
+        test_module=module,
+        hdl_toplevel=top,
+        hdl_toplevel_lang="verilog",
+        build_dir=build,
+        test_dir=folder,
+        results_xml=str(folder / "results.xml"),
+        extra_env={
+            "WORK": str(folder / "work.pickle"),
+            "ANSWER": str(folder / "answer.json"),
+            "SCENARIO": scenario,
+        },
+    )
+    count, failed = runner.get_results(results)
+    assert count > 0, "nothing ran"
+    assert failed == 0
+    answer = folder / "answer.json"
+    return json.loads(answer.read_text()) if answer.exists() else None
+
+
+def as_work(program: Program, memory: MemoryImage, label: str) -> dict:
+    address = memory.place(program.image().tobytes())
+    cycles = {k: sum(op.cycles for op in program.ops if op.kind == k) for k in (RUN, REDUCE, UPDATE)}
+    return {
+        "label": label,
+        "before": b"".join(memory.before),
+        "after": b"".join(memory.after),
+        "address": address,
+        "commands": len(program.ops),
+        "error": 0,
+        "run": cycles[RUN],
+        "reduce": cycles[REDUCE],
+        "update": cycles[UPDATE],
+        "total": timeline(program, AXI_RAM, address),
+    }
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3)], ids=str)
+def test_core_protocol(size: tuple[int, int], tmp_path: Path) -> None:
+    """Random programs with pauses on every channel, resets in the middle, registers, errors."""
+    config = core_config(*size, group_max=8, weight_registers=4)
+    rng = np.random.default_rng(3)
+    works = [as_work(*random_program(rng, config)) for _ in range(9)]
+    simulate("sat_core", bench_of(config).parameters, "bench_core", works, tmp_path, "protocol")
+
+
+def test_a_real_training_step(tmp_path: Path) -> None:
+    """The digits CNN's traced BDWP step: FF, WU, BP and updates of every layer, with SORE before and behind."""
+    torch.set_num_threads(1)
+    layers = ("convs.0", "convs.1", "convs.2", "convs.3", "hidden", "classifier")
+    train(
+        TrainConfig(
+            task="digits-cnn", method="bdwp", steps=4, batch=8, trace_steps=(3,), trace_batch=1, trace_layers=layers
+        ),
+        tmp_path,
+    )
+    trace = Trace.read(tmp_path / "trace")
+    config = SatConfig(
+        rows=8, cols=8, sore_lanes=8, wuve_lanes=8, west_buffer_bytes=1 << 19, north_buffer_bytes=1 << 19,
+        output_buffer_bytes=1 << 17, state_buffer_bytes=1 << 14,
+    )  # fmt: skip
+    works = [as_work(w.program, w.memory, w.label) for w in step_programs(trace, config, trace.steps[0])]
+    assert {w["label"].split()[0].split(".")[-1] for w in works} == {"FF", "WU", "BP", "UP"}
+    found = simulate("sat_core", bench_of(config).parameters, "bench_core", works, tmp_path, "programs")
+    assert isinstance(found, list)
+    for work, got in zip(works, found, strict=True):
+        assert (got["error"], got["wrong"]) == (0, 0), got
+        for name in ("run", "reduce", "update", "total"):
+            assert got[name] == work[name], (name, work["label"], got[name], work[name])
+    assert sum(w["reduce"] for w in works) > 0
+    assert sum(w["update"] for w in works) > 0
+
+
+def stream_work(commands) -> list[dict]:
+    return [{"fields": c.fields(), "beats": c.beats(), "expected": c.answer()} for c in commands]
+
+
+def test_sore_stream(tmp_path: Path) -> None:
+    config = SatConfig(sore_lanes=3, weight_registers=2, group_max=8)
+    commands, parameters = sore_commands(np.random.default_rng(5), config, 60)
+    simulate("sore", parameters, "bench_stream", stream_work(commands), tmp_path)
+
+
+def test_wuve_stream(tmp_path: Path) -> None:
+    config = SatConfig(wuve_lanes=2, mul_latency=2, add_latency=3)
+    commands, parameters = wuve_commands(np.random.default_rng(6), config, 60)
+    simulate("wuve", parameters, "bench_stream", stream_work(commands), tmp_path)
+
+
+def test_weight_block_turns_weights_round() -> None:
+    """Across: a group of M lanes of a word becomes M words of a lane."""
+    words = np.arange(4 * 4).reshape(4, 4)
+    turned = across_order(words, 2)
+    # block 0: words 0 and 1; lane i * 2 + q holds elements q * 2 .. of word i
+    assert turned[:2].T.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert NM(1, 2).m_group == 2
