@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +33,7 @@ def verify(
     rows: Annotated[int | None, typer.Option(help="Only an STCE of this many rows ...")] = None,
     cols: Annotated[int | None, typer.Option(help="... and this many columns.")] = None,
     rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
+    coverage: Annotated[bool | None, typer.Option("--coverage", help="Also count line and toggle coverage.")] = None,
     case: Annotated[Path | None, typer.Option(help="Run a failing case that an earlier run left, alone.")] = None,
     failures: Annotated[Path | None, typer.Option(help="Where a failing case and its waveform are left.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML file.")] = None,
@@ -43,6 +46,7 @@ def verify(
     from hwsim.verify.run import VerifyRun
 
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
+    options |= {"coverage": coverage}
     run = load(VerifyRun, config, set_, **options, failures=failures)
     from hwsim.verify.blocks import BLOCKS
     from hwsim.verify.blocks import verify as compare
@@ -58,16 +62,20 @@ def verify(
     folder = run.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
-    job = Job(folder, run.failures, array=run.array)
+    counts = Path(tempfile.mkdtemp(prefix="hwsim-coverage-")) if run.coverage else None
+    job = Job(folder, run.failures, array=run.array, coverage=counts)
     found = []
     with progress() as bar:
         task = bar.add_task("build and compare", total=1 if case else len(names))
         for row in [rerun(case, job)] if case else compare(names, run.cases, run.seed, job):
             found.append(row)
             bar.update(task, advance=1, description=row.block)
-    table = [{f: getattr(r, f) for f in r.__slots__} for r in found]
+    table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]
+    tables = {"verify": table}
+    if counts is not None:
+        tables["coverage"] = _coverage(counts, quiet=json_)
     if json_:
-        print_json(table)
+        print_json(tables)
     else:
         _show(found)
     files = []
@@ -76,14 +84,40 @@ def verify(
     if out is not None:
         from hwsim.study import StudyTables
 
-        StudyTables(
-            {"title": "RTL against simulator", "settings": run.model_dump(mode="json")}, {"verify": table}
-        ).write(out)
-        files.append(out / "verify.csv")
+        StudyTables({"title": "RTL against simulator", "settings": run.model_dump(mode="json")}, tables).write(out)
+        files += [out / f"{name}.csv" for name in tables]
     if not json_:
         made(files)
     if not all(r.agrees for r in found):
         raise typer.Exit(1)
+
+
+def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
+    """Coverage by module as a table; shown, with what was missed, unless ``quiet``."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hwsim.verify.coverage import by_module, read_points
+
+    modules = by_module(read_points(sorted(folder.glob("*.dat"))))
+    shutil.rmtree(folder)
+    if not quiet:
+        table = Table(title="Coverage", title_justify="left")
+        for column in ("module", "lines", "of", "bits toggled", "of", "not covered"):
+            table.add_column(column, justify="left" if column in ("module", "not covered") else "right")
+        for m in modules:
+            missed = ", ".join(m.missed[:6]) + (f" and {len(m.missed) - 6} more" if len(m.missed) > 6 else "")
+            sizes = (m.lines_covered, m.lines, m.toggles_covered, m.toggles)
+            table.add_row(m.module, *(f"{n:,}" for n in sizes), missed)
+        lines, toggles = sum(m.lines for m in modules), sum(m.toggles for m in modules)
+        console = Console()
+        console.print(table)
+        console.print(
+            f"lines {sum(m.lines_covered for m in modules) / max(lines, 1):.1%}, "
+            f"toggles {sum(m.toggles_covered for m in modules) / max(toggles, 1):.1%}"
+        )
+    columns = ("module", "lines", "lines_covered", "toggles", "toggles_covered")
+    return [{c: getattr(m, c) for c in columns} | {"missed": "; ".join(m.missed)} for m in modules]
 
 
 def _show(rows: list[BlockRow]) -> None:

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from hwsim.sat.clock import run_job
 from hwsim.sat.command import Command, command_of, north_image, output_image, outputs, west_image
 from hwsim.sat.config import SatConfig
 
-from .case import Bench, BlockRow, Case, Job, check
+from .case import Bench, BlockRow, Case, Job, check, check_all
 from .jobs import JobCase, random_case
 
 ADDRESS_WIDTH = 16
+
+COVERED = SatConfig(rows=3, cols=3, mul_latency=2, add_latency=3)
+"""The array whose coverage is counted."""
 
 MACHINES = (
     SatConfig(rows=1, cols=1, mul_latency=1, add_latency=1, interleave_max=1, weight_registers=1),
@@ -65,18 +70,21 @@ def case_of(rng: np.random.Generator, drawn: JobCase, *, stress: bool = True) ->
 
 def stce(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     """Random jobs on each of `MACHINES`, or on the one array that was asked for."""
-    total = BlockRow("stce")
-    machines = MACHINES if job.array is None else (SatConfig(rows=job.array[0], cols=job.array[1]),)
-    for config in machines:
-        drawn = [random_case(rng, base=config, special=rng.random() < 0.3) for _ in range(-(-cases // len(machines)))]
-        total.add(check("stce", bench_of(config), [case_of(rng, d) for d in drawn], job))
-    return total
+    machines = MACHINES if job.coverage is None else (COVERED,)
+    if job.array is not None:
+        machines = (SatConfig(rows=job.array[0], cols=job.array[1]),)
+    count = -(-cases // len(machines))
+
+    def work() -> Iterator[tuple[Bench, list[Case]]]:
+        for config in machines:
+            drawn = [random_case(rng, base=config, special=rng.random() < 0.3) for _ in range(count)]
+            yield bench_of(config), [case_of(rng, d) for d in drawn]
+
+    return check_all("stce", work(), job)
 
 
 def stce_32x32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     """The paper's array, one job each of WS and OS, dense and sparse: that it builds and works at full size."""
-    total = BlockRow("stce_32x32")
     config = SatConfig()
     drawn = [random_case(rng, base=config, dataflow=d, length=80) for d in ("WS", "OS") for _ in range(2)]
-    total.add(check("stce_32x32", bench_of(config), [case_of(rng, d, stress=False) for d in drawn], job))
-    return total
+    return check("stce_32x32", bench_of(config), [case_of(rng, d, stress=False) for d in drawn], job)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,25 @@ class Job:
     """Folder for the case and the waveform of a mismatch; None leaves none."""
     array: tuple[int, int] | None = None
     """Rows and columns of the only array to build; None: several."""
+    stop: bool = False
+    """Build no further machine of a block once one differs."""
     coverage: Path | None = None
-    """Folder for coverage files; a build with coverage is several times slower."""
+    """Folder for coverage files. Such programs are several times slower: one machine stands for a block's several."""
+
+
+def program(bench: Bench, job: Job, *, trace: bool = False) -> Path:
+    """The bench's simulation, built if it is not there yet."""
+    covered = job.coverage is not None and not trace
+    return build(
+        bench.top,
+        bench.main,
+        bench.parameters,
+        bench.defines,
+        job.rtl,
+        trace=trace,
+        coverage=covered,
+        quick=bench.quick or covered,
+    )
 
 
 def _split(case: Case, answer: bytes, at: int) -> tuple[dict[str, np.ndarray], int]:
@@ -144,15 +161,11 @@ def check(block: str, bench: Bench, cases: Sequence[Case], job: Job) -> BlockRow
     """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder."""
     row = BlockRow(block)
     began = time.perf_counter()
-    covered = job.coverage is not None
-    program = build(
-        bench.top, bench.main, bench.parameters, bench.defines, job.rtl, coverage=covered, quick=bench.quick
-    )
     arguments = []
     if job.coverage is not None:
         job.coverage.mkdir(parents=True, exist_ok=True)
         arguments = [str(job.coverage / f"{block}-{len(list(job.coverage.iterdir()))}.dat")]
-    answer = run(program, b"".join(c.stdin for c in cases), arguments)
+    answer = run(program(bench, job), b"".join(c.stdin for c in cases), arguments)
     at = 0
     for i, case in enumerate(cases):
         found, at = _split(case, answer, at)
@@ -170,6 +183,16 @@ def check(block: str, bench: Bench, cases: Sequence[Case], job: Job) -> BlockRow
                 row.left = [str(p) for p in keep(block, bench, case, job)]
     row.seconds = time.perf_counter() - began
     return row
+
+
+def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], job: Job) -> BlockRow:
+    """`check` on several machines, one row; the first mismatch of all is the one kept."""
+    total = BlockRow(block)
+    for bench, cases in work:
+        total.add(check(block, bench, cases, job if not total.first else replace(job, failures=None)))
+        if job.stop and not total.agrees:
+            break
+    return total
 
 
 def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
@@ -193,12 +216,8 @@ def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
         arrays |= {"meta": np.array(json.dumps(meta)), "stdin": np.frombuffer(case.stdin, np.uint8)}
         np.savez_compressed(file, allow_pickle=False, **arrays)
     wave = path.with_name(f"{block}.fst")
-    run(_traced(bench, job), case.stdin, [str(wave)])
+    run(program(bench, job, trace=True), case.stdin, [str(wave)])
     return [path, wave]
-
-
-def _traced(bench: Bench, job: Job) -> Path:
-    return build(bench.top, bench.main, bench.parameters, bench.defines, job.rtl, trace=True)
 
 
 def rerun(path: Path, job: Job) -> BlockRow:
@@ -224,7 +243,7 @@ def rerun(path: Path, job: Job) -> BlockRow:
     row = BlockRow(block, cases=1)
     wave = path.with_name(f"{block}.fst")
     began = time.perf_counter()
-    found, _ = _split(case, run(_traced(bench, job), case.stdin, [str(wave)]), 0)
+    found, _ = _split(case, run(program(bench, job, trace=True), case.stdin, [str(wave)]), 0)
     values_right, cycles_right, text = compare(case, found)
     row.wrong_values, row.wrong_cycles = int(not values_right), int(not cycles_right)
     row.first = f"{case.label}: {text}" if text else ""

@@ -22,7 +22,7 @@ from hwsim.sat.functional import sore, to_fp16
 from hwsim.sat.job import Job as ArrayJob
 from hwsim.sat.program import REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
 
-from .case import Bench, BlockRow, Case, Job, check
+from .case import Bench, BlockRow, Case, Job, check_all
 from .jobs import JobCase, random_case
 
 _NAMES = ("ROWS", "COLS", "GROUP_MAX", "WEIGHT_REGS", "WORD", "INTERLEAVE_MAX", "MUL_LATENCY", "ADD_LATENCY",
@@ -270,9 +270,9 @@ def _spoil(rng: np.random.Generator, program: Program, memory: MemoryImage, text
 
 def sat_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     """Random programs on each of `MACHINES`, or on the one array that was asked for."""
-    total = BlockRow("sat_core")
-    machines = MACHINES if job.array is None else (core_config(*job.array),)
-    for config in machines:
-        drawn = [case_of(rng, config) for _ in range(-(-cases // len(machines)))]
-        total.add(check("sat_core", bench_of(config), drawn, job))
-    return total
+    machines = MACHINES if job.coverage is None else MACHINES[2:3]
+    if job.array is not None:
+        machines = (core_config(*job.array),)
+    count = -(-cases // len(machines))
+    work = ((bench_of(config), [case_of(rng, config) for _ in range(count)]) for config in machines)
+    return check_all("sat_core", work, job)

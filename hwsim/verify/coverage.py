@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Line and toggle coverage: Verilator's counts of all runs, merged per module.
 
-A point is a statement block of a source line, or a bit of a signal going up or down; it is covered if any instance in any
-run reached it. Instances and parameters are merged: a module is its file.
+A point is a statement block of a source line, or a bit of a signal going up or down; it is covered if any instance in
+any run reached it. Instances and parameters are merged: a module is its file.
 """
 
 from __future__ import annotations

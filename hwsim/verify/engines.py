@@ -7,6 +7,7 @@ longer), some a reset in the middle before they are run again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from dataflow.pattern import NM
 from hwsim.sat.clock_engines import run_sore, run_wuve
 from hwsim.sat.config import SatConfig
 
-from .case import Bench, BlockRow, Case, Job, check
+from .case import Bench, BlockRow, Case, Job, check_all
 from .units import operands32
 
 
@@ -80,13 +81,13 @@ def sore_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tu
 
 
 def sore(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
-    total = BlockRow("sore")
-    for lanes, entries, group in SORE_MACHINES:
-        config = SatConfig(sore_lanes=lanes, weight_registers=entries, group_max=group)
-        commands, parameters = sore_commands(rng, config, -(-cases // len(SORE_MACHINES)))
-        bench = _bench("sore", parameters, SORE_FIELDS, 2 * lanes, 3 * lanes)
-        total.add(check("sore", bench, [c.case() for c in commands], job))
-    return total
+    def work() -> Iterator[tuple[Bench, list[Case]]]:
+        for lanes, entries, group in SORE_MACHINES:
+            config = SatConfig(sore_lanes=lanes, weight_registers=entries, group_max=group)
+            commands, parameters = sore_commands(rng, config, -(-cases // len(SORE_MACHINES)))
+            yield _bench("sore", parameters, SORE_FIELDS, 2 * lanes, 3 * lanes), [c.case() for c in commands]
+
+    return check_all("sore", work(), job)
 
 
 def _bench(top: str, parameters: dict[str, int], names: tuple[str, ...], beat_in: int, beat_out: int) -> Bench:
@@ -136,13 +137,13 @@ def wuve_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tu
 
 
 def wuve(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
-    total = BlockRow("wuve")
-    for lanes, lm, la in WUVE_MACHINES:
-        config = SatConfig(wuve_lanes=lanes, mul_latency=lm, add_latency=la)
-        commands, parameters = wuve_commands(rng, config, -(-cases // len(WUVE_MACHINES)))
-        bench = _bench("wuve", parameters, WUVE_FIELDS, 10 * lanes, 10 * lanes)
-        total.add(check("wuve", bench, [c.case() for c in commands], job))
-    return total
+    def work() -> Iterator[tuple[Bench, list[Case]]]:
+        for lanes, lm, la in WUVE_MACHINES:
+            config = SatConfig(wuve_lanes=lanes, mul_latency=lm, add_latency=la)
+            commands, parameters = wuve_commands(rng, config, -(-cases // len(WUVE_MACHINES)))
+            yield _bench("wuve", parameters, WUVE_FIELDS, 10 * lanes, 10 * lanes), [c.case() for c in commands]
+
+    return check_all("wuve", work(), job)
 
 
 def _wuve_command(rng: np.random.Generator, config: SatConfig) -> Command:

@@ -68,14 +68,28 @@ def random_case(
     size = (0, 0, 0)
     size = tuple(draw(1, 2) if rng.random() < 0.33 else draw(1, length) for _ in size)  # type: ignore[assignment]
     flow: Dataflow = dataflow or ("OS" if rng.random() < 0.5 else "WS")
-    job = array_job(config, flow, size, pattern, draw(1, min(16, config.interleave_max)))
+    interleave = draw(1, min(16, config.interleave_max))
+    accumulate = flow == "WS" and rng.random() < 0.25
+    return job_case(rng, config, size, flow, pattern, interleave, special=special, accumulate=accumulate)
+
+
+def job_case(
+    rng: np.random.Generator,
+    config: SatConfig,
+    size: tuple[int, int, int],
+    flow: Dataflow,
+    pattern: NM,
+    interleave: int,
+    *,
+    special: bool = False,
+    accumulate: bool = False,
+) -> JobCase:
+    """A job of this size with random operands; ``accumulate``: with partial sums to start from."""
+    job = array_job(config, flow, size, pattern, interleave)
     x, weights = halves(rng, (size[0], size[1]), special), halves(rng, (size[1], size[2]), special)
-    psum = None
-    if flow == "WS" and rng.random() < 0.25:
-        psum = rng.standard_normal((size[0], size[2])).astype(np.float32)
-    if pattern.is_dense:
-        return JobCase(config, job, pattern, x, weights, None, psum, weights)
-    return JobCase(config, job, pattern, x, *sore(weights, pattern), psum, weights)
+    psum = rng.standard_normal((size[0], size[2])).astype(np.float32) if accumulate else None
+    values, positions = (weights, None) if pattern.is_dense else sore(weights, pattern)
+    return JobCase(config, job, pattern, x, values, positions, psum, weights)
 
 
 SPECIALS = np.array(

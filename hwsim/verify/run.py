@@ -19,6 +19,7 @@ class VerifyRun(BaseModel):
     rows: int | None = Field(None, ge=1, le=64, description="verify only an STCE of this many rows (with cols)")
     cols: int | None = Field(None, ge=1, le=64, description="verify only an STCE of this many columns (with rows)")
     rtl: Path | None = Field(None, description="folder of Verilog files; none: the project's own")
+    coverage: bool = Field(False, description="also count line and toggle coverage (slow: give fewer cases)")
     failures: Path = Field(Path("out/verify"), description="where a failing case and its waveform are left")
 
     @property

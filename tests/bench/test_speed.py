@@ -17,6 +17,10 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, stce
 from hwsim.sat.job import array_job
 from hwsim.sat.step import Simulation, make_schedule
+from hwsim.verify.array import bench_of, case_of
+from hwsim.verify.case import Job, program
+from hwsim.verify.jobs import job_case
+from hwsim.verify.verilator import run
 
 
 @pytest.mark.benchmark(group="step: ResNet-50, batch 512, BDWP 2:8")
@@ -68,3 +72,23 @@ def test_mask(benchmark, how, dtype: torch.dtype, dim: int) -> None:
     w = torch.randn(512, 512, 3, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     how(w, NM(2, 8), dim)
     benchmark(lambda: how(w, NM(2, 8), dim))
+
+
+@pytest.mark.benchmark(group="one tile on an 8 x 8 array: clock level, Verilator")
+@pytest.mark.parametrize("flow", ["WS", "OS"])
+@pytest.mark.parametrize("level", ["clock", "rtl"])
+def test_clock_against_verilator(benchmark, level: str, flow: str) -> None:
+    rng = np.random.default_rng(0)
+    config = SatConfig(rows=8, cols=8)
+    drawn = job_case(rng, config, (256, 256, 64), flow, NM(2, 8), 8)  # type: ignore[arg-type]
+    case = case_of(rng, drawn, stress=False)
+    simulation = program(bench_of(config), Job())
+    cycles = int(case.expected["cycles"][0])
+    work = {
+        "clock": lambda: run_job(drawn.job, drawn.x, drawn.values, drawn.positions),
+        "rtl": lambda: run(simulation, case.stdin),
+    }[level]
+    work()
+    benchmark.extra_info["cycles"] = cycles
+    benchmark(work)
+    benchmark.extra_info["cycles_per_s"] = round(cycles / benchmark.stats.stats.median) if benchmark.stats else None

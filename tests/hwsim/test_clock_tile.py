@@ -10,10 +10,10 @@ from dataflow.errors import InputError
 from dataflow.pattern import DENSE, NM
 from hwsim.sat.clock import run_job
 from hwsim.sat.config import SatConfig
-from hwsim.sat.functional import sore, stce
+from hwsim.sat.functional import stce
 from hwsim.sat.job import array_job
 from hwsim.sat.tile import CAUSES, job_cycles
-from hwsim.verify.jobs import JobCase, random_case
+from hwsim.verify.jobs import JobCase, job_case, random_case
 
 CASES, PARTS = 10_000, 20
 
@@ -50,12 +50,8 @@ def test_corners(dataflow: str, pattern: str, size: tuple[int, int, int], rows: 
     nm = NM.parse(pattern)
     rng = np.random.default_rng(5)
     config = SatConfig(rows=rows, cols=cols)
-    x = rng.standard_normal(size[:2]).astype(np.float16)
-    w = rng.standard_normal(size[1:]).astype(np.float16)
-    values, index = (w, None) if nm.is_dense else sore(w, nm)
     for interleave in (1, 3, 8, 16):
-        job = array_job(config, dataflow, size, nm, interleave)  # type: ignore[arg-type]
-        clock, tile = compare(JobCase(config, job, nm, x, values, index, None))
+        clock, tile = compare(job_case(rng, config, size, dataflow, nm, interleave))  # type: ignore[arg-type]
         assert clock == tile
 
 
@@ -63,13 +59,9 @@ def test_full_array() -> None:
     """One 32 x 32 job of each kind."""
     rng = np.random.default_rng(9)
     config, nm = SatConfig(), NM(2, 8)
-    x = rng.standard_normal((70, 600)).astype(np.float16)
-    w = rng.standard_normal((600, 50)).astype(np.float16)
     for dataflow in ("WS", "OS"):
         for pattern in (DENSE, nm):
-            values, index = (w, None) if pattern.is_dense else sore(w, pattern)
-            job = array_job(config, dataflow, (70, 600, 50), pattern, 8)  # type: ignore[arg-type]
-            clock, tile = compare(JobCase(config, job, pattern, x, values, index, None))
+            clock, tile = compare(job_case(rng, config, (70, 600, 50), dataflow, pattern, 8))  # type: ignore[arg-type]
             assert clock == tile
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants one-line faults in copies of the RTL and shows how many the comparison catches.
 
-python tests/rtl/faults.py [CASES]
+python tests/rtl/faults.py [CASES [FILE...]]
 """
 
 from __future__ import annotations
@@ -64,6 +64,52 @@ FAULTS = [
     Fault("sat/wuve.v", "            valid_reg <= {STAGES{1'b0}};\n", "", "wuve"),
     Fault("sat/wuve_lane.v", ".DEPTH(MUL_LATENCY)) g_inst", ".DEPTH(MUL_LATENCY + 1)) g_inst", "wuve"),
     Fault("sat/wuve_lane.v", ".a(beta), .b(v)", ".a(beta), .b(w)", "wuve"),
+    Fault("sat/uspe.v", "keep && sum_slot == product_slot ? sum", "1'b0 ? sum", "stce"),
+    Fault("sat/uspe.v", "north_row - 1'b1", "north_row", "stce"),
+    Fault("sat/uspe.v", "!product_first ? held : os ?", "!product_first ? held : !os ?", "stce"),
+    Fault("sat/uspe.v", "weight_reg[{west_bank, west_entry}]", "weight_reg[{1'b0, west_entry}]", "stce"),
+    Fault("sat/uspe.v", "sum_valid && sum_last && os", "sum_valid && os", "stce"),
+    Fault("sat/west_lane.v", "wait_next  = row_delay - 32'd1", "wait_next  = row_delay", "stce"),
+    Fault("sat/west_lane.v", "if (repeat_reg + 16'd1 == repeats)", "if (repeat_reg == repeats)", "stce"),
+    Fault("sat/west_lane.v", "number_reg != interleave;", "1'b1;", "stce"),
+    Fault("sat/drain_lane.v", "row_gap - 32'd1", "row_gap", "stce"),
+    Fault("sat/stce_control.v", "started_reg < settled_reg + {16'd0, column_tiles}", "1'b1", "stce"),
+    Fault("sat/stce_control.v", "lead_reg >= load_lead", "lead_reg > load_lead", "stce"),
+    Fault(
+        "sat/stce_control.v",
+        "FLUSH    = MUL_LATENCY + ADD_LATENCY + 2",
+        "FLUSH    = MUL_LATENCY + ADD_LATENCY + 1",
+        "stce",
+    ),
+    Fault("sat/stce_control.v", "            loading_reg <= 1'b0;\n", "", "stce"),
+    Fault("sat/output_address.v", "tile_reg + (top - gone_reg) + count_reg", "tile_reg + gone_reg + count_reg", "stce"),
+    Fault("sat/stce.v", "accumulate || psum_wrapped", "psum_wrapped", "stce"),
+    Fault("sat/weight_block.v", "in_last  = {1'b0, in_reg} + 1'b1 == m", "in_last  = {1'b0, in_reg} == m", "sat_core"),
+    Fault("sat/weight_block.v", "direct && across && !second_reg", "1'b0", "sat_core"),
+    Fault("sat/sat_engines.v", "both ? turn_reg : pregenerate_reg && across", "pregenerate_reg && across", "sat_core"),
+    Fault("sat/sat_engines.v", "wuve_over && (!pregenerate_reg || sore_over)", "wuve_over", "sat_core"),
+    Fault("sat/sat_load.v", "if (part_reg + 16'd1 == beats)", "if (part_reg == beats)", "sat_core"),
+    Fault(
+        "sat/sat_store.v",
+        "line_end ? address_reg + 1'b1 : address_reg",
+        "sent ? address_reg + 1'b1 : address_reg",
+        "sat_core",
+    ),
+    Fault("sat/sat_control.v", "at_reg != program_commands", "1'b1", "sat_core"),
+    Fault("sat/sat_control.v", "(ports & held) == 8'd0", "1'b1", "sat_core"),
+    Fault("sat/sat_control.v", "word[5] > room - word[4]", "1'b0", "sat_core"),
+    Fault("sat/sat_control.v", "spent_reg == compute_reg[63:32]", "1'b0", "sat_core"),
+    Fault("sat/sat_csr.v", "!busy && !start_reg && s_axil_wstrb", "s_axil_wstrb", "sat_core"),
+    Fault("sat/sat_core.v", "+ output_base :", ":", "sat_core"),
+    Fault("common/axi_read.v", "beats_reg < room ? beats_reg : room", "beats_reg", "sat_core"),
+    Fault("common/axi_write.v", "error_next = error_reg || m_axi_bresp != 2'b00", "error_next = error_reg", "sat_core"),
+    Fault(
+        "common/ram.v",
+        "read_data <= memory[read_address]",
+        "read_data <= write ? write_data : memory[read_address]",
+        "sat_core",
+    ),
+    Fault("common/delay_valid.v", "d && !rst", "d", "stce"),
 ]
 
 
@@ -76,18 +122,19 @@ def caught(fault: Fault, cases: int) -> bool:
         text = path.read_text(encoding="utf-8")
         assert text.count(fault.old) >= 1, f"{fault.file} no longer has {fault.old!r}"
         path.write_text(text.replace(fault.old, fault.new, 1), encoding="utf-8")
-        (row,) = verify([fault.block], cases, 1, Job(rtl))  # a fault that does not compile is none
+        (row,) = verify([fault.block], cases, 1, Job(rtl, stop=True))  # a fault that does not compile is none
         return not row.agrees
 
 
 def main() -> int:
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    faults = [f for f in FAULTS if not sys.argv[2:] or Path(f.file).stem in sys.argv[2:]]
     missed = []
-    for i, fault in enumerate(FAULTS, 1):
+    for i, fault in enumerate(faults, 1):
         found = caught(fault, cases)
         missed += [] if found else [fault]
-        print(f"{i:2}/{len(FAULTS)} {'caught' if found else 'MISSED'}  {fault.file}: {fault.old!r} -> {fault.new!r}")
-    print(f"{len(FAULTS) - len(missed)} of {len(FAULTS)} caught")
+        print(f"{i:2}/{len(faults)} {'caught' if found else 'MISSED'}  {fault.file}: {fault.old!r} -> {fault.new!r}")
+    print(f"{len(faults) - len(missed)} of {len(faults)} caught")
     return len(missed) > 1
 
 

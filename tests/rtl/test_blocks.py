@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import InputError
+from hwsim.sat.config import SatConfig
+from hwsim.sat.program import Program, bursts
 from hwsim.verify.blocks import BLOCKS, verify
-from hwsim.verify.case import Job
+from hwsim.verify.case import Job, rerun
+from hwsim.verify.coverage import by_module, read_points
 from hwsim.verify.verilator import RTL, environment, lint, sources
 
 try:
@@ -22,12 +25,13 @@ except InputError as error:
 sys.path.insert(0, str(Path(__file__).parent))
 from faults import FAULTS, caught
 
-CASES = {"sore": 1200, "wuve": 1200}
+CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
-    """A million random operands of each arithmetic unit and all pairs of special values; 2,400 engine commands."""
+    """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
+    and the engines, 600 programs of the core."""
     (row,) = verify([block], CASES.get(block, 400), seed=2, job=Job(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
@@ -67,3 +71,62 @@ def test_rtl_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wuve does not compile") as error:
         list(verify(["wuve"], 1, 0, Job(tmp_path / "rtl")))
     assert "\n" not in str(error.value)
+
+
+def test_a_mismatch_leaves_a_case_that_runs_again(tmp_path: Path) -> None:
+    """The first difference in words, the case as a file, a waveform; the file shows it again, and not on good RTL."""
+    shutil.copytree(RTL, tmp_path / "rtl")
+    path = tmp_path / "rtl" / "sat" / "sore_lane.v"
+    path.write_text(path.read_text().replace("15] < bits[14:0]", "15] <= bits[14:0]"))
+    job = Job(tmp_path / "rtl", tmp_path / "left", stop=True)
+    (row,) = verify(["sore"], 80, 1, job)
+    assert not row.agrees
+    assert "must be 0x" in row.first
+    case, wave = (tmp_path / "left" / name for name in ("sore.case.npz", "sore.fst"))
+    assert wave.stat().st_size > 1000
+    again = rerun(case, job)
+    assert not again.agrees
+    assert again.first.split(": ")[-1] in row.first
+    assert rerun(case, Job()).agrees
+    case.write_bytes(case.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"sore\.case\.npz: not a file of a failing case"):
+        rerun(case, Job())
+
+
+def test_coverage_is_merged_by_module(tmp_path: Path) -> None:
+    """Instances and files are summed; what nobody reached is named."""
+    line = "C '\x01f\x02rtl/sat/{}.v\x01l\x02{}\x01n\x020\x01page\x02v_{}/{}\x01o\x02{}\x01h\x02{}' {}\n"
+    points = (("line", 12, "block", (0, 3)), ("line", 14, "block", (0, 0)), ("toggle", 5, "a[0]:0->1", (0, 1)),
+              ("toggle", 5, "a[1]:0->1", (0, 0)))  # fmt: skip
+    for i in (0, 1):
+        text = "".join(line.format("sore", at, kind, "sore", what, f"top.i{i}", n[i]) for kind, at, what, n in points)
+        (tmp_path / f"{i}.dat").write_text("# SystemC::Coverage-3\n" + text)
+    (row,) = by_module(read_points(sorted(tmp_path.glob("*.dat"))))
+    assert (row.lines, row.lines_covered, row.toggles, row.toggles_covered) == (2, 1, 2, 1)
+    assert row.missed == ["line 14", "a 1/2"]
+
+
+def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
+    (row,) = verify(["fp16_to_fp32"], 1, 0, Job(coverage=tmp_path))
+    assert row.agrees
+    modules = {m.module: m for m in by_module(read_points(tmp_path.glob("*.dat")))}
+    assert modules["fp16_to_fp32"].lines_covered == modules["fp16_to_fp32"].lines > 0
+    assert "y 26/64" in modules["fp16_to_fp32"].missed  # a binary16 number has no lower 13 bits
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"sore_lanes": 4}, "sore_lanes=4"), ({"group_max": 12, "weight_registers": 8}, "is 12"), ({"group_max": 2,
+     "weight_registers": 2}, "is 2")],
+)  # fmt: skip
+def test_machines_the_core_cannot_be(changes: dict, field: str) -> None:
+    base = {"rows": 2, "cols": 2, "sore_lanes": 2, "wuve_lanes": 2}
+    with pytest.raises(InputError, match=field):
+        Program(SatConfig(**(base | changes)))
+
+
+def test_bursts_end_at_pages_and_at_256_beats() -> None:
+    assert bursts(0, 300, 8) == [256, 44]
+    assert bursts(4096 - 64, 5, 32) == [2, 3]
+    assert bursts(0, 256, 32) == [128, 128]
+    assert bursts(128, 1, 128) == [1]
