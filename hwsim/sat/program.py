@@ -34,7 +34,7 @@ ERRORS = {
     6: "memory write response",
     7: "cycle limit",
 }
-_BUFFERS: tuple[Buffer, ...] = ("west", "north", "output", "state")
+BUFFERS: tuple[Buffer, ...] = ("west", "north", "output", "state")
 _PAGE, _LONGEST = 4096, 256
 
 
@@ -121,7 +121,7 @@ class Program:
 
     def _move(self, kind: int, buffer: Buffer, address: int, words: int, first: int, half: bool, wait: bool) -> None:
         beats = words * self.line_beats(buffer, half)
-        place = (address & 0xFFFFFFFF, address >> 32, _BUFFERS.index(buffer) | half << 8, first, words)
+        place = (address & 0xFFFFFFFF, address >> 32, BUFFERS.index(buffer) | half << 8, first, words)
         self._add(kind, wait, place, address=address, beats=beats)
 
     def run(
@@ -129,7 +129,7 @@ class Program:
     ) -> None:
         """A job; ``cycles`` are the clock level's, and the core's limit (twice them); ``bases``: first words of its
         west, north and output images."""
-        first = [(bases or {}).get(b, 0) for b in _BUFFERS[:3]]
+        first = [(bases or {}).get(b, 0) for b in BUFFERS[:3]]
         self._add(RUN, wait, (2 * cycles, *command, *first), cycles=cycles)
 
     def reduce(self, pattern: NM, rounds: int, cycles: int, *, source: int, target: int, wait: bool = True) -> None:

@@ -20,7 +20,7 @@ from hwsim.sat.command import command_of, dense_image, north_image, output_image
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, to_fp16
 from hwsim.sat.job import Job as ArrayJob
-from hwsim.sat.program import REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
+from hwsim.sat.program import BUFFERS, REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
 
 from .case import Bench, BlockRow, Case, Job, check_all
 from .jobs import JobCase, random_case
@@ -110,6 +110,7 @@ def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program
         "output": int(rng.integers(0, (1 << p["OUTPUT_WIDTH"]) - command.stride * command.column_tiles + 1)),
     }
     program.load("west", memory.place(west.tobytes()), len(west), bases["west"])
+    bystanders: list[tuple[Buffer, int, int, bytes]] = []
     text = f"{'OS' if drawn.job.is_os else 'WS'} {drawn.pattern} a={drawn.job.a} k={drawn.job.k} b={drawn.job.b}"
     if drawn.positions is None or rng.random() < 0.3:
         bases["north"] = int(rng.integers(0, (1 << p["NORTH_WIDTH"]) - len(north) + 1))
@@ -119,10 +120,12 @@ def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program
         source = int(rng.integers(0, room + 1))
         bases["north"], _ = prune(program, memory, drawn.job, drawn.weights, source)
         text += ", REDUCE"
+        bystanders += _bystander(rng, program, memory, "north", source, dense + len(north))
     first = output_image(config, drawn.job, drawn.psum)
     if drawn.psum is not None:
         program.load("output", memory.place(memory.lines(first, 4)), len(first), bases["output"])
     program.run(command_of(config, drawn.job, accumulate=drawn.psum is not None), cycles, bases)
+    bystanders += _bystander(rng, program, memory, "output", bases["output"], command.stride * command.column_tiles)
     sums = output_image(config, drawn.job, result)
     # words that hold no result of the job may hold anything: only whole rows of results are stored
     rows = [(t * command.stride, drawn.job.a) for t in range(command.column_tiles)]
@@ -135,9 +138,29 @@ def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program
             continue
         place = memory.place(bytes(len(data)), data)
         program.store("output", place, count, bases["output"] + at, half=half, wait=True)
+    for buffer, first_word, count, data in bystanders:
+        program.store(buffer, memory.place(bytes(len(data)), data), count, first_word, wait=True)
     if rng.random() < 0.7 and _results(drawn, 0).all():
         text += _update(rng, program, memory, sums[: drawn.job.a], bases["output"])
     return program, memory, text
+
+
+def _bystander(
+    rng: np.random.Generator, program: Program, memory: MemoryImage, buffer: Buffer, start: int, size: int
+) -> list[tuple[Buffer, int, int, bytes]]:
+    """Half of the time: load other words of a buffer while the array writes to it, without a wait: only its write port
+    being taken keeps them apart. What is to be stored again: buffer, first word, words, lines."""
+    limit = 1 << program.config.verilog_parameters()[f"{buffer.upper()}_WIDTH"]
+    behind = limit - start - size
+    room = max(start, behind)
+    if room == 0 or rng.random() < 0.5:
+        return []
+    words = int(rng.integers(1, min(room, 20) + 1))
+    first = limit - words if behind >= start else 0
+    image = rng.integers(0, 1 << (24 if buffer == "north" else 32), (words, program.config.cols), dtype=np.uint32)
+    data = memory.lines(image, 4)
+    program.load(buffer, memory.place(data), words, first)
+    return [(buffer, first, words, data)]
 
 
 def _results(drawn: JobCase, at: int) -> np.ndarray:
@@ -254,7 +277,8 @@ def _spoil(rng: np.random.Generator, program: Program, memory: MemoryImage, text
     elif kind == "address":
         words[1] += 1
     elif kind == "range":
-        words[5] = int(rng.choice([0, 1 << 20, 0xFFFFFFFF]))
+        limit = 1 << program.config.verilog_parameters()[f"{BUFFERS[words[3] & 3].upper()}_WIDTH"]
+        words[5] = int(rng.choice([0, limit - words[4] + 1, 0xFFFFFFFF]))
     elif kind == "buffer":
         words[3] = 4 if op.kind == 1 else int(rng.choice([0, 257, 1 << 16]))
     elif kind == "field":

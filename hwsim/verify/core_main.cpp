@@ -143,8 +143,7 @@ static void reset() {
     top.rst = 1;
     top.s_axil_awvalid = top.s_axil_wvalid = top.s_axil_arvalid = 0;
     top.m_axi_rvalid = top.m_axi_bvalid = top.m_axi_arready = top.m_axi_awready = top.m_axi_wready = 0;
-    clock_cycle();
-    clock_cycle();
+    clock_cycle();  // one cycle is enough
     top.rst = 0;
     top.eval();
 }

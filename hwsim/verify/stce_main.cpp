@@ -18,8 +18,7 @@ static uint32_t get(const void* port, size_t at, size_t count) {
 static void reset() {
     top.rst = 1;
     top.s_cmd_valid = 0;
-    clock_cycle();
-    clock_cycle();
+    clock_cycle();  // one cycle is enough
     top.rst = 0;
     top.eval();
 }

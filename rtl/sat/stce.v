@@ -260,12 +260,10 @@ module stce #(
                     .d(load_line[LOAD - (NORTH_TAG+1+ADDRESS_WIDTH) +: NORTH_TAG+ADDRESS_WIDTH]),
                     .q(load_line[LOAD +: NORTH_TAG+ADDRESS_WIDTH])
                 );
-                delay #(.WIDTH(ADDRESS_WIDTH+1), .DEPTH(1)) psum_delay_inst (
-                    .clk(clk), .ce(1'b1),
+                delay #(.WIDTH(ADDRESS_WIDTH+1), .DEPTH(1)) psum_delay_inst (.clk(clk), .ce(1'b1),
                     .d(psum_line[PSUM - (ADDRESS_WIDTH+1) +: ADDRESS_WIDTH+1]), .q(psum_line[PSUM +: ADDRESS_WIDTH+1])
                 );
-                delay #(.WIDTH(ADDRESS_WIDTH), .DEPTH(1)) result_delay_inst (
-                    .clk(clk), .ce(1'b1),
+                delay #(.WIDTH(ADDRESS_WIDTH), .DEPTH(1)) result_delay_inst (.clk(clk), .ce(1'b1),
                     .d(result_line[ADDRESS_WIDTH*(c-1) +: ADDRESS_WIDTH]), .q(result_line[ADDRESS_WIDTH*c +: ADDRESS_WIDTH])
                 );
             end

@@ -97,7 +97,7 @@ FAULTS = [
     ),
     Fault("sat/sat_control.v", "at_reg != program_commands", "1'b1", "sat_core"),
     Fault("sat/sat_control.v", "(ports & held) == 8'd0", "1'b1", "sat_core"),
-    Fault("sat/sat_control.v", "word[5] > room - word[4]", "1'b0", "sat_core"),
+    Fault("sat/sat_check.v", "word[5] > room - word[4]", "1'b0", "sat_core"),
     Fault("sat/sat_control.v", "spent_reg == compute_reg[63:32]", "1'b0", "sat_core"),
     Fault("sat/sat_csr.v", "!busy && !start_reg && s_axil_wstrb", "s_axil_wstrb", "sat_core"),
     Fault("sat/sat_core.v", "+ output_base :", ":", "sat_core"),
