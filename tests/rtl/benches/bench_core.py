@@ -125,7 +125,8 @@ async def pauses(dut, idle) -> None:
         for name in ("run", "reduce", "update"):
             assert found[name] == work[name], (name, found)
         slow, fast = slow + found["total"], fast + work["total"]
-    assert idle is None or slow > 1.2 * fast, "the pauses did not happen"
+    # without pauses a program takes what the time line says; with them, longer: so they happened
+    assert idle is None or slow > fast + 50 * len(works), "the pauses did not happen"
 
 
 @cocotb.test(skip=os.environ.get("SCENARIO") != "protocol")
