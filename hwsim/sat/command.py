@@ -142,9 +142,12 @@ def north_image(config: SatConfig, job: Job, values: np.ndarray, index: np.ndarr
         words[:stored, : job.b] |= index.astype(np.uint32) << 16
     else:
         words |= (np.arange(entries, dtype=np.uint32) % at.group)[:, None] << 16
-    if job.is_os:
-        return words.reshape(entries, at.column_tiles, job.cols).transpose(1, 0, 2).reshape(-1, job.cols)
-    tiles = words.reshape(at.tiles, job.rows * job.depth, at.column_tiles, job.cols)
+    return _by_tile(words, at, job)
+
+
+def _by_tile(rows: np.ndarray, at: Layout, job: Job) -> np.ndarray:
+    """[reduction, all columns] in the order of use: tile after tile, within it column tile after column tile."""
+    tiles = rows.reshape(at.tiles, -1, at.column_tiles, job.cols)
     return tiles.transpose(0, 2, 1, 3).reshape(-1, job.cols)
 
 
@@ -155,10 +158,7 @@ def dense_image(config: SatConfig, job: Job, weights: np.ndarray) -> np.ndarray:
     groups = at.groups if job.is_os else at.tiles * job.rows
     padded = np.zeros((groups * job.m, at.column_tiles * job.cols), np.uint16)
     padded[: job.k, : job.b] = weights.view(np.uint16)
-    if job.is_os:
-        return padded.reshape(-1, at.column_tiles, job.cols).transpose(1, 0, 2).reshape(-1, job.cols)
-    tiles = padded.reshape(at.tiles, job.rows * job.m, at.column_tiles, job.cols)
-    return tiles.transpose(0, 2, 1, 3).reshape(-1, job.cols)
+    return _by_tile(padded, at, job)
 
 
 def output_image(config: SatConfig, job: Job, sums: np.ndarray | None) -> np.ndarray:

@@ -13,7 +13,7 @@ A job multiplies ``a x k`` activations (west buffer) by ``k x b`` weights (north
 ``depth`` is N when sparse (a PE holds a group of M as N values and indices), else the number of consecutive elements a
 PE holds. Time 0 is the cycle in which ``start`` is accepted. This file is the only place that knows these constants;
 the clock level proves them (a constant that is too small gives wrong values there), the RTL takes them as command
-fields.
+fields; all but ``hazard``, which is the depth of a pipeline of registers there.
 """
 
 from __future__ import annotations

@@ -25,30 +25,17 @@ Buffer = Literal["west", "north", "output", "state"]
 
 COMMAND_WORDS = 32
 LOAD, STORE, RUN, REDUCE, UPDATE = 1, 2, 3, 4, 5
-ERRORS = {
-    1: "opcode",
-    2: "address not a multiple of the beat",
-    3: "beyond the buffer",
-    4: "field",
-    5: "memory read response",
-    6: "memory write response",
-    7: "cycle limit",
-}
 BUFFERS: tuple[Buffer, ...] = ("west", "north", "output", "state")
 _PAGE, _LONGEST = 4096, 256
 
 
 class MemoryTiming(NamedTuple):
-    """Response times of a memory that serves one burst of each kind at a time, in cycles."""
+    """Response times of a memory that serves one burst of each kind at a time and a beat a cycle, in cycles."""
 
     read: int
     """From a cycle with a read address to the burst's first beat."""
-    write: int = 1
+    write: int
     """From the cycle after the last beat written to the response."""
-    accept: int = 1
-    """From a cycle with a write address to the first beat's."""
-    pace: int = 1
-    """Cycles of a beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +73,8 @@ class Op:
 class Program:
     """Commands for the core of a configuration.
 
-    Raises (all methods):
-        InputError: SORE or WUVE lanes that are not the array's columns, which the RTL cannot have.
+    Raises:
+        InputError: a configuration that `sat_core` cannot be built for.
     """
 
     config: SatConfig
@@ -106,9 +93,6 @@ class Program:
             return self.config.rows
         size = 2 if half else 8 if buffer == "state" else 4
         return -(-size * self.config.cols // self.beat_bytes)
-
-    def line_bytes(self, buffer: Buffer, half: bool = False) -> int:
-        return self.line_beats(buffer, half) * self.beat_bytes
 
     def load(self, buffer: Buffer, address: int, words: int, first: int = 0, *, wait: bool = False) -> None:
         self._move(LOAD, buffer, address, words, first, False, wait)
@@ -200,13 +184,13 @@ def timeline(program: Program, memory: MemoryTiming, start: int = 0) -> int:
         """Cycle in which ``done`` is raised of a read started in ``cycle``."""
         at = cycle + 1
         for n in bursts(address, beats, size):
-            at += memory.read + memory.pace * (n - 1) + 1
+            at += memory.read + n
         return at
 
     def write_end(cycle: int, address: int, beats: int) -> int:
         at = cycle + 1
         for n in bursts(address, beats, size):
-            at += memory.accept + memory.pace * (n - 1) + memory.write + 1
+            at += 1 + n + memory.write
         return at
 
     free = {"load": 0, "store": 0, "compute": 0}  # first cycle in which the unit is seen free

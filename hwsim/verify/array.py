@@ -51,9 +51,9 @@ def case_of(rng: np.random.Generator, drawn: JobCase, *, stress: bool = True) ->
     north = north_image(config, job, drawn.values, drawn.positions)
     first = output_image(config, job, drawn.psum)
     fields = command_of(config, job, accumulate=drawn.psum is not None)
-    idle, reset = (
-        (int(rng.integers(0, 5)), int(rng.integers(1, 200)) if rng.random() < 0.1 else 0) if stress else (0, 0)
-    )
+    idle = reset = 0
+    if stress:
+        idle, reset = int(rng.integers(0, 5)), int(rng.integers(1, 200)) if rng.random() < 0.1 else 0
     head = np.array([*fields, len(west), len(north), len(first), idle, reset, 2 * cycles + 1000], np.uint32)
     ones = np.ones((job.a, job.b), np.float32)
     expected = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +157,27 @@ def compare(case: Case, found: Mapping[str, np.ndarray]) -> tuple[bool, bool, st
     return values_right, cycles_right, "; ".join(parts)
 
 
-def check(block: str, bench: Bench, cases: Sequence[Case], job: Job) -> BlockRow:
-    """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder."""
+def check(block: str, bench: Bench, cases: Sequence[Case], job: Job, wave: Path | None = None) -> BlockRow:
+    """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder.
+
+    Args:
+        wave: also write the waveform, to this file.
+    """
     row = BlockRow(block)
     began = time.perf_counter()
-    arguments = []
-    if job.coverage is not None:
+    file = wave
+    if wave is None and job.coverage is not None:
         job.coverage.mkdir(parents=True, exist_ok=True)
-        arguments = [str(job.coverage / f"{block}-{len(list(job.coverage.iterdir()))}.dat")]
-    answer = run(program(bench, job), b"".join(c.stdin for c in cases), arguments)
+        file = job.coverage / f"{block}-{len(list(job.coverage.iterdir()))}.dat"
+    arguments = [] if file is None else [str(file)]
+    answer = run(program(bench, job, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
     at = 0
     for i, case in enumerate(cases):
         found, at = _split(case, answer, at)
         values_right, cycles_right, text = compare(case, found)
         row.cases += 1
-        row.bits += 8 * (case.expected["output"].nbytes if case.care is None else
-                         int(case.care.sum()) * case.expected["output"].itemsize)  # fmt: skip
+        output = case.expected["output"]
+        row.bits += 8 * output.itemsize * (output.size if case.care is None else int(case.care.sum()))
         if "cycles" in case.expected and case.timed:
             row.cycles += int(case.expected["cycles"][0])
         row.wrong_values += not values_right
@@ -206,9 +211,8 @@ def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
         "label": case.label,
         "timed": case.timed,
         "arrays": list(case.expected),
-        "bench": {"top": bench.top, "main": bench.main, "parameters": dict(bench.parameters),
-                  "defines": dict(bench.defines)},
-    }  # fmt: skip
+        "bench": asdict(bench),
+    }
     arrays: dict[str, Any] = {f"expected_{k}": v for k, v in case.expected.items()}
     if case.care is not None:
         arrays["care"] = case.care
@@ -240,15 +244,7 @@ def rerun(path: Path, job: Job) -> BlockRow:
         raise
     except Exception as error:
         raise InputError(f"case {path}: not a file of a failing case ({type(error).__name__}: {error})") from error
-    row = BlockRow(block, cases=1)
     wave = path.with_name(f"{block}.fst")
-    began = time.perf_counter()
-    found, _ = _split(case, run(program(bench, job, trace=True), case.stdin, [str(wave)]), 0)
-    values_right, cycles_right, text = compare(case, found)
-    row.wrong_values, row.wrong_cycles = int(not values_right), int(not cycles_right)
-    row.first = f"{case.label}: {text}" if text else ""
-    row.bits = 8 * expected["output"].nbytes
-    row.cycles = int(expected["cycles"][0]) if "cycles" in expected and case.timed else 0
+    row = check(block, bench, [case], replace(job, failures=None), wave)
     row.left = [str(wave)]
-    row.seconds = time.perf_counter() - began
     return row

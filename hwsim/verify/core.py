@@ -198,29 +198,53 @@ def _update(rng: np.random.Generator, program: Program, memory: MemoryImage, sum
     gradient = to_fp16(sums[:words].view(np.float32))
     w, v = rng.standard_normal((2, words, cols)).astype(np.float32)
     rates = tuple(float(x) for x in rng.choice([0.0, 1e-3, 0.05, 0.9, 1.0], 3))
-    new_w, new_v, half, cycles = run_wuve(config, w.ravel(), v.ravel(), gradient.ravel(), rates)  # type: ignore[arg-type]
-    state = int(rng.integers(0, limit - words + 1))
-    program.load("state", memory.place(memory.pairs(w, v)), words, state)
     places: dict[str, int] = {}
     entries = words // m * n
     if direct:
         places["direct"] = int(rng.integers(0, (1 << config.verilog_parameters()["NORTH_WIDTH"]) - 2 * entries + 1))
     if across:
         places["across"] = places["direct"] + entries if direct else 0
+    state = int(rng.integers(0, limit - words + 1))
+    update(program, memory, (w, v, gradient), rates, pattern, places, state=state, at=base)  # type: ignore[arg-type]
+    return f", UPDATE {pattern if places else ''} {' '.join(places)}"
+
+
+def update(
+    program: Program,
+    memory: MemoryImage,
+    tensors: tuple[np.ndarray, np.ndarray, np.ndarray],
+    rates: tuple[float, float, float],
+    pattern: NM,
+    places: dict[str, int],
+    *,
+    state: int,
+    at: int,
+) -> None:
+    """Load weights and momenta, update them with gradients that are in the output buffer, store all that comes of it.
+
+    Args:
+        tensors: float32 weights and momenta, float16 gradients; [words, cols].
+        places: first words in the north buffer of the sparse weights ``direct`` and ``across``; empty: none.
+        state: first word in the state buffer.
+        at: first word of the gradients in the output buffer.
+    """
+    w, v, gradient = tensors
+    config, words = program.config, len(w)
+    new_w, new_v, half, cycles = run_wuve(config, w.ravel(), v.ravel(), gradient.ravel(), rates)
     if places:
         cycles = run_update(config, words, pattern, len(places))
-    program.update(words, rates, cycles, state=state, gradient=base, pattern=pattern if places else None, **places)  # type: ignore[arg-type]
+    program.load("state", memory.place(memory.pairs(w, v)), words, state)
+    program.update(words, rates, cycles, state=state, gradient=at, pattern=pattern if places else None, **places)  # type: ignore[arg-type]
     lines = memory.pairs(new_w, new_v)
     program.store("state", memory.place(bytes(len(lines)), lines), words, state, wait=True)
-    halves = half.reshape(words, cols)
+    halves = half.reshape(words, config.cols)
     lines = memory.lines(halves.view(np.uint16), 2)
     program.store("state", memory.place(bytes(len(lines)), lines), words, state, half=True)
-    for name, at in places.items():
-        turned = halves if name == "direct" else across_order(halves, m)
+    for name, first in places.items():
+        turned = halves if name == "direct" else across_order(halves, pattern.m_group)
         values, index = sore(turned, pattern)
-        image = memory.lines(values.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16, 4)
-        program.store("north", memory.place(bytes(len(image)), image), entries, at)
-    return f", UPDATE {pattern if places else ''} {' '.join(places)}"
+        lines = memory.lines(values.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16, 4)
+        program.store("north", memory.place(bytes(len(lines)), lines), len(values), first)
 
 
 def across_order(words: np.ndarray, m: int) -> np.ndarray:
@@ -237,7 +261,7 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     illegal = rng.random() < 0.125
     error = 0
     if illegal:
-        error, text = _spoil(rng, program, memory, text)
+        error, text = _spoil(rng, program, text)
     address = memory.place(program.image().tobytes())
     timing = MemoryTiming(int(rng.integers(1, 20)), int(rng.integers(1, 6)))
     total = timeline(program, timing, address)
@@ -245,9 +269,9 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     shares = (256, 256) if timed else tuple(int(s) for s in rng.choice([32, 100, 200, 256], 2))
     reset = int(rng.integers(1, total)) if rng.random() < 0.1 and not timed else 0
     before, after = b"".join(memory.before), b"".join(memory.after)
-    head = [memory.size, address, len(program.ops), *timing[:2], *shares, int(rng.integers(1, 1 << 31)), reset]
+    head = [memory.size, address, len(program.ops), *timing, *shares, int(rng.integers(1, 1 << 31)), reset]
     limit = 40 * total + 100_000
-    stdin = np.array([*head, limit, 0xFFFFFFFF], np.uint32).tobytes() + before
+    stdin = np.array([*head, limit], np.uint32).tobytes() + before
     counts = {kind: sum(op.cycles for op in program.ops if op.kind == kind) for kind in (RUN, REDUCE, UPDATE)}
     moved = [sum(op.beats for op in program.ops if (op.kind == STORE) == out and op.beats) for out in (False, True)]
     fetched = len(program.ops) * 128 // size
@@ -260,7 +284,7 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     return Case(text, stdin, {"cycles": np.array([total], np.uint32), "output": output}, timed=timed, care=care)
 
 
-def _spoil(rng: np.random.Generator, program: Program, memory: MemoryImage, text: str) -> tuple[int, str]:
+def _spoil(rng: np.random.Generator, program: Program, text: str) -> tuple[int, str]:
     """Make one command illegal or fail; the error word that must be reported."""
     at = int(rng.integers(0, len(program.ops)))
     op = program.ops[at]

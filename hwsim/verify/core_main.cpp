@@ -2,11 +2,10 @@
 // Runs programs on sat_core: an AXI4 memory and an AXI4-Lite host in this program.
 // stdin, for each program, 32-bit words: bytes of memory, address of the program, commands, read and write response time
 // (as MemoryTiming), shares of cycles (of 256; 256 is always) in which the memory accepts addresses and write data, and
-// gives beats; seed, reset after (cycles; 0 never), most cycles, first faulty byte (responses from there on are SLVERR);
-// then the memory. stdout: cycles (counter), then status (error code | command << 8), cycles of RUN, REDUCE and UPDATE,
+// gives beats; seed, reset after (cycles; 0 never), most cycles; then the memory
+// (responses beyond it are SLVERR). stdout: cycles (counter), then status (error code | command << 8), cycles of RUN, REDUCE and UPDATE,
 // beats read and written, bad (protocol violations seen), and the memory. 2^32 - 1 cycles: never finished.
 // TOP, TOP_HEADER: the verilated core; BYTES: of a beat.
-#include <string>
 #include "bench.h"
 
 static uint32_t rng;
@@ -19,7 +18,7 @@ static uint32_t draw() {
 
 struct Memory {
     std::vector<uint8_t> bytes;
-    uint32_t read_time, write_time, address_share, data_share, fault;
+    uint32_t read_time, write_time, address_share, data_share;
     uint32_t bad = 0;
     // the burst being read: address, beats left, cycles until the first
     bool reading = false, writing = false, offering = false;
@@ -34,7 +33,7 @@ struct Memory {
         top.m_axi_rvalid = top.m_axi_bvalid = 0;
     }
 
-    bool inside(uint64_t address) const { return address + BYTES <= bytes.size() && address < fault; }
+    bool inside(uint64_t address) const { return address + BYTES <= bytes.size(); }
 
     // what the memory drives in this cycle
     void drive() {
@@ -152,8 +151,8 @@ int main(int argc, char** argv) {
     open_wave(argc, argv);
     top.clk = 0;
     reset();
-    uint32_t h[11];
-    while (fread(h, 4, 11, stdin) == 11) {
+    uint32_t h[10];
+    while (fread(h, 4, 10, stdin) == 10) {
         std::vector<uint8_t> image(h[0]);
         if (fread(image.data(), 1, image.size(), stdin) != image.size()) return 3;
         uint32_t answer[8] = {UINT32_MAX};
@@ -162,7 +161,6 @@ int main(int argc, char** argv) {
             memory.start(h[0]);
             memory.bytes = image;
             memory.read_time = h[3], memory.write_time = h[4], memory.address_share = h[5], memory.data_share = h[6];
-            memory.fault = h[10];
             if (host_write(0x10, h[1]) || host_write(0x14, 0) || host_write(0x18, h[2])) memory.bad++;
             host_write(0x04, 1);
             const uint64_t limit = attempt ? h[9] : h[8];

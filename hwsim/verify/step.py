@@ -21,7 +21,6 @@ from dataflow.operands import operands
 from dataflow.pattern import DENSE
 from dataflow.trace import Trace
 from hwsim.sat.clock import run_job
-from hwsim.sat.clock_engines import run_update, run_wuve
 from hwsim.sat.command import command_of, north_image, output_image, west_image
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, to_fp16
@@ -29,7 +28,7 @@ from hwsim.sat.job import Job, array_job
 from hwsim.sat.program import Program
 from hwsim.sat.replay import Traced, job_slices, traced_products
 
-from .core import MemoryImage, across_order, prune
+from .core import MemoryImage, prune, update
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ def _updates(
         return padded.reshape(len(padded), -1, cols).swapaxes(0, 1).reshape(-1, cols)
 
     weight, momentum = matrix(t["weight"]), matrix(t["momentum"])
-    gradient = to_fp16(matrix(t["gradient"])).astype(np.float32)
+    gradient = to_fp16(matrix(t["gradient"]))
     rates = (trace.meta.rates[step], trace.meta.momentum, trace.meta.weight_decay)
     size = min(limit, 1 << config.verilog_parameters()["OUTPUT_WIDTH"]) // m * m
     program = Program(config)
@@ -155,23 +154,11 @@ def _updates(
     for at in range(0, len(weight), size):
         w, v, g = (x[at : at + size] for x in (weight, momentum, gradient))
         words, entries = len(w), len(w) // m * n
-        new_w, new_v, new_half, cycles = run_wuve(config, w.ravel(), v.ravel(), g.astype(np.float16).ravel(), rates)
         places = {"direct": 0} if sparse else {}
         places |= {"across": entries} if across else {}
         _room(config, "north", entries * len(places))
-        program.load("state", memory.place(memory.pairs(w, v)), words, wait=True)
-        program.load("output", memory.place(memory.lines(g.view(np.uint32), 4)), words)
-        if sparse:
-            cycles = run_update(config, words, pattern, len(places))
-        program.update(words, rates, cycles, pattern=pattern if sparse else None, **places)  # type: ignore[arg-type]
-        lines = memory.pairs(new_w, new_v)
-        program.store("state", memory.place(bytes(len(lines)), lines), words, wait=True)
-        halves = new_half.reshape(words, cols)
-        lines = memory.lines(halves.view(np.uint16), 2)
-        program.store("state", memory.place(bytes(len(lines)), lines), words, half=True)
-        for name, first in places.items():
-            values, index = sore(halves if name == "direct" else across_order(halves, m), pattern)
-            lines = memory.lines(values.view(np.uint16).astype(np.uint32) | index.astype(np.uint32) << 16, 4)
-            program.store("north", memory.place(bytes(len(lines)), lines), entries, first)
+        lines = memory.lines(g.astype(np.float32).view(np.uint32), 4)
+        program.load("output", memory.place(lines), words, wait=True)
+        update(program, memory, (w, v, g), rates, pattern, places, state=0, at=0)
     kinds = ", sparse for FF and BP" if across else ", sparse for FF" if sparse else ""
     yield CoreWork(f"{layer.name}.UP {t['weight'].size} weights{kinds}", program, memory)

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -103,15 +103,8 @@ def build(
         InputError: the RTL does not compile; the first line of why.
     """
     env = environment()
-    digest = hashlib.sha256()
-    for path in [*needed(top, rtl), HERE / main, HERE / "bench.h"]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    digest.update(repr((top, sorted(parameters.items()), sorted(defines.items()), trace, coverage, quick)).encode())
-    cached = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "rtl" / digest.hexdigest()[:24]
-    if (cached / "sim").exists():
-        return cached / "sim"
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
+
+    def make(folder: Path) -> None:
         macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
         options = []
         level = "-O0" if trace or quick else "-O1"  # where building takes longer than running
@@ -125,11 +118,11 @@ def build(
         if coverage:
             macros["COVERAGE"] = 1
             options += ["--coverage-line", "--coverage-toggle"]
-        (Path(folder) / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
+        (folder / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
         command = [
             "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
             *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
-            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", folder, "-CFLAGS", f"{level} -I{HERE}",
+            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", str(folder), "-CFLAGS", f"{level} -I{HERE}",
             "-MAKEFLAGS", f"OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
             str(HERE / main), str(next(p for p in needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
@@ -138,12 +131,33 @@ def build(
             lines = (done.stdout + done.stderr).splitlines()
             first = next((s for s in lines if "rror" in s), "no message")
             raise InputError(f"rtl: {top} does not compile: {first}")
-        result = Path(folder) / "result"
-        result.mkdir()
-        shutil.copy(Path(folder) / "sim", result / "sim")
-        if not cached.exists():  # another process may have been faster
-            result.rename(cached)
-    return cached / "sim"
+
+    files = [*needed(top, rtl), HERE / main, HERE / "bench.h"]
+    settings = (top, sorted(parameters.items()), sorted(defines.items()), trace, coverage, quick)
+    return built_once("rtl", files, settings, "sim", make)
+
+
+def built_once(kind: str, files: Sequence[Path], settings: object, name: str, make: Callable[[Path], None]) -> Path:
+    """A program from the user's cache, made if it is not there for this content of ``files`` and these settings.
+
+    Args:
+        make: leaves the program, called ``name``, in the empty folder it is given.
+    """
+    digest = hashlib.sha256(repr(settings).encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / kind
+    cached = base / digest.hexdigest()[:24]
+    if not (cached / name).exists():
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            make(Path(folder))
+            result = Path(folder) / "result"
+            result.mkdir()
+            shutil.copy(Path(folder) / name, result / name)
+            if not cached.exists():  # another process may have been faster
+                result.rename(cached)
+    return cached / name
 
 
 def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:

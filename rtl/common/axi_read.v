@@ -36,8 +36,6 @@ module axi_read #(
     input  wire                     m_axi_rlast
 );
 
-    localparam SIZE = $clog2(BYTES);
-
     localparam [1:0] STATE_IDLE    = 2'd0;
     localparam [1:0] STATE_ADDRESS = 2'd1;
     localparam [1:0] STATE_DATA    = 2'd2;
@@ -48,18 +46,13 @@ module axi_read #(
     reg                     error_reg,   error_next;
     reg                     done_reg,    done_next;
 
-    // beats to the next 4 KiB boundary, to the end of the command, to the longest burst
-    wire [12-SIZE:0] page  = {1'b1, {12-SIZE{1'b0}}} - {1'b0, address_reg[11:SIZE]};
-    wire [31:0]      room  = {{(19+SIZE){1'b0}}, page} > 32'd256 ? 32'd256 : {{(19+SIZE){1'b0}}, page};
-    wire [31:0]      burst = beats_reg < room ? beats_reg : room;
-    wire [31:0]      len   = burst - 32'd1;
-
-    wire unused = &{1'b0, len[31:8]};
+    wire [7:0] len;
+    axi_burst #(.BYTES(BYTES)) burst_inst (.address(address_reg[11:0]), .beats(beats_reg), .len(len));
 
     assign s_cmd_ready   = state_reg == STATE_IDLE;
     assign m_axi_arvalid = state_reg == STATE_ADDRESS;
     assign m_axi_araddr  = address_reg;
-    assign m_axi_arlen   = len[7:0];
+    assign m_axi_arlen   = len;
     assign m_axi_rready  = state_reg == STATE_DATA;
     assign beat_valid    = m_axi_rvalid && m_axi_rready;
     assign beat          = m_axi_rdata;

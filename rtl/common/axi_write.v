@@ -39,8 +39,6 @@ module axi_write #(
     input  wire [1:0]               m_axi_bresp
 );
 
-    localparam SIZE = $clog2(BYTES);
-
     localparam [1:0] STATE_IDLE     = 2'd0;
     localparam [1:0] STATE_ADDRESS  = 2'd1;
     localparam [1:0] STATE_DATA     = 2'd2;
@@ -53,18 +51,13 @@ module axi_write #(
     reg                     error_reg,   error_next;
     reg                     done_reg,    done_next;
 
-    // beats to the next 4 KiB boundary, to the end of the command, to the longest burst
-    wire [12-SIZE:0] page  = {1'b1, {12-SIZE{1'b0}}} - {1'b0, address_reg[11:SIZE]};
-    wire [31:0]      room  = {{(19+SIZE){1'b0}}, page} > 32'd256 ? 32'd256 : {{(19+SIZE){1'b0}}, page};
-    wire [31:0]      burst = beats_reg < room ? beats_reg : room;
-    wire [31:0]      len   = burst - 32'd1;
-
-    wire unused = &{1'b0, len[31:8]};
+    wire [7:0] len;
+    axi_burst #(.BYTES(BYTES)) burst_inst (.address(address_reg[11:0]), .beats(beats_reg), .len(len));
 
     assign s_cmd_ready   = state_reg == STATE_IDLE;
     assign m_axi_awvalid = state_reg == STATE_ADDRESS;
     assign m_axi_awaddr  = address_reg;
-    assign m_axi_awlen   = len[7:0];
+    assign m_axi_awlen   = len;
     assign m_axi_wvalid  = state_reg == STATE_DATA && s_axis_tvalid;
     assign s_axis_tready = state_reg == STATE_DATA && m_axi_wready;
     assign m_axi_wdata   = s_axis_tdata;
@@ -82,7 +75,7 @@ module axi_write #(
         done_next    = 1'b0;
         case (state_reg)
             STATE_ADDRESS: begin
-                left_next = len[7:0];
+                left_next = len;
                 if (m_axi_awready) begin
                     state_next = STATE_DATA;
                 end

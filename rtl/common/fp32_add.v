@@ -50,11 +50,11 @@ module fp32_add #(
         end else begin
             norm     = total[26:0];
             exponent = {1'b0, big_e};
-            for (i = 16; i > 0; i = i >> 1) begin
-                if (norm >> (27 - i) == 27'd0 && exponent > i[8:0]) begin
-                    norm     = norm << i;
-                    exponent = exponent - i[8:0];
-                end
+        end
+        for (i = 16; i > 0; i = i >> 1) begin
+            if (norm >> (27 - i) == 27'd0 && exponent > i[8:0]) begin
+                norm     = norm << i;
+                exponent = exponent - i[8:0];
             end
         end
     end

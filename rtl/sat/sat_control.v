@@ -74,9 +74,6 @@ module sat_control #(
 );
 
     localparam FETCH_BEATS = 128 / BYTES;
-    localparam [31:0] QUADS = (4*COLS + BYTES - 1) / BYTES;
-    localparam [31:0] PAIRS = (8*COLS + BYTES - 1) / BYTES;
-    localparam [31:0] BOTHS = (2*COLS + BYTES - 1) / BYTES;
 
     localparam [2:0] STATE_IDLE   = 3'd0;
     localparam [2:0] STATE_FETCH  = 3'd1;
@@ -114,6 +111,11 @@ module sat_control #(
     wire        half    = command_reg[32*3 + 8];
     wire [31:0] words   = command_reg[32*5 +: 32];
 
+    // of LOAD and STORE
+    wire [15:0] line;
+    wire [31:0] move_beats = words * {16'd0, line};
+    sat_line #(.ROWS(ROWS), .COLS(COLS), .BYTES(BYTES)) line_inst (.buffer(buffer), .half(half), .beats(line));
+
     wire [7:0] check;   // the error it would be, 0 if legal
     wire [7:0] ports;   // the buffer ports it needs
     sat_check #(
@@ -139,13 +141,12 @@ module sat_control #(
     assign run_start     = issue && opcode == RUN;
     assign reduce_start  = issue && opcode == REDUCE;
     assign update_start  = issue && opcode == UPDATE;
-    assign store_beats   = words * (half ? BOTHS : buffer == 2'd3 ? PAIRS : QUADS);
+    assign store_beats   = move_beats;
     wire fetch           = state_reg == STATE_FETCH && error_reg == 8'd0 && at_reg != program_commands && read_idle &&
                            !load_reg;
     assign read_start    = load_start || fetch;
     assign read_address  = load_start ? address : address_reg;
-    assign read_beats    = load_start ? words * (buffer == 2'd0 ? ROWS[31:0] : buffer == 2'd3 ? PAIRS : QUADS) :
-                           FETCH_BEATS[31:0];
+    assign read_beats    = load_start ? move_beats : FETCH_BEATS[31:0];
     wire compute_start   = run_start || reduce_start || update_start;
     assign compute_fields = compute_start ? command_reg : compute_reg;
     wire over_limit      = compute_busy_reg && !compute_done && spent_reg == compute_reg[63:32];

@@ -77,26 +77,24 @@ module sat_csr #(
     reg        known;
     integer i;
     always @* begin
-        known = 1'b1;
-        case (s_axil_araddr)
-            8'h00: value = ID;
-            8'h08: value = {29'd0, error_code != 8'd0, finished, busy || start_reg};
-            8'h0c: value = {error_command, error_code};
-            8'h10: value = address_reg[31:0];
-            8'h14: value = address_reg[63:32];
-            8'h18: value = commands_reg;
-            8'h1c: value = {COLS[15:0], ROWS[15:0]};
-            8'h20: value = WORD[31:0];
-            default: begin
-                value = 32'd0;
-                known = 1'b0;
-                for (i = 0; i < 2*COUNTERS; i = i + 1) begin
-                    if ({24'd0, s_axil_araddr} == 64 + 4*i) begin
-                        value = counters[32*i +: 32];
-                        known = 1'b1;
-                    end
-                end
+        value = 32'd0;
+        known = 1'b0;
+        for (i = 0; i < 2*COUNTERS; i = i + 1) begin
+            if ({24'd0, s_axil_araddr} == 64 + 4*i) begin
+                value = counters[32*i +: 32];
+                known = 1'b1;
             end
+        end
+        case (s_axil_araddr)
+            8'h00: {known, value} = {1'b1, ID};
+            8'h08: {known, value} = {1'b1, 29'd0, error_code != 8'd0, finished, busy || start_reg};
+            8'h0c: {known, value} = {1'b1, error_command, error_code};
+            8'h10: {known, value} = {1'b1, address_reg[31:0]};
+            8'h14: {known, value} = {1'b1, address_reg[63:32]};
+            8'h18: {known, value} = {1'b1, commands_reg};
+            8'h1c: {known, value} = {1'b1, COLS[15:0], ROWS[15:0]};
+            8'h20: {known, value} = {1'b1, WORD[31:0]};
+            default: ;
         endcase
     end
 

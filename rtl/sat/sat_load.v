@@ -33,14 +33,13 @@ module sat_load #(
 
     localparam QUAD = BYTES / 4;   // columns a beat
     localparam PAIR = BYTES / 8;
-    localparam QUADS = (COLS + QUAD - 1) / QUAD;   // beats a line
-    localparam PAIRS = (COLS + PAIR - 1) / PAIR;
 
     reg [1:0]               buffer_reg;
     reg [ADDRESS_WIDTH-1:0] address_reg;
     reg [15:0]              part_reg;     // beat in the line
 
-    wire [15:0] beats = buffer_reg == 2'd0 ? ROWS[15:0] : buffer_reg == 2'd3 ? PAIRS[15:0] : QUADS[15:0];
+    wire [15:0] beats;
+    sat_line #(.ROWS(ROWS), .COLS(COLS), .BYTES(BYTES)) line_inst (.buffer(buffer_reg), .half(1'b0), .beats(beats));
 
     assign address   = address_reg;
     assign west_data = beat;

@@ -35,7 +35,8 @@ module sat_store #(
     localparam QUAD = BYTES / 4;   // columns a beat
     localparam PAIR = BYTES / 8;
     localparam BOTH = BYTES / 2;
-    localparam QUADS = (COLS + QUAD - 1) / QUAD;   // beats a line
+    // beats that hold a line of each kind
+    localparam QUADS = (COLS + QUAD - 1) / QUAD;
     localparam PAIRS = (COLS + PAIR - 1) / PAIR;
     localparam BOTHS = (COLS + BOTH - 1) / BOTH;
 
@@ -46,7 +47,8 @@ module sat_store #(
     reg [31:0]              words_reg;   // still to go, this one included
     reg [15:0]              part_reg;    // beat in the line
 
-    wire [15:0] beats = half_reg ? BOTHS[15:0] : buffer_reg == 2'd3 ? PAIRS[15:0] : QUADS[15:0];
+    wire [15:0] beats;
+    sat_line #(.COLS(COLS), .BYTES(BYTES)) line_inst (.buffer(buffer_reg), .half(half_reg), .beats(beats));
     wire sent     = valid_reg && m_axis_tready;
     wire line_end = sent && part_reg + 16'd1 == beats;
     wire [ADDRESS_WIDTH-1:0] address_next = start ? first : line_end ? address_reg + 1'b1 : address_reg;

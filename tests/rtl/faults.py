@@ -101,7 +101,7 @@ FAULTS = [
     Fault("sat/sat_control.v", "spent_reg == compute_reg[63:32]", "1'b0", "sat_core"),
     Fault("sat/sat_csr.v", "!busy && !start_reg && s_axil_wstrb", "s_axil_wstrb", "sat_core"),
     Fault("sat/sat_core.v", "+ output_base :", ":", "sat_core"),
-    Fault("common/axi_read.v", "beats_reg < room ? beats_reg : room", "beats_reg", "sat_core"),
+    Fault("common/axi_burst.v", "beats < room ? beats : room", "beats", "sat_core"),
     Fault("common/axi_write.v", "error_next = error_reg || m_axi_bresp != 2'b00", "error_next = error_reg", "sat_core"),
     Fault(
         "common/ram.v",

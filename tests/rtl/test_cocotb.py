@@ -6,14 +6,11 @@ One real training step goes through the core, every word and every cycle.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,14 +21,13 @@ import torch
 from algorithms.config import TrainConfig
 from algorithms.train import train
 from dataflow.errors import InputError
-from dataflow.pattern import NM
 from dataflow.trace import Trace
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import REDUCE, RUN, UPDATE, MemoryTiming, Program, timeline
 from hwsim.verify.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.verify.engines import sore_commands, wuve_commands
 from hwsim.verify.step import step_programs
-from hwsim.verify.verilator import environment, needed
+from hwsim.verify.verilator import built_once, environment, needed
 
 try:
     environment()
@@ -41,7 +37,6 @@ runner = pytest.importorskip("cocotb_tools.runner")
 config_of = pytest.importorskip("cocotb_tools.config")
 
 sys.path.insert(0, str(Path(__file__).parent / "benches"))  # the runner hands it on
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "cocotb"
 AXI_RAM = MemoryTiming(read=2, write=2)
 """Response times of cocotbext-axi's memory without pauses."""
 
@@ -53,29 +48,19 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
     the benches need the ports alone.
     """
     sources = needed(top)
-    digest = hashlib.sha256(repr((top, sorted(parameters.items()))).encode())
-    for path in sources:
-        digest.update(path.read_bytes())
-    folder = CACHE / digest.hexdigest()[:24]
-    if (folder / top).exists():
-        return folder
-    CACHE.mkdir(parents=True, exist_ok=True)
     libs, share = config_of.libs_dir, config_of.share_dir
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+
+    def make(scratch: Path) -> None:
         command = [
             "verilator", "--cc", "--exe", "--build", "-j", "2", "--vpi", "--public-depth", "1", "--prefix", "Vtop",
-            "--x-assign", "unique", "--x-initial", "unique", "-Mdir", scratch, "--top-module", top, "-o", top,
+            "--x-assign", "unique", "--x-initial", "unique", "-Mdir", str(scratch), "--top-module", top, "-o", top,
             "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",
             "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
             str(share / "lib" / "verilator" / "verilator.cpp"), *map(str, sources),
         ]  # fmt: skip
         subprocess.run(command, env=environment(), check=True, capture_output=True)
-        result = Path(scratch) / "result"
-        result.mkdir()
-        shutil.copy(Path(scratch) / top, result / top)
-        if not folder.exists():
-            result.rename(folder)
-    return folder
+
+    return built_once("cocotb", sources, (top, sorted(parameters.items())), top, make).parent
 
 
 def simulate(
@@ -181,4 +166,3 @@ def test_weight_block_turns_weights_round() -> None:
     turned = across_order(words, 2)
     # block 0: words 0 and 1; lane i * 2 + q holds elements q * 2 .. of word i
     assert turned[:2].T.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
-    assert NM(1, 2).m_group == 2
