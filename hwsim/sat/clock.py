@@ -15,8 +15,10 @@ What is a register here is a register there; the numbered phases of a cycle are 
 6. drain: OS results shift down to the output port.
 7. controllers: tile starts, weight loads, done.
 
-A pipeline register that only moves data is a ring buffer; an activation register holds the address of the word it
-stands for. Values are computed (FP32, round to nearest even), so a latency that is wrong shows as wrong values.
+Registers in a row that only pass on what entered them are one ring with what entered, cycle by cycle: the activation
+registers of a row and the tags that go with its products and sums, the weight registers of all rows and columns, the
+drain command. `_at` says where in its ring a register is found. An activation register holds the address of the word
+it stands for. Values are computed (FP32, round to nearest even), so a latency that is wrong shows as wrong values.
 Left out: the DMA side of the buffers.
 """
 
@@ -31,6 +33,7 @@ from .functional import canonical
 from .job import Job, stored_length
 
 _BUBBLE = -1
+_NEVER = 1 << 62
 
 
 def run_job(
@@ -79,6 +82,22 @@ def run_job(
     return canonical(start), cycles
 
 
+@njit(cache=True, inline="always")
+def _at(delay, t, size):  # type: ignore[no-untyped-def]
+    """Where the register of column 0 is in its ring in cycle ``t``, ``delay`` cycles after its entry was issued; its
+    eastern neighbours, each a cycle later, follow. A ring runs backwards and is kept twice, so that they never wrap."""
+    return (delay - t) & (size - 1)
+
+
+@njit(cache=True)
+def _ring(entries):  # type: ignore[no-untyped-def]
+    """A power of two of at least that many."""
+    size = 1
+    while size < entries:
+        size *= 2
+    return size
+
+
 @njit(cache=True)
 def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     """Weight-stationary run; ``out`` is the output buffer, read and written in place. Returns cycles, -1 if stuck."""
@@ -88,208 +107,185 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     blocks = -(-job.a // inter)
     b_tiles = -(-job.b // cols)
     n_tiles = (w.shape[0] // (rows * depth)) * b_tiles
+    flat = x.reshape(-1)
 
-    # activation registers: row of x (or bubble), round, tile; one a PE
-    xa = np.full((rows, cols), _BUBBLE, np.int64)
-    xk = np.zeros((rows, cols), np.int64)
-    xt = np.zeros((rows, cols), np.int64)
-    xs = np.zeros((rows, cols), np.int64)  # slot number (accumulator)
+    # what the west lanes issued: slot (or bubble), first and last round, address in x, weight, row and column of out
+    size = _ring(cols + lm + la + 2)
+    e_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
+    e_first = np.zeros((rows, 2 * size), np.bool_)
+    e_last = np.zeros((rows, 2 * size), np.bool_)
+    e_x = np.zeros((rows, 2 * size), np.int64)
+    e_w = np.zeros((rows, 2 * size), np.int64)
+    e_a = np.zeros((rows, 2 * size), np.int64)
+    e_b = np.zeros((rows, 2 * size), np.int64)
+    issued = np.full(rows, -2 * size, np.int64)  # cycle of a lane's last issue
     # weights: two banks a PE, ping-pong; the bank in use is tile & 1
-    wv = np.zeros((rows, cols, 2, depth), np.float32)
-    wi = np.zeros((rows, cols, 2, depth), np.int64)
-    # weight registers moving south: value, index, rows still to go, entry, bank, valid
-    nv = np.zeros((rows, cols), np.float32)
-    ni = np.zeros((rows, cols), np.int64)
-    nrow = np.zeros((rows, cols), np.int64)
-    nent = np.zeros((rows, cols), np.int64)
-    nbank = np.zeros((rows, cols), np.int64)
-    nok = np.zeros((rows, cols), np.bool_)
-    # multiplier and adder pipelines: value and tags
+    wv = np.zeros((rows, 2 * depth, cols), np.float32)
+    wi = np.zeros((rows, 2 * depth, cols), np.int64)
+    # what the loader issued to column 0: row it is for (or bubble), weight there, entry and column in w
+    n_size = _ring(rows + cols + 2)
+    n_row = np.full(2 * n_size, _BUBBLE, np.int64)
+    n_at = np.zeros(2 * n_size, np.int64)
+    n_entry = np.zeros(2 * n_size, np.int64)
+    n_col = np.zeros(2 * n_size, np.int64)
+    n_last = -2 * n_size
+    # values in the multipliers and adders
     mv = np.zeros((lm, rows, cols), np.float32)
-    ma = np.full((lm, rows, cols), _BUBBLE, np.int64)
-    mk = np.zeros((lm, rows, cols), np.int64)
-    mt = np.zeros((lm, rows, cols), np.int64)
-    ms = np.zeros((lm, rows, cols), np.int64)
     av = np.zeros((la, rows, cols), np.float32)
-    aa = np.full((la, rows, cols), _BUBBLE, np.int64)
-    ak = np.zeros((la, rows, cols), np.int64)
-    at = np.zeros((la, rows, cols), np.int64)
-    as_ = np.zeros((la, rows, cols), np.int64)
-    acc = np.zeros((rows, cols, inter), np.float32)
+    acc = np.zeros((rows, inter, cols), np.float32)
     south = np.zeros((rows, cols), np.float32)
     # output buffer: partial sum read for the top row, write port
     top = np.zeros(cols, np.float32)
-    pend = np.zeros(cols, np.bool_)
     pend_v = np.zeros(cols, np.float32)
-    pend_a = np.zeros(cols, np.int64)
-    pend_b = np.zeros(cols, np.int64)
+    pend_p = np.full(cols, _BUBBLE, np.int64)  # where its row and column are in the ring
 
-    # west lanes: running tile, block, round, slot, cycle in slot and in round; start token countdown
+    # west lanes: running tile, block, round, cycle in round, slot and cycle in slot; start token countdown
     lane_tile = np.full(rows, -1, np.int64)
     lane_blk = np.zeros(rows, np.int64)
     lane_k = np.zeros(rows, np.int64)
     lane_cyc = np.zeros(rows, np.int64)
+    lane_s = np.zeros(rows, np.int64)
+    lane_sub = np.zeros(rows, np.int64)
     token = np.full(rows, -1, np.int64)
     token_tile = np.zeros(rows, np.int64)
-    # north lanes: the loader of column 0, and what it issues delayed a cycle a column
+    # north lane of column 0: tile, row, cycle in the row's load
     load_tile, load_row, load_cyc, loading = -1, 0, 0, False
     lead = 0  # cycles since the loader began this tile
-    hist = np.full((cols, 4), -1, np.int64)  # issue of the loader c cycles ago: tile, row, entry
     next_tile = 0
-    free_in = 0  # cycles until west lane 0 is free
-    # partial-sum hazard: countdown after the bottom lane starts the last round of a tile
-    settled = np.full(n_tiles, -1, np.int64)
-    last_tail = -1
-    done_in = -1
+    free_at = 0  # cycle from which west lane 0 is free
+    # partial-sum hazard: cycle from which a tile's sums are settled, once the bottom lane starts its last round
+    settled = np.full(n_tiles, _NEVER, np.int64)
+    done_at = _NEVER
 
     limit = 1000 + n_tiles * (blocks * depth * rnd + 4 * rows * (job.load_row + job.row_delay + 4) + 64) + cols
     for t in range(1, limit):
         rm, ra = t % lm, t % la
         # 7. controllers (registered state at the start of the cycle): may a tile start, may a load begin
-        if next_tile < n_tiles and load_tile == next_tile and lead >= job.load_lead and free_in == 0:
-            ok = True
-            if next_tile >= b_tiles:
-                ok = settled[next_tile - b_tiles] == 0
-            if ok:
-                token[0], token_tile[0] = 0, next_tile
-                free_in = blocks * depth * rnd
-                next_tile += 1
+        if (
+            next_tile < n_tiles
+            and load_tile == next_tile
+            and lead >= job.load_lead
+            and t >= free_at
+            and (next_tile < b_tiles or t >= settled[next_tile - b_tiles])
+        ):
+            token[0], token_tile[0] = 0, next_tile
+            free_at = t + blocks * depth * rnd
+            next_tile += 1
         if not loading and load_tile + 1 < n_tiles and load_tile + 1 <= next_tile:
             load_tile += 1
             load_row, load_cyc, loading, lead = 0, 0, True, 0
 
-        # 1. adder output
+        p3, p2, p1 = _at(1, t, size), _at(lm + 1, t, size), _at(lm + la + 1, t, size)
         for r in range(rows):
+            if t - issued[r] > cols + lm + la + 1:
+                continue  # bubbles everywhere
+            slots, firsts, lasts = e_slot[r], e_first[r], e_last[r]
+            products, sums, kept = mv[rm, r], av[ra, r], acc[r]
+            # 1. adder output
+            s1, last1 = slots[p1 : p1 + cols], lasts[p1 : p1 + cols]
             for c in range(cols):
-                a = aa[ra, r, c]
-                if a != _BUBBLE:
-                    v = av[ra, r, c]
-                    if ak[ra, r, c] == depth - 1:
-                        south[r, c] = v
+                s = s1[c]
+                if s != _BUBBLE:
+                    if last1[c]:
+                        south[r, c] = sums[c]
                         if r == rows - 1:
-                            pend[c], pend_v[c], pend_a[c] = True, v, a
-                            pend_b[c] = (at[ra, r, c] % b_tiles) * cols + c
+                            pend_v[c], pend_p[c] = sums[c], p1 + c
                     else:
-                        acc[r, c, as_[ra, r, c]] = v
-        # 2. adder input
-        for r in range(rows):
+                        kept[s, c] = sums[c]
+            # 2. adder input
+            s2, first2 = slots[p2 : p2 + cols], firsts[p2 : p2 + cols]
+            above = south[r - 1] if r > 0 else top
             for c in range(cols):
-                a = ma[rm, r, c]
-                aa[ra, r, c] = a
-                if a != _BUBBLE:
-                    k, s, tile = mk[rm, r, c], ms[rm, r, c], mt[rm, r, c]
-                    if k > 0:
-                        p = acc[r, c, s]
-                    elif r > 0:
-                        p = south[r - 1, c]
-                    else:
-                        p = top[c]
-                    av[ra, r, c] = np.float32(p + mv[rm, r, c])
-                    ak[ra, r, c], as_[ra, r, c], at[ra, r, c] = k, s, tile
-        # 3. multiplier input
-        for r in range(rows):
+                s = s2[c]
+                if s != _BUBBLE:
+                    sums[c] = np.float32((above[c] if first2[c] else kept[s, c]) + products[c])
+            # 3. multiplier input
+            s3, x3, w3 = slots[p3 : p3 + cols], e_x[r, p3 : p3 + cols], e_w[r, p3 : p3 + cols]
+            held, chosen = wv[r], wi[r]
             for c in range(cols):
-                a = xa[r, c]
-                ma[rm, r, c] = a
-                if a != _BUBBLE:
-                    k, tile = xk[r, c], xt[r, c]
-                    word = ((tile // b_tiles) * rows + r) * group + wi[r, c, tile & 1, k]
-                    mv[rm, r, c] = np.float32(x[a, word] * wv[r, c, tile & 1, k])
-                    mk[rm, r, c], ms[rm, r, c], mt[rm, r, c] = k, xs[r, c], tile
+                if s3[c] != _BUBBLE:
+                    k = w3[c]
+                    products[c] = np.float32(flat[x3[c] + chosen[k, c]] * held[k, c])
         # 4. east
-        for r in range(rows):
-            for c in range(cols - 1, 0, -1):
-                xa[r, c] = xa[r, c - 1]
-                xk[r, c], xt[r, c], xs[r, c] = xk[r, c - 1], xt[r, c - 1], xs[r, c - 1]
+        p0 = _at(0, t, size)
         for r in range(rows - 1, -1, -1):
             if token[r] == 0:  # a tile starts in this lane now
                 lane_tile[r], lane_blk[r], lane_k[r], lane_cyc[r] = token_tile[r], 0, 0, 0
+                lane_s[r], lane_sub[r] = 0, 0
                 if r + 1 < rows:
                     token[r + 1], token_tile[r + 1] = job.row_delay - 1, token_tile[r]
             if token[r] >= 0:
                 token[r] -= 1
-            xa[r, 0] = _BUBBLE
-            if lane_tile[r] >= 0:
-                cyc = lane_cyc[r]
-                s = cyc // slot
-                if r == rows - 1 and cyc == 0 and lane_k[r] == depth - 1 and lane_blk[r] == 0:
-                    last_tail = lane_tile[r]
-                    settled[last_tail] = job.hazard
-                if cyc % slot == 0 and s < inter:
+            e_slot[r, p0] = e_slot[r, p0 + size] = _BUBBLE
+            tile = lane_tile[r]
+            if tile >= 0:
+                s, k = lane_s[r], lane_k[r]
+                if r == rows - 1 and lane_cyc[r] == 0 and k == depth - 1 and lane_blk[r] == 0:
+                    settled[tile] = t + job.hazard
+                if lane_sub[r] == 0 and s < inter:
                     a = lane_blk[r] * inter + s
                     if a < job.a:
-                        xa[r, 0] = a
-                        xk[r, 0], xt[r, 0], xs[r, 0] = lane_k[r], lane_tile[r], s
+                        issued[r] = t
+                        for p in (p0, p0 + size):
+                            e_slot[r, p], e_first[r, p], e_last[r, p] = s, k == 0, k == depth - 1
+                            e_x[r, p] = a * x.shape[1] + ((tile // b_tiles) * rows + r) * group
+                            e_w[r, p] = (tile & 1) * depth + k
+                            e_a[r, p], e_b[r, p] = a, (tile % b_tiles) * cols
+                lane_sub[r] += 1
+                if lane_sub[r] == slot:
+                    lane_s[r], lane_sub[r] = s + 1, 0
                 lane_cyc[r] += 1
                 if lane_cyc[r] == rnd:
-                    lane_cyc[r] = 0
+                    lane_cyc[r], lane_s[r], lane_sub[r] = 0, 0, 0
                     lane_k[r] += 1
                     if lane_k[r] == depth:
                         lane_k[r] = 0
                         lane_blk[r] += 1
                         if lane_blk[r] == blocks:
-                            if r == rows - 1 and lane_tile[r] == n_tiles - 1:
-                                done_in = cols + 1 + lm + la  # the pipeline empties
+                            if r == rows - 1 and tile == n_tiles - 1:
+                                done_at = t + cols + lm + la  # the pipeline empties
                             lane_tile[r] = -1
-        # 5. south
-        for c in range(cols):
-            for r in range(rows - 1, -1, -1):
-                if nok[r, c]:
-                    if nrow[r, c] == 0:
-                        e, bank = nent[r, c], nbank[r, c]
-                        wv[r, c, bank, e], wi[r, c, bank, e] = nv[r, c], ni[r, c]
-                    elif r + 1 < rows:
-                        nv[r + 1, c], ni[r + 1, c] = nv[r, c], ni[r, c]
-                        nrow[r + 1, c], nent[r + 1, c] = nrow[r, c] - 1, nent[r, c]
-                        nbank[r + 1, c] = nbank[r, c]
-                    if r + 1 < rows:
-                        nok[r + 1, c] = nrow[r, c] > 0
-                elif r + 1 < rows:
-                    nok[r + 1, c] = False
-                if r == 0:
-                    nok[0, c] = False
-        for c in range(cols - 1, 0, -1):
-            hist[c, 0], hist[c, 1], hist[c, 2] = hist[c - 1, 0], hist[c - 1, 1], hist[c - 1, 2]
-        hist[0, 0] = -1
+        # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue, and stays in the row it is for
+        if t - n_last <= rows + cols + 1:
+            for r in range(rows):
+                q = _at(r + 1, t, n_size)
+                for c in range(cols):
+                    if n_row[q + c] == r:
+                        entry, col = n_entry[q + c], n_col[q + c] + c
+                        wv[r, n_at[q + c], c], wi[r, n_at[q + c], c] = w[entry, col], idx[entry, col]
+        q = _at(0, t, n_size)
+        n_row[q] = n_row[q + n_size] = _BUBBLE
         if loading:
             word = load_cyc // job.load_word
             if word < depth and load_cyc % job.load_word == job.load_word - 1:
-                hist[0, 0], hist[0, 1], hist[0, 2] = load_tile, load_row, word
+                n_last = t
+                for p in (q, q + n_size):
+                    n_row[p], n_at[p] = load_row, (load_tile & 1) * depth + word
+                    n_entry[p] = ((load_tile // b_tiles) * rows + load_row) * depth + word
+                    n_col[p] = (load_tile % b_tiles) * cols
             load_cyc += 1
             if load_cyc == job.load_row:
                 load_cyc = 0
                 load_row += 1
                 if load_row == rows:
                     loading = False
-        for c in range(cols):
-            if hist[c, 0] >= 0:
-                tile, r, e = hist[c, 0], hist[c, 1], hist[c, 2]
-                entry = ((tile // b_tiles) * rows + r) * depth + e
-                col = (tile % b_tiles) * cols + c
-                nv[0, c], ni[0, c] = w[entry, col], idx[entry, col]
-                nrow[0, c], nent[0, c], nbank[0, c], nok[0, c] = r, e, tile & 1, True
         # output buffer: the read for the top row's next partial sum, then this cycle's write (read-first memory)
-        rn = (t + 1) % lm
+        p2 = _at(lm, t, size)
+        if t - issued[0] <= cols + lm:
+            for c in range(cols):
+                if e_slot[0, p2 + c] != _BUBBLE and e_first[0, p2 + c]:
+                    col = e_b[0, p2 + c] + c
+                    top[c] = out[e_a[0, p2 + c], col] if col < out.shape[1] else np.float32(0.0)
         for c in range(cols):
-            if ma[rn, 0, c] != _BUBBLE and mk[rn, 0, c] == 0:
-                col = (mt[rn, 0, c] % b_tiles) * cols + c
-                top[c] = out[ma[rn, 0, c], col] if col < out.shape[1] else np.float32(0.0)
-        for c in range(cols):
-            if pend[c]:
-                if pend_b[c] < out.shape[1]:
-                    out[pend_a[c], pend_b[c]] = pend_v[c]
-                    when[pend_a[c], pend_b[c]] = t
-                pend[c] = False
+            if pend_p[c] != _BUBBLE:
+                a, col = e_a[rows - 1, pend_p[c]], e_b[rows - 1, pend_p[c]] + c
+                if col < out.shape[1]:
+                    out[a, col] = pend_v[c]
+                    when[a, col] = t
+                pend_p[c] = _BUBBLE
         lead += 1
-        if free_in > 0:
-            free_in -= 1
-        for j in range(max(0, last_tail - b_tiles), last_tail + 1):
-            if settled[j] > 0:
-                settled[j] -= 1
-        if done_in > 0:
-            done_in -= 1
-            if done_in == 0:
-                return t + 1
+        if t == done_at:
+            return t + 1
     return -1
 
 
@@ -301,33 +297,34 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     rounds = w.shape[0]
     b_tiles = -(-job.b // cols)
     n_tiles = -(-job.a // (rows * inter)) * b_tiles
+    flat = x.reshape(-1)
 
-    xa = np.full((rows, cols), _BUBBLE, np.int64)
-    xk = np.zeros((rows, cols), np.int64)
-    xt = np.zeros((rows, cols), np.int64)
-    xs = np.zeros((rows, cols), np.int64)
-    # weight moving south and weight held
-    nv = np.zeros((rows, cols), np.float32)
-    ni = np.zeros((rows, cols), np.int64)
-    nok = np.zeros((rows, cols), np.bool_)
+    # what the west lanes issued: slot (or bubble), first and last round, address in x, row and column of out
+    size = _ring(cols + lm + la + 2)
+    e_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
+    e_first = np.zeros((rows, 2 * size), np.bool_)
+    e_last = np.zeros((rows, 2 * size), np.bool_)
+    e_x = np.zeros((rows, 2 * size), np.int64)
+    e_a = np.zeros((rows, 2 * size), np.int64)
+    e_b = np.zeros((rows, 2 * size), np.int64)
+    issued = np.full(rows, -2 * size, np.int64)
+    # what the north lane of column 0 issued: entry (or bubble) and column in w; the weight a PE holds
+    n_size = _ring(rows + cols + 2)
+    n_entry = np.full(2 * n_size, _BUBBLE, np.int64)
+    n_col = np.zeros(2 * n_size, np.int64)
+    n_last = -2 * n_size
     hv = np.zeros((rows, cols), np.float32)
     hi = np.zeros((rows, cols), np.int64)
+    # values in the multipliers, adders and accumulators
     mv = np.zeros((lm, rows, cols), np.float32)
-    ma = np.full((lm, rows, cols), _BUBBLE, np.int64)
-    mk = np.zeros((lm, rows, cols), np.int64)
-    mt = np.zeros((lm, rows, cols), np.int64)
-    ms = np.zeros((lm, rows, cols), np.int64)
     av = np.zeros((la, rows, cols), np.float32)
-    aa = np.full((la, rows, cols), _BUBBLE, np.int64)
-    ak = np.zeros((la, rows, cols), np.int64)
-    at = np.zeros((la, rows, cols), np.int64)
-    as_ = np.zeros((la, rows, cols), np.int64)
-    acc = np.zeros((rows, cols, inter), np.float32)
-    # drain register file with its addresses, drain command moving east, drain registers moving south
-    fv = np.zeros((rows, cols, inter), np.float32)
-    fa = np.full((rows, cols, inter), _BUBBLE, np.int64)
-    fb = np.zeros((rows, cols, inter), np.int64)
-    cmd = np.full((rows, cols), -1, np.int64)
+    acc = np.zeros((rows, inter, cols), np.float32)
+    # drain register file with its addresses; drain command of a row; drain registers, row r in place (r - t) mod rows
+    fv = np.zeros((rows, inter, cols), np.float32)
+    fa = np.full((rows, inter, cols), _BUBBLE, np.int64)
+    fb = np.zeros((rows, inter, cols), np.int64)
+    d_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
+    d_last = -2 * (size + rows)
     dv = np.zeros((rows, cols), np.float32)
     da = np.full((rows, cols), _BUBBLE, np.int64)
     db = np.zeros((rows, cols), np.int64)
@@ -335,44 +332,44 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     lane_tile = np.full(rows, -1, np.int64)
     lane_k = np.zeros(rows, np.int64)
     lane_cyc = np.zeros(rows, np.int64)
+    lane_s = np.zeros(rows, np.int64)
+    lane_sub = np.zeros(rows, np.int64)
     token = np.full(rows, -1, np.int64)
     token_tile = np.zeros(rows, np.int64)
-    hist = np.full((cols, 2), -1, np.int64)  # north lane of column 0, c cycles ago: tile, round
     north_tile, north_k, north_cyc = -1, 0, 0
-    next_tile, busy = 0, 0
+    next_tile, free_at = 0, 0
     # drain: per row, countdown to its turn, word and cycle in word
     turn = np.full(rows, -1, np.int64)
     word = np.full(rows, -1, np.int64)
     word_at = np.zeros(rows, np.int64)
     turn_tile = np.zeros(rows, np.int64)
     flush = np.full(lm + la + 2, -1, np.int64)  # delay line from the bottom lane's end of a tile to its drain
-    done_in = -1
+    done_at = _NEVER
 
     limit = 1000 + (n_tiles + 1) * (rounds * rnd + job.drain_period + 64) + 2 * (rows + cols)
     for t in range(1, limit):
         rm, ra = t % lm, t % la
         # 7. controllers
-        if next_tile < n_tiles and busy == 0:
+        if next_tile < n_tiles and t >= free_at:
             north_tile, north_k, north_cyc = next_tile, 0, 0
-            busy = max(rounds * rnd, job.drain_period)
+            free_at = t + max(rounds * rnd, job.drain_period)
             next_tile += 1
         # 6. drain: registers move south towards the port; a row in its turn puts its own word in
-        for c in range(cols):
-            if da[rows - 1, c] != _BUBBLE and db[rows - 1, c] < out.shape[1]:
-                out[da[rows - 1, c], db[rows - 1, c]] = dv[rows - 1, c]
-                when[da[rows - 1, c], db[rows - 1, c]] = t
-            for r in range(rows - 1, 0, -1):
-                dv[r, c], da[r, c], db[r, c] = dv[r - 1, c], da[r - 1, c], db[r - 1, c]
-            da[0, c] = _BUBBLE
-        for r in range(rows):
-            for c in range(cols - 1, 0, -1):
-                cmd[r, c] = cmd[r, c - 1]
-            cmd[r, 0] = -1
+        if t - d_last <= rows + cols + 1:
+            q = -t % rows  # was the bottom row, is the top row
+            for c in range(cols):
+                if da[q, c] != _BUBBLE:
+                    if db[q, c] < out.shape[1]:
+                        out[da[q, c], db[q, c]] = dv[q, c]
+                        when[da[q, c], db[q, c]] = t
+                    da[q, c] = _BUBBLE
+        p0 = _at(0, t, size)
         at_flush = t % (lm + la + 2)
         if flush[at_flush] >= 0:
             turn[rows - 1], turn_tile[rows - 1] = 0, flush[at_flush]
             flush[at_flush] = -1
         for r in range(rows - 1, -1, -1):
+            d_slot[r, p0] = d_slot[r, p0 + size] = _BUBBLE
             if turn[r] == 0:
                 word[r], word_at[r] = 0, 0
                 if r > 0:
@@ -381,92 +378,98 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                 turn[r] -= 1
             if word[r] >= 0:
                 if word_at[r] == 0:
-                    cmd[r, 0] = word[r]
+                    d_slot[r, p0] = d_slot[r, p0 + size] = word[r]
+                    d_last = t
                     if r == 0 and word[r] == inter - 1 and turn_tile[r] == n_tiles - 1:
-                        done_in = rows + cols + word_cyc - 1
+                        done_at = t + rows + cols + word_cyc - 2
                 word_at[r] += 1
                 if word_at[r] == word_cyc:
                     word_at[r] = 0
                     word[r] += 1
                     if word[r] == inter:
                         word[r] = -1
+        if t - d_last <= cols:
+            for r in range(rows):
+                q = (r - t) % rows
+                for c in range(cols):
+                    i = d_slot[r, p0 + c]
+                    if i != _BUBBLE:
+                        dv[q, c], da[q, c], db[q, c] = fv[r, i, c], fa[r, i, c], fb[r, i, c]
+                        fa[r, i, c] = _BUBBLE  # a slot that the next tile does not fill must not be written again
+        p3, p2, p1 = _at(1, t, size), _at(lm + 1, t, size), _at(lm + la + 1, t, size)
         for r in range(rows):
+            if t - issued[r] > cols + lm + la + 1:
+                continue  # bubbles everywhere
+            slots, firsts, lasts = e_slot[r], e_first[r], e_last[r]
+            products, sums, kept = mv[rm, r], av[ra, r], acc[r]
+            # 1. adder output
+            s1, last1 = slots[p1 : p1 + cols], lasts[p1 : p1 + cols]
             for c in range(cols):
-                i = cmd[r, c]
-                if i >= 0:
-                    dv[r, c], da[r, c], db[r, c] = fv[r, c, i], fa[r, c, i], fb[r, c, i]
-                    fa[r, c, i] = _BUBBLE  # a slot that the next tile does not fill must not be written again
-        # 1. adder output
-        for r in range(rows):
-            for c in range(cols):
-                if aa[ra, r, c] != _BUBBLE:
-                    s = as_[ra, r, c]
-                    if ak[ra, r, c] == rounds - 1:
-                        fv[r, c, s], fa[r, c, s] = av[ra, r, c], aa[ra, r, c]
-                        fb[r, c, s] = (at[ra, r, c] % b_tiles) * cols + c
+                s = s1[c]
+                if s != _BUBBLE:
+                    if last1[c]:
+                        fv[r, s, c], fa[r, s, c] = sums[c], e_a[r, p1 + c]
+                        fb[r, s, c] = e_b[r, p1 + c] + c
                     else:
-                        acc[r, c, s] = av[ra, r, c]
-        # 2. adder input
-        for r in range(rows):
+                        kept[s, c] = sums[c]
+            # 2. adder input
+            s2, first2 = slots[p2 : p2 + cols], firsts[p2 : p2 + cols]
             for c in range(cols):
-                a = ma[rm, r, c]
-                aa[ra, r, c] = a
-                if a != _BUBBLE:
-                    k, s = mk[rm, r, c], ms[rm, r, c]
-                    p = acc[r, c, s] if k > 0 else np.float32(0.0)
-                    av[ra, r, c] = np.float32(p + mv[rm, r, c])
-                    ak[ra, r, c], as_[ra, r, c], at[ra, r, c] = k, s, mt[rm, r, c]
-        # 3. multiplier input
-        for r in range(rows):
+                s = s2[c]
+                if s != _BUBBLE:
+                    sums[c] = np.float32((np.float32(0.0) if first2[c] else kept[s, c]) + products[c])
+            # 3. multiplier input
+            s3, x3 = slots[p3 : p3 + cols], e_x[r, p3 : p3 + cols]
+            held, chosen = hv[r], hi[r]
             for c in range(cols):
-                a = xa[r, c]
-                ma[rm, r, c] = a
-                if a != _BUBBLE:
-                    k = xk[r, c]
-                    mv[rm, r, c] = np.float32(x[a, (k // job.depth) * job.m + hi[r, c]] * hv[r, c])
-                    mk[rm, r, c], ms[rm, r, c], mt[rm, r, c] = k, xs[r, c], xt[r, c]
+                if s3[c] != _BUBBLE:
+                    products[c] = np.float32(flat[x3[c] + chosen[c]] * held[c])
         # 4. east
-        for r in range(rows):
-            for c in range(cols - 1, 0, -1):
-                xa[r, c] = xa[r, c - 1]
-                xk[r, c], xt[r, c], xs[r, c] = xk[r, c - 1], xt[r, c - 1], xs[r, c - 1]
         for r in range(rows - 1, -1, -1):
             if token[r] == 0:
-                lane_tile[r], lane_k[r], lane_cyc[r] = token_tile[r], 0, 0
+                lane_tile[r], lane_k[r], lane_cyc[r], lane_s[r], lane_sub[r] = token_tile[r], 0, 0, 0, 0
                 if r + 1 < rows:
                     token[r + 1], token_tile[r + 1] = 0, token_tile[r]
             if token[r] >= 0:
                 token[r] -= 1
-            xa[r, 0] = _BUBBLE
-            if lane_tile[r] >= 0:
-                cyc = lane_cyc[r]
-                s = cyc // slot
-                if cyc % slot == 0 and s < inter:
-                    a = ((lane_tile[r] // b_tiles) * rows + r) * inter + s
+            e_slot[r, p0] = e_slot[r, p0 + size] = _BUBBLE
+            tile = lane_tile[r]
+            if tile >= 0:
+                s, k = lane_s[r], lane_k[r]
+                if lane_sub[r] == 0 and s < inter:
+                    a = ((tile // b_tiles) * rows + r) * inter + s
                     if a < job.a:
-                        xa[r, 0] = a
-                        xk[r, 0], xt[r, 0], xs[r, 0] = lane_k[r], lane_tile[r], s
+                        issued[r] = t
+                        for p in (p0, p0 + size):
+                            e_slot[r, p], e_first[r, p], e_last[r, p] = s, k == 0, k == rounds - 1
+                            e_x[r, p] = a * x.shape[1] + (k // job.depth) * job.m
+                            e_a[r, p], e_b[r, p] = a, (tile % b_tiles) * cols
+                lane_sub[r] += 1
+                if lane_sub[r] == slot:
+                    lane_s[r], lane_sub[r] = s + 1, 0
                 lane_cyc[r] += 1
                 if lane_cyc[r] == rnd:
-                    lane_cyc[r] = 0
+                    lane_cyc[r], lane_s[r], lane_sub[r] = 0, 0, 0
                     lane_k[r] += 1
                     if lane_k[r] == rounds:
                         if r == rows - 1:
-                            flush[at_flush] = lane_tile[r]
+                            flush[at_flush] = tile
                         lane_tile[r] = -1
-        # 5. south
-        for c in range(cols):
-            for r in range(rows - 1, -1, -1):
-                if nok[r, c]:
-                    hv[r, c], hi[r, c] = nv[r, c], ni[r, c]
-                if r > 0:
-                    nv[r, c], ni[r, c], nok[r, c] = nv[r - 1, c], ni[r - 1, c], nok[r - 1, c]
-        for c in range(cols - 1, 0, -1):
-            hist[c, 0], hist[c, 1] = hist[c - 1, 0], hist[c - 1, 1]
-        hist[0, 0] = -1
+        # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue
+        if t - n_last <= rows + cols + 1:
+            for r in range(rows):
+                q = _at(r + 1, t, n_size)
+                for c in range(cols):
+                    entry = n_entry[q + c]
+                    if entry != _BUBBLE:
+                        hv[r, c], hi[r, c] = w[entry, n_col[q + c] + c], idx[entry, n_col[q + c] + c]
+        q = _at(0, t, n_size)
+        n_entry[q] = n_entry[q + n_size] = _BUBBLE
         if north_tile >= 0:
             if north_cyc == job.load_word - 1:
-                hist[0, 0], hist[0, 1] = north_tile, north_k
+                n_last = t
+                n_entry[q] = n_entry[q + n_size] = north_k
+                n_col[q] = n_col[q + n_size] = (north_tile % b_tiles) * cols
                 if north_k == 0:  # the first weight leaves now: the first activation follows a cycle later
                     token[0], token_tile[0] = 0, north_tile
             north_cyc += 1
@@ -475,15 +478,6 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                 north_k += 1
                 if north_k == rounds:
                     north_tile = -1
-        for c in range(cols):
-            nok[0, c] = hist[c, 0] >= 0
-            if nok[0, c]:
-                col = (hist[c, 0] % b_tiles) * cols + c
-                nv[0, c], ni[0, c] = w[hist[c, 1], col], idx[hist[c, 1], col]
-        if busy > 0:
-            busy -= 1
-        if done_in > 0:
-            done_in -= 1
-            if done_in == 0:
-                return t + 1
+        if t == done_at:
+            return t + 1
     return -1
