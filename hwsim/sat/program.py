@@ -149,9 +149,13 @@ class Program:
         words = (kind | wait << 8, *fields)
         self.ops.append(Op(words + (0,) * (COMMAND_WORDS - len(words)), address, beats, cycles))
 
-    def image(self) -> np.ndarray:
-        """uint32[commands * 32] as it lies in memory."""
-        return np.array([w for op in self.ops for w in op.words], np.uint64).astype(np.uint32)
+    def image(self, base: int = 0) -> np.ndarray:
+        """uint32[commands * 32] as it lies in memory; ``base`` is added to the addresses of LOAD and STORE."""
+        words = np.array([op.words for op in self.ops], np.uint64).reshape(-1, COMMAND_WORDS)
+        moves = np.isin(words[:, 0] & 0xFF, (LOAD, STORE))
+        address = (words[moves, 1] | words[moves, 2] << 32) + np.uint64(base)
+        words[moves, 1], words[moves, 2] = address & 0xFFFFFFFF, address >> 32
+        return words.astype(np.uint32).ravel()
 
 
 def check_core(config: SatConfig) -> None:

@@ -15,6 +15,19 @@
 #include "verilated_cov.h"
 #endif
 
+// random bytes and junk words for what nobody may look at, from a seed of the case's own (never 0)
+static uint32_t rng = 1;
+static uint32_t junk() {
+    rng ^= rng << 13;
+    rng ^= rng >> 17;
+    rng ^= rng << 5;
+    return rng;
+}
+static uint32_t draw() { return (junk() >> 8) & 255; }
+static void fill_junk(void* data, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) static_cast<uint8_t*>(data)[i] = uint8_t(draw());
+}
+
 // never destroyed: Verilator's own statics may go first
 static TOP& top = *new TOP;
 #ifdef TRACE

@@ -52,7 +52,8 @@ MACHINES = (
 def bench_of(config: SatConfig) -> Bench:
     """The core of a configuration."""
     parameters = {n: config.verilog_parameters()[n] for n in _NAMES}
-    return Bench("sat_core", "core_main.cpp", parameters, {"HAS_CLOCK": 1, "BYTES": 2 * config.word_elements})
+    defines = {"HAS_CLOCK": 1, "BYTES": 2 * config.word_elements, "SHAPE": config.cols << 16 | config.rows}
+    return Bench("sat_core", "core_main.cpp", parameters, defines)
 
 
 class MemoryImage:
@@ -262,14 +263,21 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     error = 0
     if illegal:
         error, text = _spoil(rng, program, text)
-    address = memory.place(program.image().tobytes())
+    absent = illegal and rng.random() < 0.1
+    # any page of the address space
+    base = int(rng.integers(0, 1 << 51)) << 12
+    address = memory.place(program.image(base).tobytes())
     timing = MemoryTiming(int(rng.integers(1, 20)), int(rng.integers(1, 6)))
     total = timeline(program, timing, address)
     timed = bool(rng.random() < 0.5) and not illegal
     shares = (256, 256) if timed else tuple(int(s) for s in rng.choice([32, 100, 200, 256], 2))
     reset = int(rng.integers(1, total)) if rng.random() < 0.1 and not timed else 0
     before, after = b"".join(memory.before), b"".join(memory.after)
-    head = [memory.size, address, len(program.ops), *timing, *shares, int(rng.integers(1, 1 << 31)), reset]
+    start = base + address
+    if absent:  # there is no memory where the program should be
+        error, text, start = 5, f"{text}; no program there", base + memory.size
+    places = (base & 0xFFFFFFFF, base >> 32, start & 0xFFFFFFFF, start >> 32)
+    head = [memory.size, *places, len(program.ops), *timing, *shares, int(rng.integers(1, 1 << 31)), reset]
     limit = 40 * total + 100_000
     stdin = np.array([*head, limit], np.uint32).tobytes() + before
     counts = {kind: sum(op.cycles for op in program.ops if op.kind == kind) for kind in (RUN, REDUCE, UPDATE)}
@@ -296,17 +304,24 @@ def _spoil(rng: np.random.Generator, program: Program, text: str) -> tuple[int, 
         kinds += ["field", "limit"]
     kind = str(rng.choice(kinds))
     code = {"opcode": 1, "address": 2, "range": 3, "buffer": 4, "field": 4, "limit": 7}.get(kind, 0)
+    some = int(rng.integers(0, 1 << 32))  # any word
     if kind == "opcode":
-        words[0] = int(rng.choice([0, 6, 99, 255]))
+        words = [some & 0xFFFFFF00 | int(rng.choice([0, 6, 99, 255])), *(int(w) for w in rng.integers(0, 1 << 32, 31))]
     elif kind == "address":
-        words[1] += 1
+        words[1] ^= some & (2 * program.config.word_elements - 1) or 1
     elif kind == "range":
         limit = 1 << program.config.verilog_parameters()[f"{BUFFERS[words[3] & 3].upper()}_WIDTH"]
-        words[5] = int(rng.choice([0, limit - words[4] + 1, 0xFFFFFFFF]))
+        at_word, wrong = [(5, 0), (5, limit - words[4] + 1), (5, some | limit << 1), (4, some | limit)][some % 4]
+        words[at_word] = wrong
     elif kind == "buffer":
-        words[3] = 4 if op.kind == 1 else int(rng.choice([0, 257, 1 << 16]))
+        words[3] = some | 4 if op.kind == 1 else int(rng.choice([0, 257, some | 1 << 16]))
     elif kind == "field":
-        words[{RUN: int(rng.choice([1, 4, 6, 7, 10])), REDUCE: int(rng.choice([1, 2, 4]))}.get(op.kind, 1)] = 0
+        fields = {RUN: (1, 4, 6, 7, 10), REDUCE: (1, 2, 4)}.get(op.kind, (1,))
+        words[int(rng.choice(fields))] = 0
+        if op.kind == REDUCE and some & 1:
+            words[1:7] = [1, *(int(w) for w in rng.integers(1 << 16, 1 << 32, 5))]
+        elif op.kind == RUN and some & 1:
+            words[1:25] = [1, *(int(w) for w in rng.integers(1 << 16, 1 << 32, 23))]
     elif kind == "limit":
         words[1] = 1
     elif kind == "response":

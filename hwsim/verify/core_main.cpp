@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs programs on sat_core: an AXI4 memory and an AXI4-Lite host in this program.
-// stdin, for each program, 32-bit words: bytes of memory, address of the program, commands, read and write response time
-// (as MemoryTiming), shares of cycles (of 256; 256 is always) in which the memory accepts addresses and write data, and
-// gives beats; seed, reset after (cycles; 0 never), most cycles; then the memory
-// (responses beyond it are SLVERR). stdout: cycles (counter), then status (error code | command << 8), cycles of RUN, REDUCE and UPDATE,
+// stdin, for each program, 32-bit words: bytes of memory, its address (two words) and the program's, commands, read and
+// write response time (as MemoryTiming), shares of cycles (of 256; 256 is always) in which the memory accepts addresses
+// and write data, and gives beats; seed, reset after (cycles; 0 never), most cycles; then the memory (responses outside it
+// are SLVERR). stdout: cycles (counter), then status (error code | command << 8), cycles of RUN, REDUCE and UPDATE,
 // beats read and written, bad (protocol violations seen), and the memory. 2^32 - 1 cycles: never finished.
-// TOP, TOP_HEADER: the verilated core; BYTES: of a beat.
+// TOP, TOP_HEADER: the verilated core; BYTES: of a beat; SHAPE: what register 1c must say.
 #include "bench.h"
-
-static uint32_t rng;
-static uint32_t draw() {
-    rng ^= rng << 13;
-    rng ^= rng >> 17;
-    rng ^= rng << 5;
-    return (rng >> 8) & 255;
-}
 
 struct Memory {
     std::vector<uint8_t> bytes;
+    uint64_t base = 0;
     uint32_t read_time, write_time, address_share, data_share;
     uint32_t bad = 0;
     // the burst being read: address, beats left, cycles until the first
@@ -33,7 +26,7 @@ struct Memory {
         top.m_axi_rvalid = top.m_axi_bvalid = 0;
     }
 
-    bool inside(uint64_t address) const { return address + BYTES <= bytes.size(); }
+    bool inside(uint64_t address) const { return address - base < bytes.size() && bytes.size() - (address - base) >= BYTES; }
 
     // what the memory drives in this cycle
     void drive() {
@@ -44,13 +37,13 @@ struct Memory {
         if (offering) {
             top.m_axi_rvalid = 1;
             const bool ok = inside(read_at);
-            if (ok) memcpy(&top.m_axi_rdata, &bytes[read_at], BYTES);
-            else memset(&top.m_axi_rdata, 0xa5, BYTES);
+            if (ok) memcpy(&top.m_axi_rdata, &bytes[read_at - base], BYTES);
+            else fill_junk(&top.m_axi_rdata, BYTES);
             top.m_axi_rresp = ok ? 0 : 2;
             top.m_axi_rlast = read_left == 1;
         } else {
             top.m_axi_rvalid = 0;
-            memset(&top.m_axi_rdata, 0x5a, BYTES);
+            fill_junk(&top.m_axi_rdata, BYTES);
             top.m_axi_rlast = draw() & 1;
             top.m_axi_rresp = 3;
         }
@@ -75,7 +68,7 @@ struct Memory {
             check(read_at, read_left, top.m_axi_arsize, top.m_axi_arburst);
         }
         if (top.m_axi_wvalid && top.m_axi_wready) {
-            if (inside(write_at)) memcpy(&bytes[write_at], &top.m_axi_wdata, BYTES);
+            if (inside(write_at)) memcpy(&bytes[write_at - base], &top.m_axi_wdata, BYTES);
             else write_fault = true;
             write_at += BYTES;
             write_left--;
@@ -151,24 +144,27 @@ int main(int argc, char** argv) {
     open_wave(argc, argv);
     top.clk = 0;
     reset();
-    uint32_t h[10];
-    while (fread(h, 4, 10, stdin) == 10) {
+    uint32_t h[13];
+    while (fread(h, 4, 13, stdin) == 13) {
         std::vector<uint8_t> image(h[0]);
         if (fread(image.data(), 1, image.size(), stdin) != image.size()) return 3;
         uint32_t answer[8] = {UINT32_MAX};
-        for (int attempt = h[8] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
-            rng = h[7] | 1;
+        const uint32_t low = h[3], high = h[4];
+        for (int attempt = h[11] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
+            rng = h[10] | 1;
             memory.start(h[0]);
             memory.bytes = image;
-            memory.read_time = h[3], memory.write_time = h[4], memory.address_share = h[5], memory.data_share = h[6];
-            if (host_write(0x10, h[1]) || host_write(0x14, 0) || host_write(0x18, h[2])) memory.bad++;
+            memory.base = uint64_t(h[2]) << 32 | h[1];
+            memory.read_time = h[6], memory.write_time = h[7], memory.address_share = h[8], memory.data_share = h[9];
+            if (host_write(0x10, low) || host_write(0x14, high) || host_write(0x18, h[5])) memory.bad++;
+            if (host_write(draw() | 0x80, junk()) != 2) memory.bad++;
             host_write(0x04, 1);
-            const uint64_t limit = attempt ? h[9] : h[8];
+            const uint64_t limit = attempt ? h[12] : h[11];
             uint32_t status = 1;
             for (uint64_t t = 0; t < limit && (status & 1); t += 64) {
                 for (int i = 0; i < 61 && t + 3 + i < limit; i++) cycle();
                 if (host_write(0x18, 77) == 0) {  // refused while it runs: else it had finished, and may be put back
-                    host_write(0x18, h[2]);
+                    host_write(0x18, h[5]);
                 }
                 status = host_read(0x08);
             }
@@ -179,9 +175,11 @@ int main(int argc, char** argv) {
             if (!(status & 1) && (status & 2)) answer[0] = host_read(0x40);
             answer[1] = host_read(0x0c);
             for (int i = 1; i < 6; i++) answer[1 + i] = host_read(0x40 + 8 * i);
-            if (((status >> 2) & 1) != (answer[1] != 0) || host_read(0x18) != h[2] || host_read(0x44) != 0) memory.bad++;
+            if (((status >> 2) & 1) != (answer[1] != 0) || host_read(0x18) != h[5] || host_read(0x44) != 0) memory.bad++;
+            if (host_read(0x10) != low || host_read(0x14) != high || host_read(0x1c) != SHAPE) memory.bad++;
+            if (host_read(0x20) != BYTES / 2) memory.bad++;
             uint32_t response;
-            host_read(0xf0, &response);
+            host_read(draw() | 0x80, &response);
             if (response != 2 || host_write(0x08, 1) != 2 || host_read(0x00) != 0x53415431) memory.bad++;
             answer[7] = memory.bad;
             if (answer[0] == UINT32_MAX) reset();

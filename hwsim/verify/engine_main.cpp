@@ -7,14 +7,6 @@
 // TOP, TOP_HEADER: the verilated engine; CFG(top, a, b, c): sets its command; IN_BYTES, OUT_BYTES: of a beat.
 #include "bench.h"
 
-static uint32_t rng;
-static uint32_t draw() {
-    rng ^= rng << 13;
-    rng ^= rng >> 17;
-    rng ^= rng << 5;
-    return (rng >> 8) & 255;
-}
-
 struct Bench {
     std::vector<uint8_t> in, out;
     size_t sent = 0, got = 0;
@@ -34,7 +26,7 @@ struct Bench {
         if (offer) {
             memcpy(&top.s_axis_tdata, &in[sent * IN_BYTES], IN_BYTES);
         } else {
-            memset(&top.s_axis_tdata, 0xa5, IN_BYTES);
+            fill_junk(&top.s_axis_tdata, IN_BYTES);
         }
         top.m_axis_tready = draw() < ready_share;
         top.eval();
@@ -62,8 +54,13 @@ int main(int argc, char** argv) {
             uint64_t began = 0;
             for (uint64_t t = 0; t < limit; t++) {
                 top.s_cmd_valid = !accepted;
-                CFG(top, h[0], h[1], h[2]);
-                top.s_cmd_rounds = h[3];
+                if (accepted) {  // a command is not held after it was taken
+                    CFG(top, junk(), junk(), junk());
+                    top.s_cmd_rounds = junk();
+                } else {
+                    CFG(top, h[0], h[1], h[2]);
+                    top.s_cmd_rounds = attempt ? h[3] : h[3] + (junk() & junk());  // one that is cut off may be long
+                }
                 b.streams(h[4], h[7], h[8]);
                 if (accepted && top.done) {
                     cycles = uint32_t(t - began);

@@ -40,8 +40,13 @@ int main(int argc, char** argv) {
         if (fread(first.data(), 4, first.size(), stdin) != first.size()) return 3;
         uint32_t cycles = UINT32_MAX;
         bool beyond = false;
+        uint32_t other[FIELDS], cut[FIELDS];
+        rng = h[4] | 1;
+        memcpy(cut, f, sizeof cut);
+        if (h[4] & 1) fill_junk(cut, sizeof cut);  // what is cut off may be any command
         for (int attempt = h[4] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
             out = first;
+            beyond = false;
             when.assign(out.size(), 0);
             for (uint32_t i = 0; i < h[3]; i++) clock_cycle();
             const uint64_t limit = attempt ? h[5] : h[4];
@@ -50,11 +55,11 @@ int main(int argc, char** argv) {
             for (uint64_t t = 0; t < limit; t++) {
                 top.s_cmd_valid = !accepted;
                 if (accepted) {  // fields are not held after the command is taken
-                    uint32_t junk[FIELDS];
-                    memset(junk, 0xa5, sizeof junk);
-                    SET(top, junk);
+                    fill_junk(other, sizeof other);
+                    SET(top, other);
                 } else {
-                    SET(top, f);
+                    const uint32_t* fields = attempt ? f : cut;
+                    SET(top, fields);
                 }
                 top.eval();
                 if (accepted && top.done) {
@@ -71,7 +76,7 @@ int main(int argc, char** argv) {
                 for (int c = 0; c < COLS; c++) {
                     na[c] = get(&top.north_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
                     pa[c] = get(&top.psum_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
-                    ps[c] = pa[c] < h[2] ? out[size_t(pa[c]) * COLS + c] : 0xa5a5a5a5;
+                    ps[c] = pa[c] < h[2] ? out[size_t(pa[c]) * COLS + c] : junk();
                     if (get(&top.result_valid, c, 1)) {
                         const uint32_t ra = get(&top.result_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
                         if (ra < h[2]) {
@@ -88,11 +93,11 @@ int main(int argc, char** argv) {
                     if (wa[r] < h[0]) {
                         memcpy(word, &west[(size_t(wa[r]) * ROWS + r) * WORD], WORD * 2);
                     } else {
-                        memset(word, 0xa5, WORD * 2);
+                        fill_junk(word, WORD * 2);
                     }
                 }
                 for (int c = 0; c < COLS; c++) {
-                    const uint32_t word = na[c] < h[1] ? north[size_t(na[c]) * COLS + c] : 0xa5a5a5;
+                    const uint32_t word = na[c] < h[1] ? north[size_t(na[c]) * COLS + c] : junk();
                     memcpy(reinterpret_cast<uint8_t*>(&top.north_data) + 3 * c, &word, 3);
                     memcpy(reinterpret_cast<uint8_t*>(&top.psum_data) + 4 * c, &ps[c], 4);
                 }

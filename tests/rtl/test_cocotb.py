@@ -160,6 +160,23 @@ def test_wuve_stream(tmp_path: Path) -> None:
     simulate("wuve", parameters, "bench_stream", stream_work(commands), tmp_path)
 
 
+def test_weight_block_stream(tmp_path: Path) -> None:
+    """Every m that divides the lanes, each choice of orders, several blocks in flight."""
+    rng, lanes = np.random.default_rng(7), 4
+    works = []
+    for i in range(40):
+        m = int(rng.choice([1, 2, 4]))
+        direct, across = ((1, 0), (0, 1), (1, 1))[i % 3]
+        words = rng.integers(0, 1 << 16, (m * int(rng.integers(1, 6)), lanes), dtype=np.uint16)
+        leaves: list[np.ndarray] = []
+        for block in words.reshape(-1, m, lanes):
+            leaves += [block] * direct + [across_order(block, m)] * across
+        expected = [beat.tobytes() for beat in np.concatenate(leaves)]
+        fields = {"m": m, "direct": direct, "across": across}
+        works.append({"fields": fields, "beats": [w.tobytes() for w in words], "expected": expected})
+    simulate("weight_block", {"LANES": lanes, "GROUP_MAX": 4}, "bench_stream", works, tmp_path)
+
+
 def test_weight_block_turns_weights_round() -> None:
     """Across: a group of M lanes of a word becomes M words of a lane."""
     words = np.arange(4 * 4).reshape(4, 4)

@@ -30,14 +30,19 @@ class TB:
 
     async def reset(self) -> None:
         self.dut.rst.value = 1
-        for name in dir(self.dut):
-            if name.startswith("s_cmd_valid"):
-                getattr(self.dut, name).value = 0
+        (self.dut.s_cmd_valid if hasattr(self.dut, "s_cmd_valid") else self.dut.clear).value = 0
         await ClockCycles(self.dut.clk, 3)
         self.dut.rst.value = 0
         await RisingEdge(self.dut.clk)
 
     async def command(self, fields: dict[str, int]) -> None:
+        if not hasattr(self.dut, "s_cmd_valid"):  # weight_block: settings that are held, and a pulse
+            for name, value in fields.items():
+                getattr(self.dut, name).value = value
+            self.dut.clear.value = 1
+            await RisingEdge(self.dut.clk)
+            self.dut.clear.value = 0
+            return
         for name, value in fields.items():
             getattr(self.dut, f"s_cmd_{name}").value = value
         self.dut.s_cmd_valid.value = 1
