@@ -41,21 +41,32 @@ class DigitsMLP(nn.Module):
         return self.classifier(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
 
 
+def attend(module: Attention, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """softmax(q k^T scale) v. All [batch, heads, tokens, head dimension]."""
+    score = q @ k.transpose(-2, -1) * scale
+    if module.causal:
+        t = q.shape[-2]
+        score = score.masked_fill(torch.ones(t, t, dtype=torch.bool, device=q.device).triu(1), float("-inf"))
+    return score.softmax(-1) @ v
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention with separate linear projections. x: [batch, tokens, dim]."""
+    """Multi-head self-attention with separate linear projections. x: [batch, tokens, dim].
+
+    ``attend`` may be replaced (`algorithms.attention.attach`).
+    """
 
     def __init__(self, dim: int, heads: int, causal: bool) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
+        self.attend = attend
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, d = x.shape
         q, k, v = (p(x).view(b, t, self.heads, -1).transpose(1, 2) for p in (self.q, self.k, self.v))
-        score = q @ k.transpose(-2, -1) * (d // self.heads) ** -0.5
-        if self.causal:
-            score = score.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        return self.o((score.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+        y = self.attend(self, q, k, v, (d // self.heads) ** -0.5)
+        return self.o(y.transpose(1, 2).reshape(b, t, d))
 
 
 class Block(nn.Module):
@@ -91,7 +102,10 @@ class DigitsViT(nn.Module):
 
 
 class CharLM(nn.Module):
-    """Decoder-only character language model. x: int64[batch, context] -> logits [batch, context, vocabulary]."""
+    """Decoder-only character language model. x: int64[batch, context] -> logits [batch, context, vocabulary].
+
+    ``start`` is the position of the first character, where the earlier ones' keys and values are kept elsewhere.
+    """
 
     def __init__(self, vocabulary: int, dim: int = 128, depth: int = 4, heads: int = 4, context: int = 128) -> None:
         super().__init__()
@@ -101,8 +115,8 @@ class CharLM(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, vocabulary)
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.embedding(x) + self.position[: x.shape[1]]
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        h = self.embedding(x) + self.position[start : start + x.shape[1]]
         for block in self.blocks:
             h = block(h)
         return self.head(self.norm(h))
