@@ -15,10 +15,12 @@ What is a register here is a register there; the numbered phases of a cycle are 
 6. drain: OS results shift down to the output port.
 7. controllers: tile starts, weight loads, done.
 
-Registers in a row that only pass on what entered them are one ring with what entered, cycle by cycle: the activation
-registers of a row and the tags that go with its products and sums, the weight registers of all rows and columns, the
-drain command. `_at` says where in its ring a register is found. An activation register holds the address of the word
-it stands for. Values are computed (FP32, round to nearest even), so a latency that is wrong shows as wrong values.
+Column c does in a cycle what column c - 1 did in the cycle before, and no value crosses columns but the activation that
+goes east. So column c is looked at c cycles later: in step t of the loop it is in cycle t + c, and all columns of a row
+do the same. Registers that only pass on what entered them are a ring with what entered, cycle by cycle: a row's
+activation registers with the tags of its products and sums, the weight registers. An activation register holds the
+address of the word it stands for. Values are computed (FP32, round to nearest even), so a latency that is wrong shows
+as wrong values.
 Left out: the DMA side of the buffers.
 """
 
@@ -82,13 +84,6 @@ def run_job(
     return canonical(start), cycles
 
 
-@njit(cache=True, inline="always")
-def _at(delay, t, size):  # type: ignore[no-untyped-def]
-    """Where the register of column 0 is in its ring in cycle ``t``, ``delay`` cycles after its entry was issued; its
-    eastern neighbours, each a cycle later, follow. A ring runs backwards and is kept twice, so that they never wrap."""
-    return (delay - t) & (size - 1)
-
-
 @njit(cache=True)
 def _ring(entries):  # type: ignore[no-untyped-def]
     """A power of two of at least that many."""
@@ -110,34 +105,34 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     flat = x.reshape(-1)
 
     # what the west lanes issued: slot (or bubble), first and last round, address in x, weight, row and column of out
-    size = _ring(cols + lm + la + 2)
-    e_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
-    e_first = np.zeros((rows, 2 * size), np.bool_)
-    e_last = np.zeros((rows, 2 * size), np.bool_)
-    e_x = np.zeros((rows, 2 * size), np.int64)
-    e_w = np.zeros((rows, 2 * size), np.int64)
-    e_a = np.zeros((rows, 2 * size), np.int64)
-    e_b = np.zeros((rows, 2 * size), np.int64)
+    size = _ring(lm + la + 2)
+    wrap = size - 1
+    e_slot = np.full((rows, size), _BUBBLE, np.int64)
+    e_first = np.zeros((rows, size), np.bool_)
+    e_last = np.zeros((rows, size), np.bool_)
+    e_x = np.zeros((rows, size), np.int64)
+    e_w = np.zeros((rows, size), np.int64)
+    e_a = np.zeros((rows, size), np.int64)
+    e_b = np.zeros((rows, size), np.int64)
     issued = np.full(rows, -2 * size, np.int64)  # cycle of a lane's last issue
     # weights: two banks a PE, ping-pong; the bank in use is tile & 1
     wv = np.zeros((rows, 2 * depth, cols), np.float32)
     wi = np.zeros((rows, 2 * depth, cols), np.int64)
     # what the loader issued to column 0: row it is for (or bubble), weight there, entry and column in w
-    n_size = _ring(rows + cols + 2)
-    n_row = np.full(2 * n_size, _BUBBLE, np.int64)
-    n_at = np.zeros(2 * n_size, np.int64)
-    n_entry = np.zeros(2 * n_size, np.int64)
-    n_col = np.zeros(2 * n_size, np.int64)
+    n_size = _ring(rows + 2)
+    n_wrap = n_size - 1
+    n_row = np.full(n_size, _BUBBLE, np.int64)
+    n_at = np.zeros(n_size, np.int64)
+    n_entry = np.zeros(n_size, np.int64)
+    n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
     # values in the multipliers and adders
     mv = np.zeros((lm, rows, cols), np.float32)
     av = np.zeros((la, rows, cols), np.float32)
     acc = np.zeros((rows, inter, cols), np.float32)
     south = np.zeros((rows, cols), np.float32)
-    # output buffer: partial sum read for the top row, write port
+    # output buffer: partial sum read for the top row
     top = np.zeros(cols, np.float32)
-    pend_v = np.zeros(cols, np.float32)
-    pend_p = np.full(cols, _BUBBLE, np.int64)  # where its row and column are in the ring
 
     # west lanes: running tile, block, round, cycle in round, slot and cycle in slot; start token countdown
     lane_tile = np.full(rows, -1, np.int64)
@@ -175,39 +170,41 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
             load_tile += 1
             load_row, load_cyc, loading, lead = 0, 0, True, 0
 
-        p3, p2, p1 = _at(1, t, size), _at(lm + 1, t, size), _at(lm + la + 1, t, size)
+        p3, p2, p1 = (t - 1) & wrap, (t - lm - 1) & wrap, (t - lm - la - 1) & wrap
+        written_tag = _BUBBLE  # the bottom row's results of this cycle, by their place in the ring
         for r in range(rows):
-            if t - issued[r] > cols + lm + la + 1:
+            if t - issued[r] > lm + la + 1:
                 continue  # bubbles everywhere
-            slots, firsts, lasts = e_slot[r], e_first[r], e_last[r]
-            products, sums, kept = mv[rm, r], av[ra, r], acc[r]
             # 1. adder output
-            s1, last1 = slots[p1 : p1 + cols], lasts[p1 : p1 + cols]
-            for c in range(cols):
-                s = s1[c]
-                if s != _BUBBLE:
-                    if last1[c]:
-                        south[r, c] = sums[c]
-                        if r == rows - 1:
-                            pend_v[c], pend_p[c] = sums[c], p1 + c
-                    else:
-                        kept[s, c] = sums[c]
+            s = e_slot[r, p1]
+            if s != _BUBBLE:
+                if e_last[r, p1]:
+                    for c in range(cols):
+                        south[r, c] = av[ra, r, c]
+                    if r == rows - 1:
+                        written_tag = p1
+                else:
+                    for c in range(cols):
+                        acc[r, s, c] = av[ra, r, c]
             # 2. adder input
-            s2, first2 = slots[p2 : p2 + cols], firsts[p2 : p2 + cols]
-            above = south[r - 1] if r > 0 else top
-            for c in range(cols):
-                s = s2[c]
-                if s != _BUBBLE:
-                    sums[c] = np.float32((above[c] if first2[c] else kept[s, c]) + products[c])
+            s = e_slot[r, p2]
+            if s != _BUBBLE:
+                if not e_first[r, p2]:
+                    for c in range(cols):
+                        av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
+                elif r > 0:
+                    for c in range(cols):
+                        av[ra, r, c] = np.float32(south[r - 1, c] + mv[rm, r, c])
+                else:
+                    for c in range(cols):
+                        av[ra, r, c] = np.float32(top[c] + mv[rm, r, c])
             # 3. multiplier input
-            s3, x3, w3 = slots[p3 : p3 + cols], e_x[r, p3 : p3 + cols], e_w[r, p3 : p3 + cols]
-            held, chosen = wv[r], wi[r]
-            for c in range(cols):
-                if s3[c] != _BUBBLE:
-                    k = w3[c]
-                    products[c] = np.float32(flat[x3[c] + chosen[k, c]] * held[k, c])
+            if e_slot[r, p3] != _BUBBLE:
+                k, x_at = e_w[r, p3], e_x[r, p3]
+                for c in range(cols):
+                    mv[rm, r, c] = np.float32(flat[x_at + wi[r, k, c]] * wv[r, k, c])
         # 4. east
-        p0 = _at(0, t, size)
+        p0 = t & wrap
         for r in range(rows - 1, -1, -1):
             if token[r] == 0:  # a tile starts in this lane now
                 lane_tile[r], lane_blk[r], lane_k[r], lane_cyc[r] = token_tile[r], 0, 0, 0
@@ -216,7 +213,7 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                     token[r + 1], token_tile[r + 1] = job.row_delay - 1, token_tile[r]
             if token[r] >= 0:
                 token[r] -= 1
-            e_slot[r, p0] = e_slot[r, p0 + size] = _BUBBLE
+            e_slot[r, p0] = _BUBBLE
             tile = lane_tile[r]
             if tile >= 0:
                 s, k = lane_s[r], lane_k[r]
@@ -226,11 +223,10 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                     a = lane_blk[r] * inter + s
                     if a < job.a:
                         issued[r] = t
-                        for p in (p0, p0 + size):
-                            e_slot[r, p], e_first[r, p], e_last[r, p] = s, k == 0, k == depth - 1
-                            e_x[r, p] = a * x.shape[1] + ((tile // b_tiles) * rows + r) * group
-                            e_w[r, p] = (tile & 1) * depth + k
-                            e_a[r, p], e_b[r, p] = a, (tile % b_tiles) * cols
+                        e_slot[r, p0], e_first[r, p0], e_last[r, p0] = s, k == 0, k == depth - 1
+                        e_x[r, p0] = a * x.shape[1] + ((tile // b_tiles) * rows + r) * group
+                        e_w[r, p0] = (tile & 1) * depth + k
+                        e_a[r, p0], e_b[r, p0] = a, (tile % b_tiles) * cols
                 lane_sub[r] += 1
                 if lane_sub[r] == slot:
                     lane_s[r], lane_sub[r] = s + 1, 0
@@ -246,23 +242,22 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                                 done_at = t + cols + lm + la  # the pipeline empties
                             lane_tile[r] = -1
         # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue, and stays in the row it is for
-        if t - n_last <= rows + cols + 1:
+        if t - n_last <= rows + 1:
             for r in range(rows):
-                q = _at(r + 1, t, n_size)
-                for c in range(cols):
-                    if n_row[q + c] == r:
-                        entry, col = n_entry[q + c], n_col[q + c] + c
-                        wv[r, n_at[q + c], c], wi[r, n_at[q + c], c] = w[entry, col], idx[entry, col]
-        q = _at(0, t, n_size)
-        n_row[q] = n_row[q + n_size] = _BUBBLE
+                q = (t - r - 1) & n_wrap
+                if n_row[q] == r:
+                    for c in range(cols):
+                        wv[r, n_at[q], c] = w[n_entry[q], n_col[q] + c]
+                        wi[r, n_at[q], c] = idx[n_entry[q], n_col[q] + c]
+        q = t & n_wrap
+        n_row[q] = _BUBBLE
         if loading:
             word = load_cyc // job.load_word
             if word < depth and load_cyc % job.load_word == job.load_word - 1:
                 n_last = t
-                for p in (q, q + n_size):
-                    n_row[p], n_at[p] = load_row, (load_tile & 1) * depth + word
-                    n_entry[p] = ((load_tile // b_tiles) * rows + load_row) * depth + word
-                    n_col[p] = (load_tile % b_tiles) * cols
+                n_row[q], n_at[q] = load_row, (load_tile & 1) * depth + word
+                n_entry[q] = ((load_tile // b_tiles) * rows + load_row) * depth + word
+                n_col[q] = (load_tile % b_tiles) * cols
             load_cyc += 1
             if load_cyc == job.load_row:
                 load_cyc = 0
@@ -270,19 +265,16 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                 if load_row == rows:
                     loading = False
         # output buffer: the read for the top row's next partial sum, then this cycle's write (read-first memory)
-        p2 = _at(lm, t, size)
-        if t - issued[0] <= cols + lm:
+        p2 = (t - lm) & wrap
+        if e_slot[0, p2] != _BUBBLE and e_first[0, p2]:
             for c in range(cols):
-                if e_slot[0, p2 + c] != _BUBBLE and e_first[0, p2 + c]:
-                    col = e_b[0, p2 + c] + c
-                    top[c] = out[e_a[0, p2 + c], col] if col < out.shape[1] else np.float32(0.0)
-        for c in range(cols):
-            if pend_p[c] != _BUBBLE:
-                a, col = e_a[rows - 1, pend_p[c]], e_b[rows - 1, pend_p[c]] + c
-                if col < out.shape[1]:
-                    out[a, col] = pend_v[c]
-                    when[a, col] = t
-                pend_p[c] = _BUBBLE
+                col = e_b[0, p2] + c
+                top[c] = out[e_a[0, p2], col] if col < out.shape[1] else np.float32(0.0)
+        if written_tag != _BUBBLE:
+            a, first = e_a[rows - 1, written_tag], e_b[rows - 1, written_tag]
+            for c in range(min(cols, out.shape[1] - first)):
+                out[a, first + c] = south[rows - 1, c]
+                when[a, first + c] = t + c
         lead += 1
         if t == done_at:
             return t + 1
@@ -300,18 +292,20 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     flat = x.reshape(-1)
 
     # what the west lanes issued: slot (or bubble), first and last round, address in x, row and column of out
-    size = _ring(cols + lm + la + 2)
-    e_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
-    e_first = np.zeros((rows, 2 * size), np.bool_)
-    e_last = np.zeros((rows, 2 * size), np.bool_)
-    e_x = np.zeros((rows, 2 * size), np.int64)
-    e_a = np.zeros((rows, 2 * size), np.int64)
-    e_b = np.zeros((rows, 2 * size), np.int64)
+    size = _ring(lm + la + 2)
+    wrap = size - 1
+    e_slot = np.full((rows, size), _BUBBLE, np.int64)
+    e_first = np.zeros((rows, size), np.bool_)
+    e_last = np.zeros((rows, size), np.bool_)
+    e_x = np.zeros((rows, size), np.int64)
+    e_a = np.zeros((rows, size), np.int64)
+    e_b = np.zeros((rows, size), np.int64)
     issued = np.full(rows, -2 * size, np.int64)
     # what the north lane of column 0 issued: entry (or bubble) and column in w; the weight a PE holds
-    n_size = _ring(rows + cols + 2)
-    n_entry = np.full(2 * n_size, _BUBBLE, np.int64)
-    n_col = np.zeros(2 * n_size, np.int64)
+    n_size = _ring(rows + 2)
+    n_wrap = n_size - 1
+    n_entry = np.full(n_size, _BUBBLE, np.int64)
+    n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
     hv = np.zeros((rows, cols), np.float32)
     hi = np.zeros((rows, cols), np.int64)
@@ -319,15 +313,14 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     mv = np.zeros((lm, rows, cols), np.float32)
     av = np.zeros((la, rows, cols), np.float32)
     acc = np.zeros((rows, inter, cols), np.float32)
-    # drain register file with its addresses; drain command of a row; drain registers, row r in place (r - t) mod rows
+    # drain register file with its addresses; drain registers, row r in place (r - t) mod rows
     fv = np.zeros((rows, inter, cols), np.float32)
-    fa = np.full((rows, inter, cols), _BUBBLE, np.int64)
-    fb = np.zeros((rows, inter, cols), np.int64)
-    d_slot = np.full((rows, 2 * size), _BUBBLE, np.int64)
-    d_last = -2 * (size + rows)
+    fa = np.full((rows, inter), _BUBBLE, np.int64)
+    fb = np.zeros((rows, inter), np.int64)
+    d_last = -2 * rows - 2
     dv = np.zeros((rows, cols), np.float32)
-    da = np.full((rows, cols), _BUBBLE, np.int64)
-    db = np.zeros((rows, cols), np.int64)
+    da = np.full(rows, _BUBBLE, np.int64)
+    db = np.zeros(rows, np.int64)
 
     lane_tile = np.full(rows, -1, np.int64)
     lane_k = np.zeros(rows, np.int64)
@@ -355,21 +348,19 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
             free_at = t + max(rounds * rnd, job.drain_period)
             next_tile += 1
         # 6. drain: registers move south towards the port; a row in its turn puts its own word in
-        if t - d_last <= rows + cols + 1:
+        if t - d_last <= rows + 1:
             q = -t % rows  # was the bottom row, is the top row
-            for c in range(cols):
-                if da[q, c] != _BUBBLE:
-                    if db[q, c] < out.shape[1]:
-                        out[da[q, c], db[q, c]] = dv[q, c]
-                        when[da[q, c], db[q, c]] = t
-                    da[q, c] = _BUBBLE
-        p0 = _at(0, t, size)
+            if da[q] != _BUBBLE:
+                for c in range(min(cols, out.shape[1] - db[q])):
+                    out[da[q], db[q] + c] = dv[q, c]
+                    when[da[q], db[q] + c] = t + c
+                da[q] = _BUBBLE
+        p0 = t & wrap
         at_flush = t % (lm + la + 2)
         if flush[at_flush] >= 0:
             turn[rows - 1], turn_tile[rows - 1] = 0, flush[at_flush]
             flush[at_flush] = -1
         for r in range(rows - 1, -1, -1):
-            d_slot[r, p0] = d_slot[r, p0 + size] = _BUBBLE
             if turn[r] == 0:
                 word[r], word_at[r] = 0, 0
                 if r > 0:
@@ -378,7 +369,11 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                 turn[r] -= 1
             if word[r] >= 0:
                 if word_at[r] == 0:
-                    d_slot[r, p0] = d_slot[r, p0 + size] = word[r]
+                    q, i = (r - t) % rows, word[r]
+                    for c in range(cols):
+                        dv[q, c] = fv[r, i, c]
+                    da[q], db[q] = fa[r, i], fb[r, i]
+                    fa[r, i] = _BUBBLE  # a slot that the next tile does not fill must not be written again
                     d_last = t
                     if r == 0 and word[r] == inter - 1 and turn_tile[r] == n_tiles - 1:
                         done_at = t + rows + cols + word_cyc - 2
@@ -388,42 +383,34 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                     word[r] += 1
                     if word[r] == inter:
                         word[r] = -1
-        if t - d_last <= cols:
-            for r in range(rows):
-                q = (r - t) % rows
-                for c in range(cols):
-                    i = d_slot[r, p0 + c]
-                    if i != _BUBBLE:
-                        dv[q, c], da[q, c], db[q, c] = fv[r, i, c], fa[r, i, c], fb[r, i, c]
-                        fa[r, i, c] = _BUBBLE  # a slot that the next tile does not fill must not be written again
-        p3, p2, p1 = _at(1, t, size), _at(lm + 1, t, size), _at(lm + la + 1, t, size)
+        p3, p2, p1 = (t - 1) & wrap, (t - lm - 1) & wrap, (t - lm - la - 1) & wrap
         for r in range(rows):
-            if t - issued[r] > cols + lm + la + 1:
+            if t - issued[r] > lm + la + 1:
                 continue  # bubbles everywhere
-            slots, firsts, lasts = e_slot[r], e_first[r], e_last[r]
-            products, sums, kept = mv[rm, r], av[ra, r], acc[r]
             # 1. adder output
-            s1, last1 = slots[p1 : p1 + cols], lasts[p1 : p1 + cols]
-            for c in range(cols):
-                s = s1[c]
-                if s != _BUBBLE:
-                    if last1[c]:
-                        fv[r, s, c], fa[r, s, c] = sums[c], e_a[r, p1 + c]
-                        fb[r, s, c] = e_b[r, p1 + c] + c
-                    else:
-                        kept[s, c] = sums[c]
+            s = e_slot[r, p1]
+            if s != _BUBBLE:
+                if e_last[r, p1]:
+                    for c in range(cols):
+                        fv[r, s, c] = av[ra, r, c]
+                    fa[r, s], fb[r, s] = e_a[r, p1], e_b[r, p1]
+                else:
+                    for c in range(cols):
+                        acc[r, s, c] = av[ra, r, c]
             # 2. adder input
-            s2, first2 = slots[p2 : p2 + cols], firsts[p2 : p2 + cols]
-            for c in range(cols):
-                s = s2[c]
-                if s != _BUBBLE:
-                    sums[c] = np.float32((np.float32(0.0) if first2[c] else kept[s, c]) + products[c])
+            s = e_slot[r, p2]
+            if s != _BUBBLE:
+                if e_first[r, p2]:
+                    for c in range(cols):
+                        av[ra, r, c] = np.float32(np.float32(0.0) + mv[rm, r, c])
+                else:
+                    for c in range(cols):
+                        av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
             # 3. multiplier input
-            s3, x3 = slots[p3 : p3 + cols], e_x[r, p3 : p3 + cols]
-            held, chosen = hv[r], hi[r]
-            for c in range(cols):
-                if s3[c] != _BUBBLE:
-                    products[c] = np.float32(flat[x3[c] + chosen[c]] * held[c])
+            if e_slot[r, p3] != _BUBBLE:
+                x_at = e_x[r, p3]
+                for c in range(cols):
+                    mv[rm, r, c] = np.float32(flat[x_at + hi[r, c]] * hv[r, c])
         # 4. east
         for r in range(rows - 1, -1, -1):
             if token[r] == 0:
@@ -432,7 +419,7 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                     token[r + 1], token_tile[r + 1] = 0, token_tile[r]
             if token[r] >= 0:
                 token[r] -= 1
-            e_slot[r, p0] = e_slot[r, p0 + size] = _BUBBLE
+            e_slot[r, p0] = _BUBBLE
             tile = lane_tile[r]
             if tile >= 0:
                 s, k = lane_s[r], lane_k[r]
@@ -440,10 +427,9 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                     a = ((tile // b_tiles) * rows + r) * inter + s
                     if a < job.a:
                         issued[r] = t
-                        for p in (p0, p0 + size):
-                            e_slot[r, p], e_first[r, p], e_last[r, p] = s, k == 0, k == rounds - 1
-                            e_x[r, p] = a * x.shape[1] + (k // job.depth) * job.m
-                            e_a[r, p], e_b[r, p] = a, (tile % b_tiles) * cols
+                        e_slot[r, p0], e_first[r, p0], e_last[r, p0] = s, k == 0, k == rounds - 1
+                        e_x[r, p0] = a * x.shape[1] + (k // job.depth) * job.m
+                        e_a[r, p0], e_b[r, p0] = a, (tile % b_tiles) * cols
                 lane_sub[r] += 1
                 if lane_sub[r] == slot:
                     lane_s[r], lane_sub[r] = s + 1, 0
@@ -456,20 +442,19 @@ def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
                             flush[at_flush] = tile
                         lane_tile[r] = -1
         # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue
-        if t - n_last <= rows + cols + 1:
+        if t - n_last <= rows + 1:
             for r in range(rows):
-                q = _at(r + 1, t, n_size)
-                for c in range(cols):
-                    entry = n_entry[q + c]
-                    if entry != _BUBBLE:
-                        hv[r, c], hi[r, c] = w[entry, n_col[q + c] + c], idx[entry, n_col[q + c] + c]
-        q = _at(0, t, n_size)
-        n_entry[q] = n_entry[q + n_size] = _BUBBLE
+                q = (t - r - 1) & n_wrap
+                if n_entry[q] != _BUBBLE:
+                    for c in range(cols):
+                        hv[r, c], hi[r, c] = w[n_entry[q], n_col[q] + c], idx[n_entry[q], n_col[q] + c]
+        q = t & n_wrap
+        n_entry[q] = _BUBBLE
         if north_tile >= 0:
             if north_cyc == job.load_word - 1:
                 n_last = t
-                n_entry[q] = n_entry[q + n_size] = north_k
-                n_col[q] = n_col[q + n_size] = (north_tile % b_tiles) * cols
+                n_entry[q] = north_k
+                n_col[q] = (north_tile % b_tiles) * cols
                 if north_k == 0:  # the first weight leaves now: the first activation follows a cycle later
                     token[0], token_tile[0] = 0, north_tile
             north_cyc += 1

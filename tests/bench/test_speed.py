@@ -74,12 +74,13 @@ def test_mask(benchmark, how, dtype: torch.dtype, dim: int) -> None:
     benchmark(lambda: how(w, NM(2, 8), dim))
 
 
-@pytest.mark.benchmark(group="one tile on an 8 x 8 array: clock level, Verilator")
+@pytest.mark.benchmark(group="one tile on a square array: clock level, Verilator")
 @pytest.mark.parametrize("flow", ["WS", "OS"])
+@pytest.mark.parametrize("size", [8, 16])
 @pytest.mark.parametrize("level", ["clock", "rtl"])
-def test_clock_against_verilator(benchmark, level: str, flow: str) -> None:
+def test_clock_against_verilator(benchmark, level: str, size: int, flow: str) -> None:
     rng = np.random.default_rng(0)
-    config = SatConfig(rows=8, cols=8)
+    config = SatConfig(rows=size, cols=size)
     drawn = job_case(rng, config, (256, 256, 64), flow, NM(2, 8), 8)  # type: ignore[arg-type]
     case = case_of(rng, drawn, stress=False)
     simulation = program(bench_of(config), Job())
