@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SpAtten authors' workload format: read, written, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dataflow.attention import COLUMNS, MODELS, make_workload, read_workload, stream_workload
+from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.errors import InputError
+
+AUTHORS = Path(__file__).parents[3] / "shared" / "data" / "spatten" / "gpt2-small-wikitext2-per8.csv"
+HEADER = ",".join(COLUMNS)
+ROW = "0,1,2,64.0,993,921,6,16,0.05,True,4,184,6,True,False,False,-1"
+NAME = "configs/one.yml" + "," * 16
+
+
+def written(folder: Path, *lines: str) -> Path:
+    path = folder / "work.csv"
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return path
+
+
+@pytest.mark.skipif(not AUTHORS.exists(), reason="the authors' workload file is not there")
+def test_the_authors_file(tmp_path: Path) -> None:
+    found = read_workload(AUTHORS)
+    assert len(found.rows) == 4608
+    assert found.name.startswith("configs/gpt2/wikitext2/")
+    assert found.rows.key_fetch_num.sum() == 1_283_172
+    found.write(tmp_path / "again.csv")
+    again = read_workload(tmp_path / "again.csv")
+    assert again.name == found.name
+    pd.testing.assert_frame_equal(again.rows, found.rows)
+    assert "query_num" not in (tmp_path / "again.csv").read_text()
+
+
+def test_a_small_file(tmp_path: Path) -> None:
+    found = read_workload(written(tmp_path, ROW, ROW.replace("True,4", "False,4"), NAME))
+    assert found.name == "configs/one.yml"
+    assert found.rows.if_requant.tolist() == [True, False]
+    assert found.rows.query_num.tolist() == [1, 1]
+    assert read_workload(written(tmp_path, ROW)).name == ""
+
+
+def test_pieces_are_the_whole(tmp_path: Path) -> None:
+    lines = [ROW.replace("0,1,2", f"{i},1,2", 1) for i in range(25)]
+    path = written(tmp_path, *lines, NAME)
+    pieces = list(stream_workload(path, 7))
+    assert [len(p) for p in pieces] == [7, 7, 7, 4]
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), read_workload(path).rows)
+    assert [len(p) for p in stream_workload(written(tmp_path, *lines[:7], NAME), 7)] == [7]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "no rows"),
+        ([NAME], "no rows"),
+        ([ROW, ROW.replace(",921,", ",994,")], "3: key_fetch_num is above sentence_length_L"),
+        ([ROW.replace(",184,", ",922,")], "2: value_fetch_num is above key_fetch_num"),
+        ([ROW.replace("64.0", "48")], "2: embedding_length_D must be one of 32, 64, 128"),
+        ([ROW.replace(",6,16", ",0,16")], "2: quant_key_bit must be -1 or 2 to 16"),
+        ([ROW.replace(",6,16", ",40,16")], "2: quant_key_bit='40': must be a whole number, -1 to 16"),
+        ([ROW.replace("0.05", "much")], "2: auto_requant_thres='much': must be 0 to 1"),
+        ([ROW.replace("True,4", "maybe,4")], "2: if_requant='maybe': must be True or False"),
+        ([ROW.replace("993", "12.5")], "2: sentence_length_L='12.5': must be a whole number"),
+        ([ROW.replace("993", "nan")], "2: sentence_length_L='nan'"),
+        ([ROW.replace("False,-1", "True,-1")], "2: if_topk without topk"),
+        ([NAME, ROW], "2: only iteration_id has a value"),
+        ([ROW, ROW + ",7"], "more fields than the header|Expected 17 fields"),
+        ([ROW.rsplit(",", 3)[0]], "2: if_rescale_previous_importance|2: if_topk=''"),
+        ([ROW + ",7"], "more fields than the header|Expected 17 fields"),
+    ],
+)
+def test_broken_rows(tmp_path: Path, lines: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        read_workload(written(tmp_path, *lines))
+    assert "work.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    path = tmp_path / "work.csv"
+    with pytest.raises(InputError, match="No such file"):
+        read_workload(path)
+    path.write_text("")
+    with pytest.raises(InputError, match="empty"):
+        read_workload(path)
+    path.write_text(HEADER.replace(",topk", "") + "\n" + ROW.rsplit(",", 1)[0] + "\n")
+    with pytest.raises(InputError, match="column topk is missing"):
+        read_workload(path)
+    path.write_text(HEADER + ",color\n" + ROW + ",red\n")
+    with pytest.raises(InputError, match="unknown column 'color'"):
+        read_workload(path)
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="not a UTF-8"):
+        read_workload(path)
+
+
+def test_named_sizes(tmp_path: Path) -> None:
+    """Rows of a model under a schedule: keys fall with the layers, heads leave, the share of refetched queries."""
+    pruning = AttentionPruning(
+        tokens=RatioSchedule(average=0.2), heads=RatioSchedule(average=0.05, spared=0.3), values=0.5,
+        quantization=Quantization(msb=6, lsb=4),
+    )  # fmt: skip
+    work = make_workload("gpt2-small", MODELS["gpt2-small"], pruning)
+    first = work.rows[work.rows.iteration_id == 0]
+    assert first.groupby("layer_id").key_fetch_num.first().tolist()[:3] == [993, 993, 794]
+    assert first.groupby("layer_id").size().is_monotonic_decreasing
+    assert (work.rows.value_fetch_num <= work.rows.key_fetch_num // 2 + 1).all()
+    assert work.rows.if_requant.mean() == pytest.approx(0.059, abs=0.001)
+    assert (work.rows.query_num == 1).all()
+    dense = make_workload("bert-base", MODELS["bert-base"], AttentionPruning())
+    assert len(dense.rows) == 144
+    assert (dense.rows.query_num == 320).all()
+    assert not dense.rows.if_topk.any()
+    dense.write(tmp_path / "bert.csv")
+    pd.testing.assert_frame_equal(read_workload(tmp_path / "bert.csv").rows, dense.rows)
