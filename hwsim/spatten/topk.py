@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The top-k engine: quick-select over P comparators, then a filter pass; values and cycles.
+
+The engine compares unsigned keys (`ordered_key`). A pass reads a pivot, chosen at random among the candidates, then
+streams the candidates, P a cycle, past the comparators; larger and smaller ones are packed into a FIFO each by zero
+eliminators, equal ones are counted. Then one FIFO holds the candidates of the next pass, and the other is emptied; or
+the pivot is the k-th largest. A last pass streams all n keys and lets through those above the k-th, and of the equal
+ones the first, as many as are missing: places come out in order.
+
+    cycles of a pass     ceil(candidates / P) + PASS_CYCLES
+    cycles of a command  START_CYCLES + those of its passes, the filter pass (of n candidates) included
+
+Where k is 0 or n is 0 nothing streams; where k >= n only the filter pass does. The random numbers are those of a 16-bit
+linear-feedback shift register that steps once a pass: the same seed gives the same cycles.
+Source: SpAtten (HPCA 2021), section IV-B and figure 8; pass overhead, pivot generator and key order are ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+PASS_CYCLES = 4
+"""Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
+START_CYCLES = 1
+LONGEST = 65536
+"""Most keys of a command: a pivot's place is a 16-bit random number times the candidates, over 2^16."""
+LFSR_TAPS = 0xB400
+"""x^16 + x^14 + x^13 + x^11 + 1, Galois form: period 65,535."""
+
+
+def ordered_key(values: np.ndarray) -> np.ndarray:
+    """uint32 keys of float32 values: larger values have larger keys, -0 is 0, every NaN is the largest."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    bits = np.where(bits == 0x80000000, np.uint32(0), bits)
+    keys = np.where(bits >> 31, ~bits, bits | np.uint32(0x80000000))
+    return np.where(np.isnan(values), np.uint32(0xFFFFFFFF), keys)
+
+
+@njit(cache=True)
+def lfsr_step(state: int) -> int:
+    """The register's next value; 0 would stay 0 and stands for 1."""
+    state = state & 0xFFFF
+    if state == 0:
+        state = 1
+    return (state >> 1) ^ (LFSR_TAPS if state & 1 else 0)
+
+
+@njit(cache=True)
+def select(keys, k, parallel, state, keep):  # type: ignore[no-untyped-def]
+    """Run a command.
+
+    Args:
+        keys: uint32[n], n <= LONGEST.
+        k: how many to keep; cut to 0..n.
+        parallel: P, comparators.
+        state: the random register.
+        keep: bool[n], filled with what is kept.
+
+    Returns:
+        cycles, passes (the filter pass included), keys streamed, and the register afterwards.
+    """
+    n = len(keys)
+    k = min(max(k, 0), n)
+    keep[:] = k == n
+    if k == 0:
+        return START_CYCLES, 0, 0, state
+    filter_cycles = (n + parallel - 1) // parallel + PASS_CYCLES
+    if k == n:
+        return START_CYCLES + filter_cycles, 1, n, state
+    candidates = keys.copy()
+    larger = np.empty(n, np.uint32)
+    smaller = np.empty(n, np.uint32)
+    count, missing = n, k
+    cycles, passes, streamed = START_CYCLES, 0, 0
+    while True:
+        state = lfsr_step(state)
+        pivot = candidates[(state * count) >> 16]
+        n_larger, n_smaller = 0, 0
+        for i in range(count):
+            key = candidates[i]
+            if key > pivot:
+                larger[n_larger] = key
+                n_larger += 1
+            elif key < pivot:
+                smaller[n_smaller] = key
+                n_smaller += 1
+        cycles += (count + parallel - 1) // parallel + PASS_CYCLES
+        passes += 1
+        streamed += count
+        if missing <= n_larger:
+            candidates, larger, count = larger, candidates, n_larger
+        elif missing <= count - n_smaller:
+            missing -= n_larger
+            break
+        else:
+            missing -= count - n_smaller
+            candidates, smaller, count = smaller, candidates, n_smaller
+    for i in range(n):
+        if keys[i] > pivot:
+            keep[i] = True
+        elif keys[i] == pivot and missing > 0:
+            keep[i] = True
+            missing -= 1
+    return cycles + filter_cycles, passes + 1, streamed + n, state
+
+
+@njit(cache=True)
+def mean_cycles(n, k, parallel, draws, rng):  # type: ignore[no-untyped-def]
+    """Mean cycles of a command over ``draws`` random permutations of n keys.
+
+    Only the keys' order matters, so permutations stand for every distribution without ties.
+    """
+    keep = np.empty(n, np.bool_)
+    keys = np.arange(n).astype(np.uint32)
+    total, state = 0, 1
+    for _ in range(draws):
+        for i in range(n - 1, 0, -1):
+            j = rng.integers(0, i + 1)
+            keys[i], keys[j] = keys[j], keys[i]
+        cycles, _, _, state = select(keys, k, parallel, state, keep)
+        total += cycles
+    return total / draws
