@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of a SpAtten machine, with unit, default, range and source.
+
+"paper" is SpAtten, HPCA 2021 (arXiv 2012.09852), table I and section IV; "release" is the authors' public RTL; "choice"
+is ours where both are silent.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hwsim.dram.config import DramConfig
+
+
+class SpattenConfig(BaseModel):
+    """A SpAtten machine. Frozen; unknown keys are errors; ``SpattenConfig()`` is the paper's full size."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frequency_hz: int = Field(1_000_000_000, ge=1_000_000, le=5_000_000_000, description="clock, hertz (paper: 1 GHz)")
+    qk_multipliers: int = Field(512, ge=32, le=8192, description="multipliers of Q x K (paper: 512)")
+    pv_multipliers: int = Field(512, ge=32, le=8192, description="multipliers of prob x V (paper: 512)")
+    operand_bits: int = Field(12, ge=4, le=16, description="bits of a multiplier's operands (paper: 12)")
+    probability_bits: int = Field(12, ge=4, le=16, description="bits of a requantized probability, unsigned (choice)")
+    softmax_lanes: int = Field(8, ge=1, le=64, description="lanes of the softmax; a power of two (paper: 8)")
+    topk_parallel: int = Field(16, ge=1, le=256, description="comparators of a top-k engine (paper: 16)")
+    sram_tokens: int = Field(1024, ge=16, le=65536, description="keys, or values, in one half of an SRAM (paper: 1024)")
+    sram_bytes: int = Field(
+        196_608, ge=1024, description="bytes of the key SRAM, and of the value SRAM (paper: 196 KB)"
+    )
+    crossbar_inputs: int = Field(
+        32, ge=1, le=256, description="requests the address crossbar takes a cycle (paper: 32)"
+    )
+    memory: DramConfig = Field(
+        DramConfig(), description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.dram`)"
+    )
+
+    @model_validator(mode="after")
+    def _powers(self) -> SpattenConfig:
+        for name in ("qk_multipliers", "pv_multipliers", "softmax_lanes", "topk_parallel", "crossbar_inputs"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"{name}={value}: must be a power of two")
+        return self
+
+    def dot_products(self, dimension: int) -> int:
+        """Q x K products of a whole key a cycle: the adder tree splits for shorter keys (paper: 8 at D = 64)."""
+        return max(self.qk_multipliers // dimension, 1)
+
+    def value_rows(self, dimension: int) -> int:
+        """Values multiplied by their probability a cycle."""
+        return max(self.pv_multipliers // dimension, 1)
+
+
+def eighth() -> SpattenConfig:
+    """SpAtten-1/8: 128 multipliers and 64 GB/s, the one compared with A3 and MNNFast (section V-B)."""
+    return SpattenConfig(qk_multipliers=64, pv_multipliers=64, memory=DramConfig(channels=2))
