@@ -129,9 +129,9 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
     """Train to the end.
 
     Args:
-        out: folder for ``checkpoint.pt`` (while it runs), ``trace/`` and ``training.json`` (at the end). A checkpoint
-            of the same configuration is gone on from, one of another is an error; a finished run of the same
-            configuration is returned as it is.
+        out: folder for ``checkpoint.pt`` (while it runs) and, at the end, ``trace/``, ``weights.pt``,
+            ``training.json``. A checkpoint of the same configuration is gone on from, one of another is an error; a
+            finished run of the same configuration is returned as it is.
         tick: called after each step with the number of steps done and the loss.
 
     Returns:
@@ -199,6 +199,8 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         if state["traces"]:
             causes = {r.name: r.dense_cause for r in layers}
             write_trace(out / "trace", _meta(config, causes), state["traces"])
+        with atomic_path(out / "weights.pt") as temporary:
+            torch.save(model.state_dict(), temporary)
         write_text(out / "training.json", json.dumps(result, indent=1) + "\n")
         (out / "checkpoint.pt").unlink(missing_ok=True)
     return result

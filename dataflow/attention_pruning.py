@@ -63,10 +63,11 @@ class RatioSchedule(BaseModel):
 
 
 class Quantization(BaseModel):
-    """Linear symmetric quantization of Q, K and V in two planes: ``msb`` bits first, ``lsb`` more where needed.
+    """Linear symmetric quantization of Q, K and V; K lies in two planes: ``msb`` bits first, ``lsb`` more where needed.
 
     An integer of msb + lsb bits is split by an arithmetic shift; the MSB plane alone stands for the integer with zeros
-    for LSBs. A query whose largest probability is below ``threshold`` is computed again with all bits.
+    for LSBs. A query whose largest probability is below ``threshold`` is computed again with all bits of K. V has msb
+    bits, rounded, and no second plane, as in the authors' release (``requant..._k``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -60,6 +60,12 @@ def quantize(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     return torch.round(x.float() / scale).clamp(-top, top).to(torch.int32), scale
 
 
+def rounded(x: Tensor, bits: int) -> Tensor:
+    """``x`` as its integers of ``bits`` bits stand for it."""
+    integers, scale = quantize(x, bits)
+    return integers * scale
+
+
 def plane(x: Tensor, quantization: Quantization, *, full: bool) -> Tensor:
     """``x`` as its quantized integers stand for it: of all bits, or of the MSB plane alone."""
     integers, scale = quantize(x, quantization.bits)

@@ -139,7 +139,7 @@ class Session:
         p, again = pieces.progressive(q[heads], k[shared], scale, settings, visible)
         self.token_scores[keys] += pieces.token_importance(p[:, live]).cpu()
         some = pieces.local_values(p, self.settings.values, visible)
-        value = v[shared] if settings is None else pieces.plane(v[shared], settings, full=False)
+        value = v[shared] if settings is None else pieces.rounded(v[shared], settings.msb)
         e = some.to(v.dtype) @ value.to(v.dtype)
         self.head_scores[heads] += pieces.head_importance(e[:, live]).cpu()
         seen = int(visible[-1].sum())

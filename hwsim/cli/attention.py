@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim attention``: what pruning a transformer's attention costs, on real weights and text."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import Json, Out, made, print_json
+
+
+class Model(StrEnum):
+    """Models with real weights."""
+
+    MINILM = "minilm"
+    CHAR_LM = "char-lm"
+
+
+SENTENCE = (
+    "Return a list of the words in the string, using sep as the delimiter string; if maxsplit is given, at most that "
+    "many splits are done, the rightmost ones."
+)
+
+
+def attention(
+    model: Annotated[
+        Model | None, typer.Option(help="Which; none: minilm where its weights are installed, else char-lm.")
+    ] = None,
+    texts: Annotated[int, typer.Option(min=12, max=1200, help="Texts, or prompts of char-lm.")] = 48,
+    sentence: Annotated[
+        str, typer.Option(help="minilm: show which words of this are left, layer by layer.")
+    ] = SENTENCE,
+    share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of its words left in the end.")] = 0.4,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Prune tokens, heads, values and bits: quality beside random and first-N pruning at the same ratio."""
+    from algorithms.attention import minilm
+    from algorithms.train import use_one_thread
+
+    if model is Model.MINILM and minilm.folder() is None:
+        minilm.load()  # says how to have it
+    chosen = model or (Model.MINILM if minilm.folder() is not None else Model.CHAR_LM)
+    use_one_thread()
+    rows = _minilm(texts) if chosen is Model.MINILM else _char_lm(texts, out or Path("out/attention"))
+    picture = _picture(sentence, share) if chosen is Model.MINILM else []
+    if json_:
+        print_json({"quality": rows, "words": picture})
+    else:
+        _show(chosen, rows, picture)
+    if out is not None:
+        from hwsim.study import StudyTables
+
+        tables = {f"quality-{chosen.value}": rows, **({"words": picture} if picture else {})}
+        meta = {"title": f"Attention pruning: {chosen.value}", "settings": {"texts": texts, "sentence": sentence}}
+        StudyTables(meta, tables).write(out)
+        if not json_:
+            made([out / f"{name}.csv" for name in tables])
+
+
+def _minilm(texts: int) -> list[dict[str, Any]]:
+    from algorithms.attention import minilm
+    from algorithms.attention.quality import minilm_quality, settings
+
+    return _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
+
+
+def _char_lm(texts: int, folder: Path) -> list[dict[str, Any]]:
+    """Train the character model (once for a folder) and measure it."""
+    import torch
+
+    from algorithms.attention.quality import generation_quality, settings
+    from algorithms.config import TrainConfig
+    from algorithms.data import library_text
+    from algorithms.models import CharLM
+    from algorithms.train import make_model
+
+    from .train import run_training
+
+    config = TrainConfig(task="char-lm", method="dense", pattern="dense", steps=400, batch=16, context=160, depth=4,
+                         rate=0.1, weight_decay=0.0)  # fmt: skip
+    run_training(config, folder / "char-lm")
+    model = make_model(config)
+    assert isinstance(model, CharLM)
+    path = folder / "char-lm" / "weights.pt"
+    try:
+        model.load_state_dict(torch.load(path, weights_only=True))
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"{path}: broken or missing ({type(error).__name__}); remove {path.parent} to train again"
+        ) from None
+    work = lambda tick: generation_quality(model.eval(), library_text().test, count=texts, tick=tick)  # noqa: E731
+    return _with_bar(len(settings(config.depth)), work)
+
+
+def _with_bar(total: int, work: Any) -> list[dict[str, Any]]:
+    from .studies import progress
+
+    with progress() as bar:
+        task = bar.add_task("measure", total=total)
+        rows: list[dict[str, Any]] = work(lambda name: bar.update(task, advance=1, description=name))
+    return rows
+
+
+def _picture(sentence: str, share: float) -> list[dict[str, Any]]:
+    """A row a word: in how many layers it is alive."""
+    from algorithms.attention import minilm
+    from algorithms.attention.quality import final_share, survivors
+    from dataflow.attention_pruning import AttentionPruning
+
+    pruning = AttentionPruning(tokens=final_share(share, minilm.LAYERS), protected=1)
+    words, alive = survivors(sentence, pruning)
+    return [{"word": w, "layers": sum(layer[i] for layer in alive)} for i, w in enumerate(words)]
+
+
+def _show(model: Model, rows: list[dict[str, Any]], picture: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    names = {"setting": "pruned to", "cosine": "cosine", "worst_cosine": "worst", "nearest_same": "nearest",
+             "module_accuracy": "module", "bits_per_character": "bits a character",
+             "refetched": "again", "keys_share": "keys"}  # fmt: skip
+    shown = [k for k in names if k in rows[0]]
+    title = {
+        Model.MINILM: "all-MiniLM-L6-v2 on docstrings of the standard library",
+        Model.CHAR_LM: "character model: 32 characters behind prompts of 96",
+    }[model]
+    table = Table(title=title, title_justify="left")
+    for key in shown:
+        table.add_column(names[key], justify="left" if key == "setting" else "right", no_wrap=key == "setting")
+    axis = rows[0]["axis"]
+    share = ("nearest_same", "module_accuracy", "refetched", "keys_share")
+    for row in rows:
+        if row["axis"] != axis:
+            table.add_section()
+            axis = row["axis"]
+        table.add_row(
+            *(row[k] if k == "setting" else f"{row[k]:.0%}" if k in share else f"{row[k]:.3f}" for k in shown)
+        )
+    console.print(table)
+    if model is Model.MINILM:
+        console.print("nearest: the nearest other text is the full model's; module: which module a text is from")
+    console.print(
+        "again: queries computed again with LSBs; keys: keys fetched, of those without pruning", highlight=False
+    )
+    if picture:
+        console.print("Words that are left, layer by layer:")
+        for layer in range(max(p["layers"] for p in picture)):
+            line = Text(f"{layer + 1} ", style="bold")
+            for p in picture:
+                line.append(p["word"] + " " if p["layers"] > layer else "·" * len(p["word"]) + " ")
+            console.print(line)
