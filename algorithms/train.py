@@ -206,6 +206,21 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
     return result
 
 
+def trained(config: TrainConfig, out: Path) -> nn.Module:
+    """The model that a finished run in ``out`` left, for evaluation.
+
+    Raises:
+        InputError: ``weights.pt`` is missing or broken.
+    """
+    model = make_model(config)
+    path = out / "weights.pt"
+    try:
+        model.load_state_dict(torch.load(path, weights_only=True))
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: broken or missing ({type(error).__name__}); remove {out} to train again") from None
+    return model.eval()
+
+
 def _finished(out: Path, config: TrainConfig) -> dict[str, Any] | None:
     """The result of the same run, where it was finished in ``out`` before."""
     try:

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from dataflow.errors import InputError
-
 from .common import Json, Out, made, print_json
 
 
@@ -72,29 +70,18 @@ def _minilm(texts: int) -> list[dict[str, Any]]:
 
 def _char_lm(texts: int, folder: Path) -> list[dict[str, Any]]:
     """Train the character model (once for a folder) and measure it."""
-    import torch
-
     from algorithms.attention.quality import generation_quality, settings
     from algorithms.config import TrainConfig
     from algorithms.data import library_text
-    from algorithms.models import CharLM
-    from algorithms.train import make_model
+    from algorithms.train import trained
 
     from .train import run_training
 
     config = TrainConfig(task="char-lm", method="dense", pattern="dense", steps=400, batch=16, context=160, depth=4,
                          rate=0.1, weight_decay=0.0)  # fmt: skip
     run_training(config, folder / "char-lm")
-    model = make_model(config)
-    assert isinstance(model, CharLM)
-    path = folder / "char-lm" / "weights.pt"
-    try:
-        model.load_state_dict(torch.load(path, weights_only=True))
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise InputError(
-            f"{path}: broken or missing ({type(error).__name__}); remove {path.parent} to train again"
-        ) from None
-    work = lambda tick: generation_quality(model.eval(), library_text().test, count=texts, tick=tick)  # noqa: E731
+    model: Any = trained(config, folder / "char-lm")
+    work = lambda tick: generation_quality(model, library_text().test, count=texts, tick=tick)  # noqa: E731
     return _with_bar(len(settings(config.depth)), work)
 
 

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 
 from algorithms.attention import minilm
 from algorithms.attention.quality import final_share, generation_quality, minilm_quality, settings, survivors
+from algorithms.config import TrainConfig
 from algorithms.models import CharLM
+from algorithms.train import evaluate, train, trained
 from dataflow.attention_pruning import AttentionPruning, kept
 from dataflow.errors import InputError
 
@@ -105,3 +107,13 @@ def test_final_share() -> None:
             left = kept(left, ratio)
         assert left == pytest.approx(1000 * share, abs=12)
     assert np.all(np.array(final_share(0.5, 1).ratios(1)) == 0)
+
+
+def test_trained_weights_come_back(tmp_path) -> None:
+    config = TrainConfig(task="digits-mlp", method="dense", pattern="dense", steps=3)
+    result = train(config, tmp_path)
+    assert evaluate(trained(config, tmp_path), config) == pytest.approx(result["test"])
+    path = tmp_path / "weights.pt"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InputError, match=r"weights\.pt: broken or missing"):
+        trained(config, tmp_path)
