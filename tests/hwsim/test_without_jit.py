@@ -15,18 +15,22 @@ HERE = Path(__file__).parent
 
 
 def digest() -> str:
-    """Outputs and cycles of 40 random jobs, of both engines and of a scheduled step."""
+    """Outputs and cycles of random jobs, both engines, a scheduled step, memory lists, top-k commands and queries."""
     sys.path.insert(0, str(HERE))
     from dataflow.lowering import lower
     from dataflow.methods import Method
     from dataflow.network import Conv, Network
     from dataflow.pattern import NM
+    from hwsim.dram.config import ddr4_2400, hbm2
+    from hwsim.dram.run import run
     from hwsim.sat.clock import run_job
     from hwsim.sat.clock_engines import run_sore, run_wuve
     from hwsim.sat.config import SatConfig
     from hwsim.sat.functional import stce
     from hwsim.sat.step import simulate
     from hwsim.sat.tile import job_cycles
+    from hwsim.spatten.functional import quantize, run_query
+    from hwsim.spatten.topk import select
     from hwsim.verify.jobs import random_case
 
     rng = np.random.default_rng(11)
@@ -49,6 +53,17 @@ def digest() -> str:
     layer = Conv(name="c", in_channels=8, out_channels=8, height=5, width=5, kernel=(3, 3), padding=(1, 1))
     work = lower(Network(name="n", layers=(layer,)), batch=2, method=Method.BDWP, pattern=NM(2, 8))
     found.update(str(simulate(config, work).rows).encode())
+    for config in (hbm2(2), ddr4_2400()):
+        result = run(config, rng.integers(0, 1 << 16, 150) * 32, rng.random(150) < 0.3)
+        found.update(f"{result.cycles} {result.commands}".encode())
+    keep, state = np.empty(60, np.bool_), 1
+    for k in (0, 7, 59, 60):
+        *figures, state = select(rng.integers(0, 9, 60).astype(np.uint32), k, 4, state, keep)
+        found.update(f"{figures} {state} {keep.tolist()}".encode())
+    q, k_, v = (quantize(rng.standard_normal(shape), 8)[0] for shape in ((32,), (20, 32), (20, 32)))
+    for threshold in (0.0, 0.9):
+        got = run_query(q, k_, v, 1e-3, lsb=4, threshold=threshold, keep_values=9)
+        found.update(got.probabilities.tobytes() + got.output.tobytes() + str(got[3:]).encode())
     return found.hexdigest()
 
 
