@@ -136,7 +136,7 @@ def attach(
     """Prune ``model``'s attention within the context.
 
     Args:
-        record: keep every probability.
+        record: keep every tensor of every step.
         masked: the reference: all shapes stay whole, what would have left is masked.
 
     Raises:

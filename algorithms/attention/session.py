@@ -35,8 +35,11 @@ class Step:
     """Values fetched for the last query, at most."""
     again: Tensor
     """bool[heads, L0]: queries computed again with LSBs."""
-    probabilities: Tensor | None
-    """float32[heads, L0, L1], where they are recorded."""
+    next_keys: int = -1
+    """Tokens that go on at the next layer, where some leave before it."""
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    """Where they are recorded, float32, of the alive heads, queries and keys: p [heads, L0, L1], q [heads, L0, D],
+    k and v [heads, L1, D] (before quantization), e [heads, L0, D]."""
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Session:
 
     Attributes:
         layers, heads: of the model.
-        record: keep every probability (memory: heads x L0 x L1 a layer).
+        record: keep every tensor of every step.
         masked: the reference: nothing leaves, what would have is masked out instead.
     """
 
@@ -101,6 +104,8 @@ class Session:
             protected = (self.alive < self.settings.protected) | (self.alive >= self.length - newest)
             scores[protected] = torch.inf
             self.alive = self.alive[pieces.top_k(scores, max(count, int(protected.sum())))]
+            if layer:
+                self.steps[-1].next_keys = len(self.alive)
         return self.alive
 
     def prune_heads(self, layer: int) -> Tensor:
@@ -142,12 +147,15 @@ class Session:
         value = v[shared] if settings is None else pieces.rounded(v[shared], settings.msb)
         e = some.to(v.dtype) @ value.to(v.dtype)
         self.head_scores[heads] += pieces.head_importance(e[:, live]).cpu()
-        seen = int(visible[-1].sum())
-        fetched = kept(seen, self.settings.values)
-        self.steps.append(
-            Step(self.iteration, layer, queries[live], keys[visible.any(0)] if not self.masked else keys[wanted],
-                 heads, fetched, again[:, live], p[:, live] if self.record else None)
-        )  # fmt: skip
+        fetched = kept(int((visible & wanted if self.masked else visible)[-1].sum()), self.settings.values)
+        seen_keys = keys[wanted] if self.masked else keys
+        step = Step(self.iteration, layer, queries[live], seen_keys, heads, fetched, again[:, live])
+        if self.record:
+            mine = wanted if self.masked else slice(None)
+            named = {"p": p[:, live][:, :, mine], "q": q[heads][:, live], "k": k[shared][:, mine],
+                     "v": v[shared][:, mine], "e": e[:, live]}  # fmt: skip
+            step.tensors = {name: t.float() for name, t in named.items()}
+        self.steps.append(step)
         out = torch.zeros_like(q)
         out[heads] = e.to(q.dtype)
         return out

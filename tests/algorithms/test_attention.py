@@ -13,6 +13,7 @@ from torch import nn
 
 from algorithms.attention import pieces
 from algorithms.attention.attach import attach
+from algorithms.attention.traces import read_attention_trace, workload_of, write_attention_trace
 from algorithms.models import CharLM, DigitsCNN, DigitsViT
 from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule, kept, top_k
 from dataflow.errors import InputError
@@ -244,3 +245,39 @@ def test_what_cannot_be_pruned() -> None:
     with pytest.raises(InputError, match="padded sequences"), attach(model, SOME), torch.no_grad():
         model(x, attention_mask=mask)
     assert not any(hasattr(m, "_spatten_run") for m in model.modules())
+
+
+@torch.no_grad()
+def test_a_trace_is_what_happened(tmp_path) -> None:
+    """Files hold the steps; the authors' rows count keys, values and queries as the session did."""
+    model, x = model_of("gpt2")
+    pruning = SOME.model_copy(update={"quantization": Quantization(msb=6, lsb=4, threshold=0.2)})
+    with attach(model, pruning, record=True) as run:
+        model.generate(x[:1], max_new_tokens=4, do_sample=False)
+        session = run.sessions[0]
+    write_attention_trace(tmp_path / "t", session, origin="test", dimension=16)
+    meta, steps = read_attention_trace(tmp_path / "t")
+    assert (meta["heads"], meta["layers"], meta["tensors"]) == (4, 5, True)
+    work = workload_of(session, 16, "test")
+    assert [(s["iteration"], s["layer"]) for s in steps] == [(i, layer) for i in range(4) for layer in range(5)]
+    for step, saved in zip(session.steps, steps, strict=True):
+        rows = work.rows[(work.rows.iteration_id == step.iteration) & (work.rows.layer_id == step.layer)]
+        assert rows.query_num.sum() == step.again.numel()
+        assert rows[rows.if_requant].query_num.sum() == step.again.sum()
+        assert set(rows.key_fetch_num) == {len(step.keys)} == {saved["k"].shape[1]}
+        assert rows.sentence_length_L.iloc[0] == 30 + step.iteration
+        assert rows.if_topk.sum() == (step.next_keys >= 0)
+        assert saved["p"].shape == (len(step.heads), len(step.queries), len(step.keys))
+        assert np.allclose(saved["p"].sum(-1), 1, atol=1e-5)
+        assert saved["again"].sum() == step.again.sum()
+    for before, after in zip(session.steps, session.steps[1:], strict=False):
+        if before.next_keys >= 0:
+            assert before.next_keys == len(after.keys)
+    (tmp_path / "t" / "step-00003.npz").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"step-00003\.npz: broken"):
+        read_attention_trace(tmp_path / "t")
+    (tmp_path / "t" / "meta.json").write_text("{}")
+    with pytest.raises(InputError, match="format is not"):
+        read_attention_trace(tmp_path / "t")
+    with pytest.raises(InputError, match="no finished attention trace"):
+        read_attention_trace(tmp_path)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Traces of pruned attention: what a sequence fetched and computed, in a folder that explains itself.
+
+    meta.json        format, origin, settings, sizes, versions
+    workload.csv     the SpAtten authors' format (`dataflow.attention`): rows of (iteration, layer, head)
+    steps.parquet    one row a step: iteration, layer, the npz's name
+    step-00000.npz   of a step: heads, queries, keys (positions), again [heads, queries], and, where they were recorded,
+                     p, q, k, v, e as in `session.Step`
+
+``meta.json`` is written last: a folder without it is an unfinished trace.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from algorithms.tracing import versions
+from dataflow.attention import COLUMNS, QUERIES, Workload
+from dataflow.errors import InputError
+from dataflow.files import atomic_path, write_text
+
+from .session import Session
+
+FORMAT = "hwsim-attention-trace/1"
+OPERAND_BITS = 12
+"""Bits of a query in the workload: the machine's operands."""
+
+
+def workload_of(session: Session, dimension: int, name: str) -> Workload:
+    """A session's rows. Queries of a head that were computed again with LSBs and those that were not are two rows."""
+    quantization = session.settings.quantization
+    bits = quantization.msb if quantization else -1
+    extra = quantization.lsb if quantization else 0
+    threshold = quantization.threshold if quantization else 0.0
+    rows, length = [], 0
+    for step in session.steps:
+        if step.layer == 0:  # all tokens of a walk enter its first layer
+            length += len(step.queries)
+        for at, head in enumerate(step.heads.tolist()):
+            again = int(step.again[at].sum())
+            last = at == len(step.heads) - 1 and step.next_keys >= 0
+            for flag, count in ((False, step.again.shape[1] - again), (True, again)):
+                if count:
+                    rows.append((
+                        step.iteration, step.layer, head, dimension, length, len(step.keys), bits, OPERAND_BITS,
+                        threshold, flag, extra, min(step.values, len(step.keys)), bits, True, False, last,
+                        step.next_keys if last else -1, count,
+                    ))  # fmt: skip
+                    last = False
+    return Workload(name, pd.DataFrame(rows, columns=[*COLUMNS, QUERIES]))
+
+
+def write_attention_trace(folder: Path, session: Session, *, origin: str, dimension: int) -> None:
+    """Write a session as a trace.
+
+    Args:
+        origin: what made it: a model's name, a command.
+        dimension: of a head.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "meta.json").unlink(missing_ok=True)
+    workload_of(session, dimension, origin).write(folder / "workload.csv")
+    records = []
+    for number, step in enumerate(session.steps):
+        name = f"step-{number:05d}.npz"
+        arrays: dict[str, Any] = {
+            "heads": step.heads,
+            "queries": step.queries,
+            "keys": step.keys,
+            "again": step.again,
+            **step.tensors,
+        }
+        with atomic_path(folder / name) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **{k: v.numpy() for k, v in arrays.items()})  # type: ignore[arg-type]
+        records.append({"iteration": step.iteration, "layer": step.layer, "file": name})
+    with atomic_path(folder / "steps.parquet") as temporary:
+        pq.write_table(pa.Table.from_pylist(records), temporary)
+    meta = {
+        "format": FORMAT, "origin": origin, "layers": session.layers, "heads": session.heads, "dimension": dimension,
+        "tensors": bool(session.steps and session.steps[0].tensors),
+        "settings": session.settings.model_dump(mode="json"), "versions": versions(),
+    }  # fmt: skip
+    write_text(folder / "meta.json", json.dumps(meta, indent=1) + "\n")
+
+
+def read_attention_trace(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A trace's meta data, and its steps with their arrays.
+
+    Raises:
+        InputError: no finished trace, another format, a file that is broken.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no finished attention trace (meta.json is missing)") from None
+    except (OSError, ValueError):
+        raise InputError(f"{folder / 'meta.json'}: broken") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise InputError(f"{folder / 'meta.json'}: format is not {FORMAT}")
+    try:
+        records = pq.read_table(folder / "steps.parquet").to_pylist()
+    except (OSError, pa.ArrowException):
+        raise InputError(f"{folder / 'steps.parquet'}: broken or missing") from None
+    steps = []
+    for record in records:
+        path = folder / str(record["file"])
+        try:
+            with np.load(path) as arrays:
+                steps.append({**record, **{name: arrays[name] for name in arrays.files}})
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            raise InputError(f"{path}: broken or missing") from None
+    return meta, steps
