@@ -93,6 +93,12 @@ def answer(m, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def answer_tag(m):  # type: ignore[no-untyped-def]
+    """The tag of the next read whose data comes; meaningless where none does."""
+    return m[_ANSWERS + 2 + 2 * m[_ANSWERS]]
+
+
+@njit(cache=True)
 def answer_at(m):  # type: ignore[no-untyped-def]
     """The cycle in which the next read's data is there."""
     return m[_ANSWERS + 3 + 2 * m[_ANSWERS]] if m[_ANSWERS + 1] else NEVER
@@ -119,11 +125,14 @@ def _next(m, t, where):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def push(m, t, bank, row, tag, write, now):  # type: ignore[no-untyped-def]
-    """Offer a transaction to channel ``m``; False if its queue is full. It is considered from cycle ``now`` on."""
+    """Offer a transaction to channel ``m``, to be considered from cycle ``now`` on; False if its queue, or that of
+    answers not yet fetched, is full."""
     which = _WRITES if write else _READS
     at = m[_LENGTH + which]
     if at >= t.queue:
         return False
+    if not write and m[_ANSWERS + 1] + m[_LENGTH + _READS] + m[_LENGTH + _ACTIVE] >= ANSWERS:
+        return False  # there would be no place for its answer
     m[_WHERE + QUEUE * which + at] = (row << 8) | (which << 7) | bank
     m[_TAG + QUEUE * which + at] = tag
     m[_LENGTH + which] = at + 1

@@ -29,7 +29,10 @@ class SpattenConfig(BaseModel):
         196_608, ge=1024, description="bytes of the key SRAM, and of the value SRAM (paper: 196 KB)"
     )
     crossbar_inputs: int = Field(
-        32, ge=1, le=256, description="requests the address crossbar takes a cycle (paper: 32)"
+        32, ge=1, le=32, description="lanes of the crossbars, to the memory and back (paper: 32)"
+    )
+    lane_depth: int = Field(
+        4, ge=1, le=64, description="requests a lane's FIFO in front of the crossbar holds (choice)"
     )
     memory: DramConfig = Field(
         DramConfig(), description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.dram`)"
@@ -41,6 +44,12 @@ class SpattenConfig(BaseModel):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name}={value}: must be a power of two")
+        if self.memory.channels > 32:
+            raise ValueError(f"memory.channels={self.memory.channels}: the crossbars have at most 32")
+        if self.memory.clock_ps * self.frequency_hz != 10**12:
+            raise ValueError(
+                f"frequency_hz={self.frequency_hz}: the memory's clock of {self.memory.clock_ps} ps must be the same"
+            )
         return self
 
     def dot_products(self, dimension: int) -> int:

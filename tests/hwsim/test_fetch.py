@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fetch unit: all that is asked for comes once, not sooner than the buses allow; its plan covers the vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from dataflow.errors import InputError
+from hwsim.dram.config import DramConfig
+from hwsim.dram.mapping import place
+from hwsim.spatten.config import SpattenConfig, eighth
+from hwsim.spatten.fetch import fetch, plan
+
+
+def test_a_plan_covers_the_vectors_once() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        config = SpattenConfig()
+        count, size = int(rng.integers(0, 60)), int(rng.integers(1, 200))
+        tokens = np.sort(rng.choice(200, count, replace=False))
+        base = int(rng.integers(0, 1 << 20))
+        wanted: list[int] = []
+        for token in tokens.tolist():
+            start = base + token * size
+            for number in range(start // 32, (start + size - 1) // 32 + 1):
+                if not wanted or wanted[-1] != number:
+                    wanted.append(number)
+        found = plan(config, base, tokens, size)
+        where = place(config.memory, np.array(wanted, np.int64) * 32)
+        assert found.channel.tolist() == where.channel.tolist()
+        assert found.bank.tolist() == where.bank.tolist()
+        assert found.row.tolist() == where.row.tolist()
+
+
+def naive_lanes(config: SpattenConfig, channel: np.ndarray) -> int:
+    """The least any fetch can take: the busiest channel's buses, a lane's turns, the read latency."""
+    memory = config.memory
+    busiest = int(np.bincount(channel).max())
+    bus = busiest * memory.nBL // memory.pseudo_channels
+    return max(bus, -(-len(channel) // config.crossbar_inputs)) + memory.nRCDRD + memory.nCL
+
+
+@pytest.mark.parametrize("machine", [SpattenConfig(), eighth(), SpattenConfig(crossbar_inputs=4, lane_depth=1)])
+def test_all_arrives_and_not_too_soon(machine: SpattenConfig) -> None:
+    rng = np.random.default_rng(1)
+    for keys, size in ((1, 48), (40, 48), (921, 48), (1000, 96)):
+        tokens = np.sort(rng.choice(1024, keys, replace=False))
+        work = plan(machine, 1 << 20, tokens, size)
+        found = fetch(machine, work)
+        assert found.commands["RD"] == found.transactions == len(work)
+        assert found.cycles >= naive_lanes(machine, work.channel)
+        assert found.cycles * machine.memory.peak_bytes_per_cycle >= len(work) * 32
+        assert fetch(machine, work) == found  # nothing is left from before
+    if machine.memory.channels == 16 and machine.crossbar_inputs == 32:
+        assert found.cycles < 3 * len(work) * 32 / machine.memory.peak_bytes_per_cycle
+
+
+def test_fewer_lanes_or_channels_take_longer() -> None:
+    work = {m: plan(m, 0, np.arange(0, 1000), 64) for m in (SpattenConfig(), eighth())}
+    full, small = (fetch(m, w).cycles for m, w in work.items())
+    assert small > 5 * full
+    narrow = SpattenConfig(crossbar_inputs=2)
+    assert fetch(narrow, plan(narrow, 0, np.arange(1000), 64)).cycles >= 1000
+
+
+def test_nothing_and_wrong_input() -> None:
+    config = SpattenConfig()
+    assert fetch(config, plan(config, 0, np.zeros(0, np.int64), 64)).cycles == 0
+    for tokens in ([3, 3], [4, 2], [-1]):
+        with pytest.raises(InputError, match="must ascend"):
+            plan(config, 0, np.array(tokens), 64)
+    with pytest.raises(ValidationError, match="must be the same"):
+        SpattenConfig(frequency_hz=500_000_000)
+    with pytest.raises(ValidationError, match="at most 32"):
+        SpattenConfig(memory=DramConfig(channels=64))
