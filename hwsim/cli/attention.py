@@ -29,7 +29,10 @@ def attention(
     model: Annotated[
         Model | None, typer.Option(help="Which; none: minilm where its weights are installed, else char-lm.")
     ] = None,
-    texts: Annotated[int, typer.Option(min=12, max=1200, help="Texts, or prompts of char-lm.")] = 48,
+    texts: Annotated[
+        int, typer.Option(min=2, max=1200, help="Texts (at least 24 are used), or prompts of char-lm.")
+    ] = 48,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Training steps of char-lm.")] = 400,
     sentence: Annotated[
         str, typer.Option(help="minilm: show which words of this are left, layer by layer.")
     ] = SENTENCE,
@@ -45,7 +48,7 @@ def attention(
         minilm.load()  # says how to have it
     chosen = model or (Model.MINILM if minilm.folder() is not None else Model.CHAR_LM)
     use_one_thread()
-    rows = _minilm(texts) if chosen is Model.MINILM else _char_lm(texts, out or Path("out/attention"))
+    rows = _minilm(texts) if chosen is Model.MINILM else _char_lm(texts, steps, out or Path("out/attention"))
     picture = _picture(sentence, share) if chosen is Model.MINILM else []
     if json_:
         print_json({"quality": rows, "words": picture})
@@ -53,12 +56,21 @@ def attention(
         _show(chosen, rows, picture)
     if out is not None:
         from hwsim.study import StudyTables
+        from reports.attention import quality, words
+        from reports.style import save
 
         tables = {f"quality-{chosen.value}": rows, **({"words": picture} if picture else {})}
-        meta = {"title": f"Attention pruning: {chosen.value}", "settings": {"texts": texts, "sentence": sentence}}
+        meta = {
+            "title": f"Attention pruning: {chosen.value}",
+            "settings": {"texts": texts, "steps": steps, "sentence": sentence},
+        }
         StudyTables(meta, tables).write(out)
+        files = [out / f"{name}.csv" for name in tables]
+        files += save(quality(rows), out, f"quality-{chosen.value}")[0]
+        if picture:
+            files += save(words(picture), out, "words")[0]
         if not json_:
-            made([out / f"{name}.csv" for name in tables])
+            made(files)
 
 
 def _minilm(texts: int) -> list[dict[str, Any]]:
@@ -68,7 +80,7 @@ def _minilm(texts: int) -> list[dict[str, Any]]:
     return _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
 
 
-def _char_lm(texts: int, folder: Path) -> list[dict[str, Any]]:
+def _char_lm(texts: int, steps: int, folder: Path) -> list[dict[str, Any]]:
     """Train the character model (once for a folder) and measure it."""
     from algorithms.attention.quality import generation_quality, settings
     from algorithms.config import TrainConfig
@@ -77,7 +89,7 @@ def _char_lm(texts: int, folder: Path) -> list[dict[str, Any]]:
 
     from .train import run_training
 
-    config = TrainConfig(task="char-lm", method="dense", pattern="dense", steps=400, batch=16, context=160, depth=4,
+    config = TrainConfig(task="char-lm", method="dense", pattern="dense", steps=steps, batch=16, context=160, depth=4,
                          rate=0.1, weight_decay=0.0)  # fmt: skip
     run_training(config, folder / "char-lm")
     model: Any = trained(config, folder / "char-lm")

@@ -70,7 +70,13 @@ def dram(
             table.add_row(name, f"{value:,}" if isinstance(value, int) else si(value))
         Console().print(table)
     if out is not None:
-        path = out / "dram.csv"
-        write_text(path, found.to_csv(index=False))
+        files = [out / "dram.csv"]
+        write_text(files[0], found.to_csv(index=False))
+        if trace is None:
+            from reports.attention import bandwidth
+            from reports.style import save
+
+            name = f"{settings.standard}, {settings.channels} channels"
+            files += save(bandwidth(found.to_dict("records"), name), out, "bandwidth")[0]  # type: ignore[arg-type]
         if not json_:
-            made([path])
+            made(files)

