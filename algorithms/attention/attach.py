@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -147,8 +147,11 @@ def attach(
     for number, layer in enumerate(run.layers):
 
         def before(_: nn.Module, args: tuple, kwargs: dict[str, Any], number: int = number) -> tuple[tuple, dict]:
-            given = signature(run.layers[number].forward).bind(*args, **kwargs)
-            inside = given.arguments | given.arguments.pop("kwargs", {})
+            call = signature(run.layers[number].forward)
+            inside = dict(call.bind(*args, **kwargs).arguments)
+            for parameter in call.parameters.values():
+                if parameter.kind is Parameter.VAR_KEYWORD:
+                    inside |= inside.pop(parameter.name, {})
             first = next(iter(inside))
             hidden, inside = run.enter(number, inside.pop(first), inside)
             return (), {first: hidden, **inside}
