@@ -32,6 +32,8 @@ class Column(NamedTuple):
     high: float
 
 
+OPERAND_BITS = 12
+"""Of a query in workloads that are made here: SpAtten's multipliers' operands."""
 BITS = (-1, *range(2, 17))
 DIMENSIONS = (32, 64, 128)
 """Head dimensions that SpAtten's adder tree is made for."""
@@ -208,7 +210,7 @@ MODELS = {
     "gpt2-medium": Transformer(24, 16, 64, 992, 32),
     "llama-7b": Transformer(32, 32, 128, 992, 32),
 }
-"""Published sizes; lengths: the paper's 992 + 32 for generation (section V-A); 320 for encoders is ours (the paper
+"""Published sizes; lengths: the paper's 992 + 32 for generation; 320 for encoders is ours (the paper
 takes each task's mean length)."""
 
 
@@ -241,7 +243,7 @@ def make_workload(name: str, model: Transformer, pruning: AttentionPruning, *, r
                 owed -= again
                 last = head == alive_heads - 1 and following < alive
                 rows.append((
-                    iteration, layer, head, model.dimension, length, alive, bits, 12,
+                    iteration, layer, head, model.dimension, length, alive, bits, OPERAND_BITS,
                     quantization.threshold if quantization else 0.0, again, extra, values, bits, True, False, last,
                     following if last else -1, 1 if model.generated else alive,
                 ))  # fmt: skip

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """SpAtten's rules as formulas that every level shares: how many are kept, which, and how ratios go over the layers.
 
-Source: "SpAtten", HPCA 2021 (arXiv 2012.09852), sections III-A to III-C; the layer schedule, section V-A.
+Source: "SpAtten", HPCA 2021 (arXiv 2012.09852).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -93,8 +94,8 @@ class AttentionPruning(BaseModel):
     )
     quantization: Quantization | None = Field(None, description="none: not quantized")
     protected: int = Field(0, ge=0, description="tokens from the first on that are never pruned")
-    control: str = Field(
-        "importance", pattern="^(importance|random|first)$",
+    control: Literal["importance", "random", "first"] = Field(
+        "importance",
         description="how tokens are chosen: by importance, or a control at the same ratio: at random, the first ones",
-    )  # fmt: skip
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of the random control")

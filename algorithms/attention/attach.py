@@ -137,7 +137,8 @@ def attach(
 
     Args:
         record: keep every tensor of every step.
-        masked: the reference: all shapes stay whole, what would have left is masked.
+        masked: the reference: all shapes stay whole, what would have left is masked. Not with quantization: its scales
+            are of the rows that are there.
 
     Raises:
         InputError: a model whose layers are not found; padded sequences in a batch.

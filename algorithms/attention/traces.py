@@ -23,15 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from algorithms.tracing import versions
-from dataflow.attention import COLUMNS, QUERIES, Workload
+from dataflow.attention import COLUMNS, OPERAND_BITS, QUERIES, Workload
 from dataflow.errors import InputError
 from dataflow.files import atomic_path, write_text
 
 from .session import Session
 
 FORMAT = "hwsim-attention-trace/1"
-OPERAND_BITS = 12
-"""Bits of a query in the workload: the machine's operands."""
 
 
 def workload_of(session: Session, dimension: int, name: str) -> Workload:

@@ -37,7 +37,6 @@ def dram(
 
     from dataflow.files import write_text
     from hwsim.dram.config import PRESETS, DramConfig
-    from hwsim.dram.energy import dram_energy
     from hwsim.dram.run import bandwidth_by_run, read_trace, run
 
     base = PRESETS[memory.value]().model_dump()
@@ -46,15 +45,12 @@ def dram(
         sizes = [settings.transaction_bytes << i for i in range(9)]
         found = bandwidth_by_run(settings, sizes, transactions=settings.channels << 12)
         title = f"{settings.standard}, {settings.channels} channels: reads of consecutive bytes at random places"
-        peak = settings.peak_bytes_per_cycle * 1000 / settings.clock_ps
-        found.insert(1, "bandwidth_gb_per_s", found["share_of_peak"] * peak)
     else:
         result = run(settings, *read_trace(trace))
-        seconds = result.cycles * settings.clock_ps * 1e-12
         row = {"transactions": result.transactions, "bytes": result.bytes, "cycles": result.cycles,
-               "bandwidth_gb_per_s": result.bytes / seconds / 1e9 if seconds else 0.0,
+               "bandwidth_gb_per_s": result.bandwidth_gb_per_s,
                "share_of_peak": result.share_of_peak, "row_hits": result.row_hits, **result.commands,
-               **{f"{k}_energy_pj": v for k, v in dram_energy(result).items()}}  # fmt: skip
+               **{f"{k}_energy_pj": v for k, v in result.energy_pj.items()}}  # fmt: skip
         found = pd.DataFrame([row])
         title = f"{settings.standard}, {settings.channels} channels: {trace}"
     if json_:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,45 @@ from dataflow.errors import InputError
 
 from .config import DramConfig
 from .controller import NEVER, answer, answer_at, counts, new_state, push, room, tick, waiting, wake
-from .energy import DramRun, dram_energy
+from .energy import dram_energy
 from .mapping import place
+
+
+@dataclass(frozen=True, slots=True)
+class DramRun:
+    """What a list of transactions took."""
+
+    config: DramConfig
+    transactions: int
+    cycles: int
+    """From the first transaction offered to the last read's data, or the last write's command."""
+    commands: dict[str, int]
+
+    @property
+    def bytes(self) -> int:
+        return self.transactions * self.config.transaction_bytes
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        return self.bytes / max(self.cycles, 1)
+
+    @property
+    def bandwidth_gb_per_s(self) -> float:
+        return self.bytes_per_cycle * 1000 / self.config.clock_ps
+
+    @property
+    def energy_pj(self) -> dict[str, float]:
+        """By kind of command."""
+        return dram_energy(self.config, self.commands)
+
+    @property
+    def share_of_peak(self) -> float:
+        return self.bytes_per_cycle / self.config.peak_bytes_per_cycle
+
+    @property
+    def row_hits(self) -> float:
+        """Share of transactions that needed no activation of their own."""
+        return 1 - self.commands["ACT"] / max(self.transactions, 1)
 
 
 def run(config: DramConfig, address: np.ndarray, write: np.ndarray | None = None) -> DramRun:
@@ -67,7 +105,7 @@ def bandwidth_by_run(
     """What reading aligned pieces of each of ``sizes`` bytes from random places gives: bandwidth against locality.
 
     Returns:
-        A row a size: run_bytes, share_of_peak, row_hits, energy_pj_per_byte.
+        A row a size: run_bytes, bandwidth_gb_per_s, share_of_peak, row_hits, energy_pj_per_byte.
     """
     rows = []
     for size in sizes:
@@ -75,9 +113,10 @@ def bandwidth_by_run(
         rng = np.random.default_rng(seed)
         starts = rng.integers(0, config.capacity_bytes // size, max(transactions // count, 1)) * size
         found = run(config, (starts[:, None] + np.arange(count) * config.transaction_bytes).ravel())
-        energy = sum(dram_energy(found).values()) / found.bytes
-        rows.append((size, found.share_of_peak, found.row_hits, energy))
-    return pd.DataFrame(rows, columns=["run_bytes", "share_of_peak", "row_hits", "energy_pj_per_byte"])
+        energy = sum(found.energy_pj.values()) / found.bytes
+        rows.append((size, found.bandwidth_gb_per_s, found.share_of_peak, found.row_hits, energy))
+    names = ["run_bytes", "bandwidth_gb_per_s", "share_of_peak", "row_hits", "energy_pj_per_byte"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def read_trace(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every parameter of a SpAtten machine, with unit, default, range and source.
 
-"paper" is SpAtten, HPCA 2021 (arXiv 2012.09852), table I and section IV; "release" is the authors' public RTL; "choice"
+"paper" is SpAtten, HPCA 2021 (arXiv 2012.09852); "release" is the authors' public RTL; "choice"
 is ours where both are silent.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dataflow.attention import OPERAND_BITS
 from hwsim.dram.config import DramConfig
 
 
@@ -20,14 +21,10 @@ class SpattenConfig(BaseModel):
     frequency_hz: int = Field(1_000_000_000, ge=1_000_000, le=5_000_000_000, description="clock, hertz (paper: 1 GHz)")
     qk_multipliers: int = Field(512, ge=32, le=8192, description="multipliers of Q x K (paper: 512)")
     pv_multipliers: int = Field(512, ge=32, le=8192, description="multipliers of prob x V (paper: 512)")
-    operand_bits: int = Field(12, ge=4, le=16, description="bits of a multiplier's operands (paper: 12)")
+    operand_bits: int = Field(OPERAND_BITS, ge=4, le=16, description="bits of a multiplier's operands (paper: 12)")
     probability_bits: int = Field(12, ge=4, le=16, description="bits of a requantized probability, unsigned (choice)")
     softmax_lanes: int = Field(8, ge=1, le=64, description="lanes of the softmax; a power of two (paper: 8)")
     topk_parallel: int = Field(16, ge=1, le=256, description="comparators of a top-k engine (paper: 16)")
-    sram_tokens: int = Field(1024, ge=16, le=65536, description="keys, or values, in one half of an SRAM (paper: 1024)")
-    sram_bytes: int = Field(
-        196_608, ge=1024, description="bytes of the key SRAM, and of the value SRAM (paper: 196 KB)"
-    )
     crossbar_inputs: int = Field(
         32, ge=1, le=32, description="lanes of the crossbars, to the memory and back (paper: 32)"
     )
@@ -52,15 +49,7 @@ class SpattenConfig(BaseModel):
             )
         return self
 
-    def dot_products(self, dimension: int) -> int:
-        """Q x K products of a whole key a cycle: the adder tree splits for shorter keys (paper: 8 at D = 64)."""
-        return max(self.qk_multipliers // dimension, 1)
-
-    def value_rows(self, dimension: int) -> int:
-        """Values multiplied by their probability a cycle."""
-        return max(self.pv_multipliers // dimension, 1)
-
 
 def eighth() -> SpattenConfig:
-    """SpAtten-1/8: 128 multipliers and 64 GB/s, the one compared with A3 and MNNFast (section V-B)."""
+    """SpAtten-1/8: 128 multipliers and 64 GB/s, the one compared with A3 and MNNFast."""
     return SpattenConfig(qk_multipliers=64, pv_multipliers=64, memory=DramConfig(channels=2))

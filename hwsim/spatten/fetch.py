@@ -12,7 +12,7 @@ Clock level. In a cycle:
 
 Transaction n belongs to lane n mod lanes, on the way out and on the way back. A transaction that a token shares with
 the one before it is fetched once. Left out: the depth of the SRAM (`plan` is given what fits) and the host.
-Source: SpAtten (HPCA 2021), section IV-D: 32 x 16 and 16 x 32 crossbars; lane FIFOs and priorities are ours.
+Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; lane FIFOs and priorities are ours.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ is 0. Its error is below 4e-6 of the value.
 
 Importance: tokens add p_j as integers (32 bits, saturating), so the order does not matter; heads add sum_d |o_d| of
 each query, an integer turned into binary32 and multiplied by the output's scale, in the order of the queries.
-Source: SpAtten (HPCA 2021), section IV-C and figure 9; number formats where it is silent are ours.
+Source: SpAtten (HPCA 2021); number formats where it is silent are ours.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from numba import njit
 
 from dataflow.errors import InputError
 
+from .config import SpattenConfig
 from .topk import select
 
 _LOG2E = np.float32(1.4426950408889634)
@@ -149,18 +150,18 @@ def _query(q, k_msb, k_full, v, scale, threshold, keep_values, lanes, bits, para
 
 
 def run_query(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, *, lsb: int, threshold: float, keep_values: int,
-    lanes: int = 8, bits: int = 12, parallel: int = 16, state: int = 1,
+    config: SpattenConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float, *, lsb: int, threshold: float,
+    keep_values: int, state: int = 1,
 ) -> QueryResult:  # fmt: skip
     """One query of one head.
 
     Args:
+        config: the softmax's lanes, the probabilities' bits, the top-k engine's comparators.
         q: int32[D]; k, v: int32[L1, D] with all bits; L1 >= 1.
         scale: of a score, steps 2; used as binary32.
         lsb: bits of k's second plane; 0: static quantization.
         threshold: largest probability below which k's LSBs are used.
         keep_values: k of the local value top-k.
-        lanes, bits, parallel: of the softmax, the probabilities and the top-k engine.
         state: the top-k engine's random register.
     """
     if not len(k) or k.shape != v.shape or k.shape[1:] != q.shape:
@@ -169,7 +170,8 @@ def run_query(
         raise InputError(f"query: scale={scale}: must be a finite number, 0 or more")
     first = msb_plane(k, lsb)
     limit = np.float32(threshold if lsb else 0.0)
-    found = _query(q, first, k, v, np.float32(scale), limit, keep_values, lanes, bits, parallel, state)
+    sizes = (config.softmax_lanes, config.probability_bits, config.topk_parallel)
+    found = _query(q, first, k, v, np.float32(scale), limit, keep_values, *sizes, state)
     return QueryResult(found[0], found[1], found[2], bool(found[3]), int(found[4]), int(found[5]))
 
 

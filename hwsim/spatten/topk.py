@@ -12,7 +12,7 @@ ones the first, as many as are missing: places come out in order.
 
 Where k is 0 or n is 0 nothing streams; where k >= n only the filter pass does. The random numbers are those of a 16-bit
 linear-feedback shift register that steps once a pass: the same seed gives the same cycles.
-Source: SpAtten (HPCA 2021), section IV-B and figure 8; pass overhead, pivot generator and key order are ours.
+Source: SpAtten (HPCA 2021); pass overhead, pivot generator and key order are ours.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from numba import njit
 PASS_CYCLES = 4
 """Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
 START_CYCLES = 1
-LONGEST = 65536
-"""Most keys of a command: a pivot's place is a 16-bit random number times the candidates, over 2^16."""
 LFSR_TAPS = 0xB400
 """x^16 + x^14 + x^13 + x^11 + 1, Galois form: period 65,535."""
 
@@ -51,7 +49,7 @@ def select(keys, k, parallel, state, keep):  # type: ignore[no-untyped-def]
     """Run a command.
 
     Args:
-        keys: uint32[n], n <= LONGEST.
+        keys: uint32[n]; a pivot's place is a 16-bit random number times the candidates, over 2^16.
         k: how many to keep; cut to 0..n.
         parallel: P, comparators.
         state: the random register.

@@ -216,7 +216,7 @@ def test_progressive_quantization(msb: int) -> None:
     )
     assert torch.equal(p[again], whole[again])
     assert (p - exact).abs().mean() <= (first - exact).abs().mean() + 1e-7
-    # an error ds of a score changes a row by at most ds / 2 in all (SpAtten III-D), to first order
+    # an error ds of a score changes a row by at most ds / 2 in all (SpAtten), to first order
     moved = (pieces.plane(q, quantization, full=True) @ pieces.plane(k, quantization, full=True).transpose(1, 2)
              - q @ k.transpose(1, 2)).abs().amax(-1) * 0.125  # fmt: skip
     change = (whole - exact).abs().sum(-1)

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from dataflow.errors import InputError
 from hwsim.dram.config import DramConfig, ddr4_2400, hbm2
-from hwsim.dram.energy import dram_energy
 from hwsim.dram.mapping import place
 from hwsim.dram.run import bandwidth_by_run, read_trace, run
 
@@ -246,13 +245,13 @@ def test_longer_runs_waste_less() -> None:
 
 def test_energy_is_commands_times_figures() -> None:
     found = run(hbm2(1), np.arange(64) * 32)
-    energy = dram_energy(found)
+    energy = found.energy_pj
     assert found.commands["ACT"] == 16  # 128 bytes to each bank
     assert energy["activate"] == 16 * 909.0
-    assert energy["read"] == pytest.approx(64 * 32 * 8 * (1.51 + 1.17 + 0.80))
+    assert energy["read"] == pytest.approx(64 * 32 * 8 * 3.48)
     assert energy["refresh"] == energy["write"] == 0
     ddr4 = run(ddr4_2400(), np.arange(128) * 64)
-    other = dram_energy(ddr4)
+    other = ddr4.energy_pj
     assert other["activate"] == pytest.approx(
         ddr4.commands["ACT"] * 8 * 1.2 * ((48 - 34) * 55 - (43 - 34) * 39) * 0.833
     )

@@ -76,7 +76,8 @@ def test_every_bit_of_the_naive_twin() -> None:
         )
         keep = kept(keys, float(rng.choice([0, 0.5, 0.9])))
         threshold = float(rng.choice([0.0, 0.1, 0.5]))
-        found = run_query(q, k, v, scale, lsb=lsb, threshold=threshold, keep_values=keep, lanes=lanes, bits=bits)
+        machine = SpattenConfig(softmax_lanes=lanes, probability_bits=bits)
+        found = run_query(machine, q, k, v, scale, lsb=lsb, threshold=threshold, keep_values=keep)
         p, places, output, again = naive_query(q, k, v, scale, lsb, threshold, keep, lanes, bits)
         assert found.probabilities.tolist() == p.tolist()
         assert np.flatnonzero(found.kept).tolist() == places.tolist()
@@ -125,7 +126,7 @@ def test_float_within_quantizations_bound(setting: tuple[int, int]) -> None:
         q, q_scale = quantize(raw_q, 12)
         k, k_scale = quantize(raw_k, msb + lsb)
         scale = float(F(q_scale * k_scale / 8))
-        found = run_query(q, k, k, scale, lsb=lsb, threshold=0.1, keep_values=keys)
+        found = run_query(SpattenConfig(), q, k, k, scale, lsb=lsb, threshold=0.1, keep_values=keys)
         whole_q = torch.from_numpy(q * q_scale)[None, None].float()
         for full in (False, True):
             used = (k if full else msb_plane(k, lsb)) * k_scale
@@ -160,14 +161,13 @@ def test_quantize_at_the_edges() -> None:
 def test_wrong_shapes_are_one_line() -> None:
     q, k = np.zeros(64, np.int32), np.zeros((3, 64), np.int32)
     with pytest.raises(InputError, match="L1 at least 1"):
-        run_query(q, k[:0], k[:0], 1.0, lsb=0, threshold=0, keep_values=1)
+        run_query(SpattenConfig(), q, k[:0], k[:0], 1.0, lsb=0, threshold=0, keep_values=1)
     with pytest.raises(InputError, match="scale=nan"):
-        run_query(q, k, k, float("nan"), lsb=0, threshold=0, keep_values=1)
+        run_query(SpattenConfig(), q, k, k, float("nan"), lsb=0, threshold=0, keep_values=1)
 
 
 def test_machines() -> None:
     full, small = SpattenConfig(), eighth()
-    assert [full.dot_products(d) for d in (32, 64, 128)] == [16, 8, 4]
     assert full.memory.peak_bytes_per_cycle == 512
     assert small.qk_multipliers + small.pv_multipliers == 128
     assert small.memory.peak_bytes_per_cycle == 64

@@ -29,6 +29,7 @@ def digest() -> str:
     from hwsim.sat.functional import stce
     from hwsim.sat.step import simulate
     from hwsim.sat.tile import job_cycles
+    from hwsim.spatten.config import SpattenConfig
     from hwsim.spatten.functional import quantize, run_query
     from hwsim.spatten.topk import select
     from hwsim.verify.jobs import random_case
@@ -62,7 +63,7 @@ def digest() -> str:
         found.update(f"{figures} {state} {keep.tolist()}".encode())
     q, k_, v = (quantize(rng.standard_normal(shape), 8)[0] for shape in ((32,), (20, 32), (20, 32)))
     for threshold in (0.0, 0.9):
-        got = run_query(q, k_, v, 1e-3, lsb=4, threshold=threshold, keep_values=9)
+        got = run_query(SpattenConfig(), q, k_, v, 1e-3, lsb=4, threshold=threshold, keep_values=9)
         found.update(got.probabilities.tobytes() + got.output.tobytes() + str(got[3:]).encode())
     return found.hexdigest()
 
