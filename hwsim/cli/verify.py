@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from enum import StrEnum
 from pathlib import Path
@@ -62,18 +61,18 @@ def verify(
     folder = run.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
-    counts = Path(tempfile.mkdtemp(prefix="hwsim-coverage-")) if run.coverage else None
-    job = Job(folder, run.failures, array=run.array, coverage=counts)
-    found = []
-    with progress() as bar:
-        task = bar.add_task("build and compare", total=1 if case else len(names))
-        for row in [rerun(case, job)] if case else compare(names, run.cases, run.seed, job):
-            found.append(row)
-            bar.update(task, advance=1, description=row.block)
-    table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]
-    tables = {"verify": table}
-    if counts is not None:
-        tables["coverage"] = _coverage(counts, quiet=json_)
+    with tempfile.TemporaryDirectory(prefix="hwsim-coverage-") as scratch:
+        job = Job(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
+        found = []
+        with progress() as bar:
+            task = bar.add_task("build and compare", total=1 if case else len(names))
+            for row in [rerun(case, job)] if case else compare(names, run.cases, run.seed, job):
+                found.append(row)
+                bar.update(task, advance=1, description=row.block)
+        table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]
+        tables = {"verify": table}
+        if run.coverage:
+            tables["coverage"] = _coverage(Path(scratch), quiet=json_)
     if json_:
         print_json(tables)
     else:
@@ -100,7 +99,6 @@ def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
     from hwsim.verify.coverage import by_module, read_points
 
     modules = by_module(read_points(sorted(folder.glob("*.dat"))))
-    shutil.rmtree(folder)
     if not quiet:
         table = Table(title="Coverage", title_justify="left")
         for column in ("module", "lines", "of", "bits toggled", "of", "not covered"):
