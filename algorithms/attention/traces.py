@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traces of pruned attention: what a sequence fetched and computed, in a folder that explains itself.
+"""Writing traces of pruned attention: what a sequence fetched and computed.
 
-    meta.json        format, origin, settings, sizes, versions
-    workload.csv     the SpAtten authors' format (`dataflow.attention`): rows of (iteration, layer, head)
-    steps.parquet    one row a step: iteration, layer, the npz's name
-    step-00000.npz   of a step: heads, queries, keys (positions), again [heads, queries], and, where they were recorded,
-                     p, q, k, v, e as in `session.Step`
-
-``meta.json`` is written last: a folder without it is an unfinished trace.
+`dataflow.attention_trace` says what lies in the folder, and reads it.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +17,10 @@ import pyarrow.parquet as pq
 
 from algorithms.tracing import versions
 from dataflow.attention import COLUMNS, OPERAND_BITS, QUERIES, Workload
-from dataflow.errors import InputError
+from dataflow.attention_trace import FORMAT
 from dataflow.files import atomic_path, write_text
 
 from .session import Session
-
-FORMAT = "hwsim-attention-trace/1"
 
 
 def workload_of(session: Session, dimension: int, name: str) -> Workload:
@@ -87,32 +78,3 @@ def write_attention_trace(folder: Path, session: Session, *, origin: str, dimens
         "settings": session.settings.model_dump(mode="json"), "versions": versions(),
     }  # fmt: skip
     write_text(folder / "meta.json", json.dumps(meta, indent=1) + "\n")
-
-
-def read_attention_trace(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A trace's meta data, and its steps with their arrays.
-
-    Raises:
-        InputError: no finished trace, another format, a file that is broken.
-    """
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no finished attention trace (meta.json is missing)") from None
-    except (OSError, ValueError):
-        raise InputError(f"{folder / 'meta.json'}: broken") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise InputError(f"{folder / 'meta.json'}: format is not {FORMAT}")
-    try:
-        records = pq.read_table(folder / "steps.parquet").to_pylist()
-    except (OSError, pa.ArrowException):
-        raise InputError(f"{folder / 'steps.parquet'}: broken or missing") from None
-    steps = []
-    for record in records:
-        path = folder / str(record["file"])
-        try:
-            with np.load(path) as arrays:
-                steps.append({**record, **{name: arrays[name] for name in arrays.files}})
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            raise InputError(f"{path}: broken or missing") from None
-    return meta, steps

@@ -168,7 +168,7 @@ class DramConfig(BaseModel):
 
 
 def hbm2(channels: int = 16) -> DramConfig:
-    """HBM2: channels of two 64-bit pseudo-channels at 1 GHz, 64 bytes a cycle a channel at most."""
+    """HBM2: channels of two 64-bit pseudo-channels at 1 GHz, 32 bytes a cycle a channel at most."""
     return DramConfig(channels=channels)
 
 

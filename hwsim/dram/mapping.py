@@ -9,9 +9,10 @@ lie in different pseudo-channels and groups. ``xor_banks`` adds the row's low bi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from .config import DramConfig
 
@@ -25,18 +26,58 @@ class Place(NamedTuple):
     row: np.ndarray
 
 
+class Fields(NamedTuple):
+    """An address's fields as shifts and masks; every size is a power of two."""
+
+    capacity: int
+    interleave: int
+    channels: int
+    piece: int
+    """Bytes of a channel in one bank before the next, as a shift."""
+    pieces: int
+    """Pieces of a row, as a shift."""
+    pseudo: int
+    groups: int
+    banks: int
+    xor_groups: int
+    """Bits of the row that are added to the group's, as a mask."""
+    xor_banks: int
+
+
+def _bits(size: int) -> int:
+    return size.bit_length() - 1
+
+
+def fields(config: DramConfig) -> Fields:
+    """The address fields of a memory."""
+    piece = config.row_bytes if config.mapping == "row-bank-column" else config.piece_bytes
+    return Fields(
+        config.capacity_bytes - 1, _bits(config.interleave_bytes), _bits(config.channels), _bits(piece),
+        _bits(config.row_bytes) - _bits(piece), _bits(config.pseudo_channels), _bits(config.bank_groups),
+        _bits(config.banks), config.bank_groups - 1 if config.xor_banks else 0,
+        config.banks - 1 if config.xor_banks else 0,
+    )  # fmt: skip
+
+
+def _place(f: Fields, address: Any) -> Any:
+    """(channel, bank, row) of a byte address, a number or an array of them."""
+    address = address & f.capacity
+    turn = address >> f.interleave
+    channel = turn & ((1 << f.channels) - 1)
+    own = ((turn >> f.channels) << f.interleave) | (address & ((1 << f.interleave) - 1))
+    x = own >> f.piece
+    p, x = x & ((1 << f.pseudo) - 1), x >> f.pseudo
+    g, x = x & ((1 << f.groups) - 1), x >> f.groups
+    b, x = x & ((1 << f.banks) - 1), x >> f.banks
+    row = x >> f.pieces
+    g, b = g ^ (row & f.xor_groups), b ^ ((row >> f.groups) & f.xor_banks)
+    return channel, (((p << f.groups) | g) << f.banks) | b, row
+
+
+locate = njit(cache=True)(_place)
+"""(channel, bank, row) of a byte address, for kernels."""
+
+
 def place(config: DramConfig, address: np.ndarray) -> Place:
     """Places of byte addresses; they wrap round at the capacity."""
-    x = np.asarray(address, np.int64) % config.capacity_bytes
-    turn, within = x // config.interleave_bytes, x % config.interleave_bytes
-    channel = turn % config.channels
-    own = turn // config.channels * config.interleave_bytes + within
-    pseudo, groups, banks = config.pseudo_channels, config.bank_groups, config.banks
-    x = own // (config.row_bytes if config.mapping == "row-bank-column" else config.piece_bytes)
-    p, x = x % pseudo, x // pseudo
-    g, x = x % groups, x // groups
-    b, x = x % banks, x // banks
-    row = x if config.mapping == "row-bank-column" else x // (config.row_bytes // config.piece_bytes)
-    if config.xor_banks:
-        g, b = g ^ (row % groups), b ^ (row // groups % banks)
-    return Place(channel, (p * groups + g) * banks + b, row)
+    return Place(*_place(fields(config), np.asarray(address, np.int64)))

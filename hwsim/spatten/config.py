@@ -24,9 +24,18 @@ class SpattenConfig(BaseModel):
     operand_bits: int = Field(OPERAND_BITS, ge=4, le=16, description="bits of a multiplier's operands (paper: 12)")
     probability_bits: int = Field(12, ge=4, le=16, description="bits of a requantized probability, unsigned (choice)")
     softmax_lanes: int = Field(8, ge=1, le=64, description="lanes of the softmax; a power of two (paper: 8)")
+    adder_cycles: int = Field(
+        4, ge=1, le=16, description="FP32 adder of a softmax lane: as many partial sums each; a power of two (choice)"
+    )
     topk_parallel: int = Field(16, ge=1, le=256, description="comparators of a top-k engine (paper: 16)")
+    value_topk_engines: int = Field(1, ge=1, le=16, description="engines of the local value top-k (choice)")
+    key_sram_bytes: int = Field(196_608, ge=1024, le=1 << 26, description="key SRAM, both halves (paper: 196 KB)")
+    value_sram_bytes: int = Field(196_608, ge=1024, le=1 << 26, description="value SRAM, both halves (paper: 196 KB)")
+    queries_in_flight: int = Field(
+        8, ge=1, le=64, description="queries between the fetch of q and the output, each with a score buffer (choice)"
+    )
     crossbar_inputs: int = Field(
-        32, ge=1, le=32, description="lanes of the crossbars, to the memory and back (paper: 32)"
+        32, ge=2, le=32, description="lanes of the crossbars; one half fetches keys, the other values (paper: 32)"
     )
     lane_depth: int = Field(
         4, ge=1, le=64, description="requests a lane's FIFO in front of the crossbar holds (choice)"
@@ -34,10 +43,25 @@ class SpattenConfig(BaseModel):
     memory: DramConfig = Field(
         DramConfig(), description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.dram`)"
     )
+    layers_overlap: bool = Field(
+        False, description="a layer's queries do not wait for the layer before: other sequences fill the machine"
+    )
+    projections: bool = Field(
+        False, description="QKV, output and FFN products between the layers, on the same multipliers (end-to-end)"
+    )
+
+    dot_cycles: int = Field(11, ge=1, le=64, description="Q x K: SRAM, multiplier, adder tree (release: 1 + 1 + 9)")
+    dequantize_cycles: int = Field(7, ge=1, le=64, description="score to binary32, maximum (release: 7)")
+    exponential_cycles: int = Field(21, ge=1, le=64, description="exponential (release: 21)")
+    accumulate_cycles: int = Field(23, ge=1, le=64, description="sum of a row behind its last element (release: 23)")
+    divide_cycles: int = Field(29, ge=1, le=64, description="divider (release: 29)")
+    quantize_cycles: int = Field(7, ge=1, le=64, description="probability to integer (release: 7)")
+    output_cycles: int = Field(3, ge=1, le=64, description="prob x V: SRAM, multiplier, sum (release: 1 + 1 + 1)")
 
     @model_validator(mode="after")
     def _powers(self) -> SpattenConfig:
-        for name in ("qk_multipliers", "pv_multipliers", "softmax_lanes", "topk_parallel", "crossbar_inputs"):
+        for name in ("qk_multipliers", "pv_multipliers", "softmax_lanes", "adder_cycles", "topk_parallel",
+                     "crossbar_inputs"):  # fmt: skip
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name}={value}: must be a power of two")
@@ -48,6 +72,21 @@ class SpattenConfig(BaseModel):
                 f"frequency_hz={self.frequency_hz}: the memory's clock of {self.memory.clock_ps} ps must be the same"
             )
         return self
+
+    @property
+    def partial_sums(self) -> int:
+        """Partial sums of a softmax row."""
+        return self.softmax_lanes * self.adder_cycles
+
+    @property
+    def key_elements(self) -> int:
+        """Elements that the key SRAM holds, at the operands' width."""
+        return self.key_sram_bytes * 8 // self.operand_bits
+
+    @property
+    def value_elements(self) -> int:
+        """Elements that the value SRAM holds, at the operands' width."""
+        return self.value_sram_bytes * 8 // self.operand_bits
 
 
 def eighth() -> SpattenConfig:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetch: from the places of the kept tokens to their vectors in SRAM, through both crossbars and the memory's channels.
 
-Clock level. In a cycle:
+Two units share the memory: one fetches queries and keys, the other values; each has half of the crossbars' lanes. Clock
+level, steps of a cycle as `pipeline` calls them:
 
-1. response crossbar: each SRAM lane takes one transaction whose data is there. A channel shows one, the oldest; which
-   channel is asked first moves on by one every cycle.
-2. memory: every channel does its cycle (`hwsim.dram.controller`); the memory's clock is the machine's.
-3. request crossbar: each channel takes one transaction from the lanes' heads, if its queue has room; which lane is
-   asked first moves on by one every cycle.
-4. address generator: up to a transaction a lane enters the lanes, in order; it stops at the first lane that is full.
+1. address generators: each takes up to a transaction a lane of its current job, in order, into the lanes; it stops at
+   the first lane that is full, and at the end of the job.
+2. response crossbar (`respond`): each SRAM lane takes one transaction whose data is there. A channel shows one, the
+   oldest; which channel is asked first moves on by one every cycle. Bits are widened on the way, without a cycle.
+3. memory: every channel does its cycle (`hwsim.dram.controller`); the memory's clock is the machine's.
+4. request crossbar (`request`): each channel takes one transaction from the lanes' heads, if its queue has room; which
+   lane is asked first moves on by one every cycle.
 
-Transaction n belongs to lane n mod lanes, on the way out and on the way back. A transaction that a token shares with
-the one before it is fetched once. Left out: the depth of the SRAM (`plan` is given what fits) and the host.
-Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; lane FIFOs and priorities are ours.
+A job is vectors of some tokens (ascending), which lie one after the other from its base on. A unit's transactions take
+its lanes in turns, on the way out and on the way back. A transaction that a token shares with the one before it is
+fetched once. A job's data is there in the cycle after its last transaction has arrived.
+Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; the halves, lane FIFOs and priorities are ours.
 """
 
 from __future__ import annotations
@@ -23,39 +26,26 @@ import numpy as np
 from numba import njit
 
 from dataflow.errors import InputError
-from hwsim.dram.controller import (
-    NEVER,
-    answer,
-    answer_at,
-    answer_tag,
-    counts,
-    new_state,
-    push,
-    tick,
-    waiting,
-    wake,
-)
-from hwsim.dram.mapping import place
+from hwsim.dram.controller import NEVER, answer, answer_at, answer_tag, counts, new_state, push, tick, waiting, wake
+from hwsim.dram.mapping import Fields, Place, fields, locate, place
 
 from .config import SpattenConfig
 
-# registers of a fetch unit, `f`
-_GENERATED, _ARRIVED, _LANES = 0, 1, 2  # then for each lane: first place, count, a ring of transaction numbers
+# a job, a row of int64 registers
+BASE, BYTES, FIRST, COUNT, OUTSTANDING, GENERATED, DONE, TRANSACTIONS = range(8)
+"""First byte, bytes of a vector, where its tokens lie in the list and how many; transactions on their way, whether all
+were generated, the cycle in which all is there; how many it took."""
+JOB_FIELDS = 8
+
+# an address generator, a row of int64 registers
+_JOB, _AT, _BLOCK, _LAST, _LANE = range(5)  # job or -1; token, transaction, last one of the token; lane
+_GENERATOR_FIELDS = 5
+
 STALL_LANES, STALL_QUEUE, STALL_SRAM = 0, 1, 2
 STALLS = ("lane_full", "queue_full", "sram_busy")
-"""Why something waited: the generator for a lane; a lane's head for its channel; data for its SRAM lane."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Transactions of a fetch, in order: int64 arrays."""
-
-    channel: np.ndarray
-    bank: np.ndarray
-    row: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.channel)
+"""Why something waited: a generator for a lane; a lane's head for its channel; data for its SRAM lane."""
+KEYS, VALUES = 0, 1
+"""The two units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +60,8 @@ class FetchRun:
     commands: dict[str, int]
 
 
-def plan(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> Plan:
-    """Transactions that hold the vectors of ``tokens`` (ascending), which lie one after the other from ``base`` on.
+def plan(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> Place:
+    """Transactions of a job, in order, as arrays: what the address generator makes one by one.
 
     Raises:
         InputError: tokens that do not ascend, a vector without bytes.
@@ -87,95 +77,185 @@ def plan(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int
     each = last - first + 1 - shared
     starts = np.repeat(first + shared, each)
     within = np.arange(len(starts)) - np.repeat(np.cumsum(each) - each, each)
-    where = place(config.memory, (starts + within) * size)
-    return Plan(where.channel, where.bank, where.row)
+    return place(config.memory, (starts + within) * size)
 
 
-def new_unit(config: SpattenConfig) -> np.ndarray:
-    """Registers of an idle fetch unit."""
-    return np.zeros(_LANES + config.crossbar_inputs * (2 + config.lane_depth), np.int64)
+def new_lanes(config: SpattenConfig) -> np.ndarray:
+    """Empty lane FIFOs, int64[lanes, ...]: first, count, then a ring of places and tags."""
+    return np.zeros((config.crossbar_inputs // 2 * 2, 2 + 2 * config.lane_depth), np.int64)
+
+
+def new_generators() -> np.ndarray:
+    """Two idle address generators."""
+    generators = np.zeros((2, _GENERATOR_FIELDS), np.int64)
+    generators[:, _JOB] = -1
+    return generators
 
 
 @njit(cache=True)
-def fetch_tick(f, mem, t, lanes, depth, channel, bank, row, now, stalls):  # type: ignore[no-untyped-def]
-    """One cycle of a fetch; whether all of it has arrived.
+def idle(g):  # type: ignore[no-untyped-def]
+    """Whether an address generator can take a job."""
+    return g[_JOB] < 0
 
-    Args:
-        f: the unit's registers; mem: the channels'; t: the memory's timing.
-        lanes, depth: of the crossbars, and of a lane's FIFO.
-        channel, bank, row: the plan.
-        stalls: int64[3], counted up.
-    """
-    n, channels, width = len(channel), len(mem), 2 + depth
-    # 1. response crossbar
-    taken = np.int64(0)
-    for i in range(channels):
-        m = mem[(i + now) % channels]
-        if answer_at(m) <= now:
-            at = answer_tag(m) % lanes
-            if taken >> at & 1:
-                stalls[STALL_SRAM] += 1
-            else:
-                taken |= np.int64(1) << at
-                answer(m, now)
-                f[_ARRIVED] += 1
-    # 2. memory
-    for c in range(channels):
-        if now >= wake(mem[c]):
-            tick(mem[c], t, now)
-    # 3. request crossbar
-    taken = np.int64(0)
-    for i in range(lanes):
-        lane = _LANES + (i + now) % lanes * width
-        if f[lane + 1] > 0:
-            number = f[lane + 2 + f[lane]]
-            c = channel[number]
-            if taken >> c & 1 or not push(mem[c], t, bank[number], row[number], number, False, now):
-                stalls[STALL_QUEUE] += 1
-            else:
-                taken |= np.int64(1) << c
-                f[lane] = (f[lane] + 1) % depth
-                f[lane + 1] -= 1
-    # 4. address generator
-    for _ in range(min(lanes, n - f[_GENERATED])):
-        lane = _LANES + f[_GENERATED] % lanes * width
-        if f[lane + 1] == depth:
+
+@njit(cache=True)
+def begin(g, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
+    """Give an idle generator job ``j``, which has at least one token."""
+    g[_JOB], g[_AT] = j, jobs[j, FIRST]
+    start = jobs[j, BASE] + tokens[g[_AT]] * jobs[j, BYTES]
+    g[_BLOCK], g[_LAST] = start >> size_bits, (start + jobs[j, BYTES] - 1) >> size_bits
+
+
+@njit(cache=True)
+def generate(g, unit, lanes, jobs, tokens, size_bits, place_of, stalls):  # type: ignore[no-untyped-def]
+    """A cycle of an address generator that has a job."""
+    j = g[_JOB]
+    half = lanes.shape[0] // 2
+    depth = (lanes.shape[1] - 2) // 2
+    for _ in range(half):
+        lane = unit * half + g[_LANE]
+        fifo = lanes[lane]
+        if fifo[1] == depth:
             stalls[STALL_LANES] += 1
-            break
-        f[lane + 2 + (f[lane] + f[lane + 1]) % depth] = f[_GENERATED]
-        f[lane + 1] += 1
-        f[_GENERATED] += 1
-    return f[_ARRIVED] == n
+            return
+        channel, bank, row = locate(place_of, g[_BLOCK] << size_bits)
+        at = 2 + 2 * ((fifo[0] + fifo[1]) % depth)
+        fifo[at], fifo[at + 1] = (row << 16) | (bank << 8) | channel, (j << 6) | lane
+        fifo[1] += 1
+        g[_LANE] = g[_LANE] + 1 if g[_LANE] + 1 < half else 0
+        jobs[j, OUTSTANDING] += 1
+        jobs[j, TRANSACTIONS] += 1
+        g[_BLOCK] += 1
+        while g[_BLOCK] > g[_LAST]:  # the next token, but for what it shares with this one
+            g[_AT] += 1
+            if g[_AT] == jobs[j, FIRST] + jobs[j, COUNT]:
+                jobs[j, GENERATED] = 1
+                g[_JOB] = -1
+                return
+            start = jobs[j, BASE] + tokens[g[_AT]] * jobs[j, BYTES]
+            g[_BLOCK] = max(start >> size_bits, g[_LAST] + 1)
+            g[_LAST] = (start + jobs[j, BYTES] - 1) >> size_bits
 
 
 @njit(cache=True)
-def _run(f, mem, t, lanes, depth, channel, bank, row, stalls):  # type: ignore[no-untyped-def]
+def respond(jobs, mem, now, stalls):  # type: ignore[no-untyped-def]
+    """A cycle of the response crossbar. Returns how many transactions arrived."""
+    channels = len(mem)
+    taken = np.int64(0)
+    arrived = 0
+    first = now % channels
+    for i in range(channels):
+        c = i + first
+        m = mem[c - channels if c >= channels else c]
+        if answer_at(m) <= now:
+            tag = answer_tag(m)
+            bit = np.int64(1) << (tag & 63)
+            if taken & bit:
+                stalls[STALL_SRAM] += 1
+                continue
+            taken |= bit
+            answer(m, now)
+            arrived += 1
+            j = tag >> 6
+            jobs[j, OUTSTANDING] -= 1
+            if jobs[j, OUTSTANDING] == 0 and jobs[j, GENERATED]:
+                jobs[j, DONE] = now + 1
+    return arrived
+
+
+@njit(cache=True)
+def request(lanes, mem, t, now, stalls):  # type: ignore[no-untyped-def]
+    """A cycle of the request crossbar. Returns how many requests wait in lanes afterwards, and how many went."""
+    count = lanes.shape[0]
+    depth = (lanes.shape[1] - 2) // 2
+    taken = np.int64(0)
+    held, went = 0, 0
+    first = now % count
+    for i in range(count):
+        lane = i + first
+        fifo = lanes[lane - count if lane >= count else lane]
+        if fifo[1] == 0:
+            continue
+        held += fifo[1]
+        at = 2 + 2 * fifo[0]
+        word = fifo[at]
+        c = word & 255
+        bit = np.int64(1) << c
+        if taken & bit or not push(mem[c], t, (word >> 8) & 255, word >> 16, fifo[at + 1], False, now + 1):
+            stalls[STALL_QUEUE] += 1
+            continue
+        taken |= bit
+        fifo[0] = fifo[0] + 1 if fifo[0] + 1 < depth else 0
+        fifo[1] -= 1
+        went += 1
+    return held - went, went
+
+
+@njit(cache=True)
+def memory_cycle(mem, t, now):  # type: ignore[no-untyped-def]
+    """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
+    for c in range(len(mem)):
+        m = mem[c]
+        while wake(m) < now:
+            tick(m, t, wake(m))
+        if wake(m) == now:
+            tick(m, t, now)
+
+
+@njit(cache=True)
+def memory_next(mem):  # type: ignore[no-untyped-def]
+    """The next cycle in which an answer is there or a channel with work may do something."""
+    soonest = NEVER
+    for c in range(len(mem)):
+        soonest = min(soonest, answer_at(mem[c]))
+        if waiting(mem[c]) > 0:
+            soonest = min(soonest, wake(mem[c]))
+    return soonest
+
+
+@njit(cache=True)
+def memory_rests(mem, t, until):  # type: ignore[no-untyped-def]
+    """Nothing is asked of the memory up to ``until``: it refreshes itself."""
+    for c in range(len(mem)):
+        m = mem[c]
+        while wake(m) < until:
+            tick(m, t, wake(m))
+
+
+@njit(cache=True)
+def _run(jobs, tokens, lanes, generators, size_bits, place_of, mem, t, stalls):  # type: ignore[no-untyped-def]
+    g = generators[KEYS]
+    begin(g, jobs, 0, tokens, size_bits)
     now = 0
-    while not fetch_tick(f, mem, t, lanes, depth, channel, bank, row, now, stalls):
+    while True:
+        if not idle(g):
+            generate(g, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
+        respond(jobs, mem, now, stalls)
+        memory_cycle(mem, t, now)
+        held, _ = request(lanes, mem, t, now, stalls)
+        if jobs[0, DONE] >= 0:
+            return jobs[0, DONE]
         now += 1
-        held = 0
-        for lane in range(lanes):
-            held += f[_LANES + lane * (2 + depth) + 1]
-        if f[_GENERATED] == len(channel) and held == 0:
-            # only the memory has something to do: on to when it does
-            soonest = NEVER
-            for c in range(len(mem)):
-                soonest = min(soonest, answer_at(mem[c]))
-                if waiting(mem[c]) > 0:
-                    soonest = min(soonest, wake(mem[c]))
-            now = max(now, soonest)
-    return now
+        if idle(g) and held == 0:  # only the memory has something to do: on to when it does
+            now = max(now, memory_next(mem))
 
 
-def fetch(config: SpattenConfig, work: Plan) -> FetchRun:
-    """Run a plan on an idle memory with all rows closed."""
-    if not len(work):
-        return FetchRun(0, 0, dict.fromkeys(STALLS, 0), dict.fromkeys(counts(new_state(config.memory)), 0))
+def kernel_fields(config: SpattenConfig) -> tuple[int, Fields]:
+    """A transaction's bytes as a shift, and the address fields."""
+    return config.memory.transaction_bytes.bit_length() - 1, fields(config.memory)
+
+
+def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> FetchRun:
+    """Run one job of the key unit on an idle memory with all rows closed. Raises as `plan`."""
+    tokens = np.asarray(tokens, np.int64)
+    plan(config, base, tokens, vector_bytes)
     mem = new_state(config.memory)
     stalls = np.zeros(len(STALLS), np.int64)
-    cycles = _run(
-        new_unit(config), mem, config.memory.timing(), config.crossbar_inputs, config.lane_depth, work.channel,
-        work.bank, work.row, stalls,
-    )  # fmt: skip
+    jobs = np.zeros((1, JOB_FIELDS), np.int64)
+    jobs[0, [BASE, BYTES, COUNT, DONE]] = base, vector_bytes, len(tokens), -1
+    cycles = 0
+    if len(tokens):
+        cycles = _run(jobs, tokens, new_lanes(config), new_generators(), *kernel_fields(config), mem,
+                      config.memory.timing(), stalls)  # fmt: skip
     told = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
-    return FetchRun(len(work), int(cycles), told, counts(mem))
+    return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), told, counts(mem))

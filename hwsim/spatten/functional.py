@@ -7,16 +7,20 @@ operation rounded to nearest even by itself, none fused. A query of one head:
 1. score s_j = sum_d q_d k_jd, exact
 2. x_j = fp32(s_j) * scale, with scale = q's scale x k's scale x 1 / sqrt(D), one binary32 number
 3. e_j = exp(x_j - max x), see `exponential`
-4. the sum of e: lane l of the softmax adds elements l, l + lanes, ... in their order, then lanes meet pairwise
-5. p_j = e_j / sum; its integer is round(p_j * (2^B - 1)), half to even, B = probability bits
-6. values: the largest integers p_j, of equal ones the first; output o_d = sum_j p_j v_jd, exact
+4. the sum of e: of S partial sums (`SpattenConfig.partial_sums`), sum s adds elements s, s + S, ... in their order; then
+   neighbours meet pairwise. S is lanes x the adder's cycles, so that every lane takes an element each cycle.
+5. where k lies in two planes, the query is computed again with all bits if its largest probability, 1 / sum, is below
+   the threshold: exactly where the sum is above `confidence_limit`, a number that is made once
+6. p_j = e_j / sum; its integer is round(p_j * (2^B - 1)), half to even, B = probability bits
+7. values: the largest integers p_j, of equal ones the first; output o_d = sum_j p_j v_jd, exact
 
 `exponential` brings its argument to [-ln 2 / 2, ln 2 / 2]: t = x * log2(e), i = round(t) (half to even),
 f = x - i * ln 2 in two parts (high, low), then the Taylor polynomial of 5th order by Horner, times 2^i; below 2^-126 it
 is 0. Its error is below 4e-6 of the value.
 
-Importance: tokens add p_j as integers (32 bits, saturating), so the order does not matter; heads add sum_d |o_d| of
-each query, an integer turned into binary32 and multiplied by the output's scale, in the order of the queries.
+Importance: tokens add p_j as integers (32 bits, saturating), heads sum_d |o_d| of each query as integers (64 bits), so
+the order of the queries does not matter. At the end of a layer a head's integer is turned into binary32, multiplied by
+the output's scale, and added to the head's importance.
 Source: SpAtten (HPCA 2021); number formats where it is silent are ours.
 """
 
@@ -93,30 +97,40 @@ def exponential(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def softmax(scores, scale, lanes, bits, out):  # type: ignore[no-untyped-def]
-    """Integer probabilities of int64[n] scores into uint16[n] ``out``; the largest probability as binary32."""
+def softmax(scores, scale, partial_sums, bits, out):  # type: ignore[no-untyped-def]
+    """Integer probabilities of int64[n] scores into uint16[n] ``out``; the sum of the exponentials, binary32."""
     n = len(scores)
     x = np.empty(n, np.float32)
     largest = np.float32(-np.inf)
     for j in range(n):
         x[j] = np.float32(np.float32(scores[j]) * scale)
         largest = max(largest, x[j])
-    sums = np.zeros(lanes, np.float32)
+    sums = np.zeros(partial_sums, np.float32)
     for j in range(n):
         x[j] = exponential(np.float32(x[j] - largest))
-        sums[j % lanes] = np.float32(sums[j % lanes] + x[j])
-    width = lanes
+        sums[j % partial_sums] = np.float32(sums[j % partial_sums] + x[j])
+    width = partial_sums
     while width > 1:
         width //= 2
-        for lane in range(width):
-            sums[lane] = np.float32(sums[2 * lane] + sums[2 * lane + 1])
+        for i in range(width):
+            sums[i] = np.float32(sums[2 * i] + sums[2 * i + 1])
     top = np.float32((1 << bits) - 1)
-    best = _ZERO
     for j in range(n):
-        p = np.float32(x[j] / sums[0])
-        best = max(best, p)
-        out[j] = np.uint16(np.rint(np.float32(p * top)))
-    return best
+        out[j] = np.uint16(np.rint(np.float32(np.float32(x[j] / sums[0]) * top)))
+    return sums[0]
+
+
+def confidence_limit(threshold: float) -> float:
+    """The largest binary32 sum whose reciprocal, rounded, is not below ``threshold``; no sum is above it for 0."""
+    least = np.float32(threshold)
+    if least <= 0:
+        return float("inf")
+    limit = np.float32(_ONE / least)
+    while _ONE / limit < least:
+        limit = np.nextafter(limit, _ZERO)
+    while _ONE / np.nextafter(limit, np.float32(np.inf)) >= least:
+        limit = np.nextafter(limit, np.float32(np.inf))
+    return float(limit)
 
 
 @njit(cache=True)
@@ -129,17 +143,16 @@ def _dot(q, k, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _query(q, k_msb, k_full, v, scale, threshold, keep_values, lanes, bits, parallel, state):  # type: ignore[no-untyped-def]
+def _query(q, k_msb, k_full, v, scale, limit, keep_values, partial_sums, bits, parallel, state):  # type: ignore[no-untyped-def]
     n, dimension = v.shape
     scores = np.empty(n, np.int64)
     p = np.empty(n, np.uint16)
     keep = np.empty(n, np.bool_)
     _dot(q, k_msb, scores)
-    best = softmax(scores, scale, lanes, bits, p)
-    again = best < threshold
+    again = softmax(scores, scale, partial_sums, bits, p) > limit
     if again:
         _dot(q, k_full, scores)
-        softmax(scores, scale, lanes, bits, p)
+        softmax(scores, scale, partial_sums, bits, p)
     cycles, _, _, state = select(p.astype(np.uint32), keep_values, parallel, state, keep)
     output = np.zeros(dimension, np.int64)
     for j in range(n):
@@ -156,7 +169,7 @@ def run_query(
     """One query of one head.
 
     Args:
-        config: the softmax's lanes, the probabilities' bits, the top-k engine's comparators.
+        config: the softmax's partial sums, the probabilities' bits, the top-k engine's comparators.
         q: int32[D]; k, v: int32[L1, D] with all bits; L1 >= 1.
         scale: of a score, steps 2; used as binary32.
         lsb: bits of k's second plane; 0: static quantization.
@@ -169,8 +182,8 @@ def run_query(
     if not 0 <= scale < float("inf"):
         raise InputError(f"query: scale={scale}: must be a finite number, 0 or more")
     first = msb_plane(k, lsb)
-    limit = np.float32(threshold if lsb else 0.0)
-    sizes = (config.softmax_lanes, config.probability_bits, config.topk_parallel)
+    limit = np.float32(confidence_limit(threshold if lsb else 0.0))
+    sizes = (config.partial_sums, config.probability_bits, config.topk_parallel)
     found = _query(q, first, k, v, np.float32(scale), limit, keep_values, *sizes, state)
     return QueryResult(found[0], found[1], found[2], bool(found[3]), int(found[4]), int(found[5]))
 
@@ -181,7 +194,6 @@ def add_token_importance(scores: np.ndarray, probabilities: np.ndarray) -> None:
     scores[:] = np.minimum(total, SATURATED).astype(np.uint32)
 
 
-def head_importance(before: float, output: np.ndarray, scale: float) -> float:
-    """A head's importance after one more query: binary32."""
-    magnitude = np.float32(int(np.abs(output).sum()))
-    return float(np.float32(np.float32(before) + np.float32(magnitude * np.float32(scale))))
+def head_importance(before: float, magnitude: int, scale: float) -> float:
+    """A head's importance after one more layer: binary32. ``magnitude``: sum of |o_d| over its queries."""
+    return float(np.float32(np.float32(before) + np.float32(np.float32(magnitude) * np.float32(scale))))

@@ -14,6 +14,7 @@ from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.functional import (
     SATURATED,
     add_token_importance,
+    confidence_limit,
     exponential,
     head_importance,
     msb_plane,
@@ -38,13 +39,13 @@ def naive_exponential(x: F) -> F:
     return y if y >= F(2.0**-126) else F(0)
 
 
-def naive_query(q, k, v, scale, lsb, threshold, keep_values, lanes, bits):
+def naive_query(q, k, v, scale, lsb, threshold, keep_values, partial_sums, bits):
     def weigh(keys):
         x = np.array([F(int(np.dot(q.astype(object), row.astype(object)))) for row in keys]) * F(scale)
         e = np.array([naive_exponential(a) for a in x - x.max()])
-        sums = [F(0)] * lanes
+        sums = [F(0)] * partial_sums
         for j, a in enumerate(e):
-            sums[j % lanes] = sums[j % lanes] + a
+            sums[j % partial_sums] = sums[j % partial_sums] + a
         while len(sums) > 1:
             sums = [a + b for a, b in zip(sums[::2], sums[1::2], strict=True)]
         p = e / sums[0]
@@ -76,9 +77,10 @@ def test_every_bit_of_the_naive_twin() -> None:
         )
         keep = kept(keys, float(rng.choice([0, 0.5, 0.9])))
         threshold = float(rng.choice([0.0, 0.1, 0.5]))
-        machine = SpattenConfig(softmax_lanes=lanes, probability_bits=bits)
+        adder = int(rng.choice([1, 2, 4]))
+        machine = SpattenConfig(softmax_lanes=lanes, adder_cycles=adder, probability_bits=bits)
         found = run_query(machine, q, k, v, scale, lsb=lsb, threshold=threshold, keep_values=keep)
-        p, places, output, again = naive_query(q, k, v, scale, lsb, threshold, keep, lanes, bits)
+        p, places, output, again = naive_query(q, k, v, scale, lsb, threshold, keep, lanes * adder, bits)
         assert found.probabilities.tolist() == p.tolist()
         assert np.flatnonzero(found.kept).tolist() == places.tolist()
         assert found.output.tolist() == output.tolist()
@@ -141,11 +143,22 @@ def test_float_within_quantizations_bound(setting: tuple[int, int]) -> None:
         assert np.array_equal(integers[0].numpy(), k)
 
 
+def test_confidence_limit() -> None:
+    """The sum above the limit says the same as the largest probability below the threshold, at every neighbour."""
+    rng = np.random.default_rng(3)
+    for threshold in [0.1, 0.05, 1.0, 1e-3, 1 / 3, *rng.uniform(1e-4, 1, 500).tolist()]:
+        limit = F(confidence_limit(threshold))
+        near = limit.view(np.int32) + np.arange(-20, 21, dtype=np.int32)
+        for total in near.view(F):
+            assert (F(1) / total < F(threshold)) == (total > limit)
+    assert confidence_limit(0.0) == np.inf
+
+
 def test_importance() -> None:
     scores = np.array([0, 5, SATURATED - 1], np.uint32)
     add_token_importance(scores, np.array([1, 2, 3], np.uint16))
     assert scores.tolist() == [1, 7, SATURATED]
-    assert head_importance(1.5, np.array([-4, 4, 0]), 0.25) == 3.5
+    assert head_importance(1.5, 8, 0.25) == 3.5
 
 
 def test_quantize_at_the_edges() -> None:

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From rows of a workload to the pipeline's tables: one layer of one iteration becomes a `Segment`.
+
+A head is what consecutive rows of the same head say together. One query of a head fetches its own values, those that
+the local top-k leaves; several queries share keys and values: both are fetched once, all alive tokens' values (some
+query needs nearly each of them), and local value pruning saves multiplies only. Where keys or values are more than half
+of their SRAM, each query fetches its own, in parts.
+
+Places: each head of each layer has a region for q, one for the keys' first plane, one for their LSBs, one for values;
+vectors lie one after the other in token order, packed to their bits. -1 for bits means as wide as the multipliers.
+
+`Style` says what a machine does with a head; the default is SpAtten. `baselines` has others.
+Source: SpAtten (HPCA 2021); regions, and what is shared, are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from dataflow.attention import QUERIES
+
+from .config import SpattenConfig
+from .fetch import BASE, BYTES, COUNT, FIRST
+from .pipeline import (
+    AFTER,
+    AGAIN,
+    CANDIDATES,
+    CYCLES,
+    DOT,
+    HOLD,
+    KEY,
+    KEY_PARTS,
+    OUT,
+    QUERY,
+    QUERY_FIELDS,
+    REST,
+    ROW,
+    SHARED,
+    SPACE,
+    TOPK,
+    USERS,
+    VALUE,
+    VALUE_PARTS,
+    Segment,
+    empty_jobs,
+)
+from .scores import Head, Source, Weights
+from .topk import START_CYCLES, select
+
+KINDS = ("query", "key", "lsb", "value")
+"""What a job fetches."""
+_HEADS = 64
+"""Heads that a layer's regions are laid out for."""
+_PAGE = 1024
+
+
+@dataclass(slots=True)
+class Counts:
+    """Work of a segment, beyond what the memory counts."""
+
+    qk_macs: int = 0
+    """Multiplies of Q x K, those of recomputations included."""
+    pv_macs: int = 0
+    rows: int = 0
+    """Scores that go through the softmax."""
+    compared: int = 0
+    """Keys that go past a top-k engine's comparators."""
+    selected: int = 0
+    """Iterations of a candidate search (A3)."""
+    key_elements_written: int = 0
+    value_elements_written: int = 0
+    outputs: int = 0
+    """Elements of outputs."""
+    queries: int = 0
+    again: int = 0
+    """Queries computed again with LSBs."""
+    kinds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of each job, an index into `KINDS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One head of one layer: rows of the workload that share its keys."""
+
+    head: Head
+    values: int
+    """Values that a query multiplies, at most."""
+    query_bytes: int
+    key_bytes: int
+    lsb_bytes: int
+    """0: one plane."""
+    value_bytes: int
+    progressive: bool
+    again: np.ndarray
+    """bool[queries]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What each query of a group does: int64[queries]."""
+
+    seen: np.ndarray
+    dots: np.ndarray
+    """Keys that are multiplied."""
+    rows: np.ndarray
+    """Scores of the softmax."""
+    kept: np.ndarray
+    """Values that are multiplied."""
+    topk: np.ndarray
+    """Cycles."""
+    candidates: np.ndarray
+    """Cycles."""
+    again: np.ndarray
+    keep: np.ndarray
+    """bool[queries, keys]: whose values."""
+    compared: int = 0
+    selected: int = 0
+    all_values: bool = False
+    """Values of all keys are fetched, with the keys."""
+
+
+class Style:
+    """SpAtten: values chosen by a top-k over the probabilities."""
+
+    def __init__(self, config: SpattenConfig, source: Source) -> None:
+        self.config, self.source = config, source
+        self.state = 1
+
+    def work(self, group: Group) -> Work:
+        """What the queries of a group do."""
+        weights = self.source.weights(group.head)
+        n = len(weights.seen)
+        k = np.minimum(group.values, weights.seen)
+        keep = np.zeros((n, group.head.keys), np.bool_)
+        cycles = np.full(n, START_CYCLES)
+        compared, self.state = _choose(
+            weights.probabilities, weights.seen, k, self.config.topk_parallel, self.state, keep, cycles
+        )
+        none = np.zeros(n, np.int64)
+        again = _again(group, weights)
+        return Work(weights.seen, weights.seen, weights.seen, k, cycles, none, again, keep, int(compared))
+
+
+def _again(group: Group, weights: Weights) -> np.ndarray:
+    found = group.again if weights.again is None else weights.again
+    return found if group.progressive else np.zeros(len(found), np.bool_)
+
+
+@njit(cache=True)
+def _choose(p, seen, k, parallel, state, keep, cycles):  # type: ignore[no-untyped-def]
+    """The top-k of every query; those that keep all need no engine. Keys streamed, and the random register."""
+    streamed = 0
+    for i in range(len(seen)):
+        if k[i] < seen[i]:
+            cycles[i], _, count, state = select(p[i, : seen[i]], k[i], parallel, state, keep[i, : seen[i]])
+            streamed += count
+        else:
+            keep[i, : seen[i]] = True
+    return streamed, state
+
+
+def layers(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Consecutive rows of one iteration and layer."""
+    key = rows[["iteration_id", "layer_id"]].to_numpy()
+    cuts = np.flatnonzero((key[1:] != key[:-1]).any(axis=1)) + 1
+    for start, end in pairwise([0, *cuts.tolist(), len(rows)]):
+        yield rows.iloc[start:end]
+
+
+def groups(rows: pd.DataFrame, operand_bits: int) -> list[Group]:
+    """The heads of a layer that have keys and queries."""
+    columns = {name: rows[name].tolist() for name in rows.columns}
+    found = []
+    at, count = 0, len(rows)
+    keys, heads = columns["key_fetch_num"], columns["head_id"]
+    while at < count:
+        end = at + 1
+        while end < count and heads[end] == heads[at] and keys[end] == keys[at]:
+            end += 1
+        number = sum(columns[QUERIES][at:end])
+        if keys[at]:
+            dimension = columns["embedding_length_D"][at]
+            size = {}
+            for name in ("query", "key", "value"):
+                bits = columns[f"quant_{name}_bit"][at]
+                size[name] = -(-dimension * (operand_bits if bits < 0 else bits) // 8)
+            extra = columns["auto_requant_incre"][at] if columns["quant_key_bit"][at] > 0 else 0
+            again = np.repeat(columns["if_requant"][at:end], columns[QUERIES][at:end])
+            head = Head(columns["iteration_id"][at], columns["layer_id"][at], heads[at],
+                        columns["sentence_length_L"][at], keys[at], number, dimension)  # fmt: skip
+            progressive = extra > 0 and (columns["auto_requant_thres"][at] > 0 or bool(again.any()))
+            found.append(Group(
+                head, max(columns["value_fetch_num"][at:end]), size["query"], size["key"],
+                -(-dimension * extra // 8) if progressive else 0, size["value"], progressive, again,
+            ))  # fmt: skip
+        at = end
+    return found
+
+
+class Builder:
+    """Tables of a segment, filled head by head."""
+
+    def __init__(self, config: SpattenConfig) -> None:
+        self.config = config
+        self.jobs: list[tuple[int, ...]] = []
+        self.queries: list[np.ndarray] = []
+        self.key_jobs: list[int] = []
+        self.tokens: list[np.ndarray] = [np.zeros(1, np.int64)]
+        self.token_count = 1
+        self.query_count = 0
+        self.counts = Counts()
+        self.kinds: list[int] = []
+
+    def _list(self, tokens: np.ndarray) -> int:
+        self.tokens.append(tokens)
+        self.token_count += len(tokens)
+        return self.token_count - len(tokens)
+
+    def _job(self, kind: int, base: int, size: int, first: int, count: int, space: int = 0, users: int = 0,
+             cycles: int = 0, after: int = -1) -> int:  # fmt: skip
+        self.jobs.append((base, size, first, count, space, users, cycles, after))
+        self.kinds.append(kind)
+        return len(self.jobs) - 1
+
+    def add(self, group: Group, tokens: np.ndarray, work: Work) -> None:
+        """Add a head's queries.
+
+        Args:
+            tokens: int64[keys], positions.
+        """
+        c, d, n = self.config, group.head.dimension, group.head.keys
+        count = len(work.seen)
+        region = (group.head.layer * _HEADS + group.head.head % _HEADS) * _PAGE
+        pages = -(-group.head.length // _PAGE) * _PAGE
+        width = group.query_bytes + group.key_bytes + group.lsb_bytes + group.value_bytes
+        q_base = region * width * (pages // _PAGE)
+        key_base = q_base + pages * group.query_bytes
+        lsb_base = key_base + pages * group.key_bytes
+        value_base = lsb_base + pages * group.lsb_bytes
+        first = self._list(tokens)
+        key_room, value_room = c.key_elements // 2 // d, c.value_elements // 2 // d
+        resident = n <= key_room
+        shared = count > 1 and n <= value_room
+        table = np.zeros((count, QUERY_FIELDS), np.int64)
+        table[:, DOT] = np.maximum(-(-work.dots * d // c.qk_multipliers), -(-work.dots // c.softmax_lanes))
+        table[:, ROW] = -(-work.rows // c.softmax_lanes)
+        table[:, TOPK], table[:, CANDIDATES] = work.topk, work.candidates
+        table[:, HOLD], table[:, AGAIN] = group.progressive and resident, work.again
+        table[:, OUT] = -(-work.kept * d // c.pv_multipliers)
+        table[:, [REST, VALUE, SHARED]] = -1
+        table[:, KEY_PARTS] = 1
+        if resident:
+            table[:, KEY] = self._job(1, key_base, group.key_bytes, first, n, n * d, count)
+            self.key_jobs.append(int(table[0, KEY]))
+            if work.again.any():
+                table[:, REST] = self._job(2, lsb_base, group.lsb_bytes, first, n)
+        if shared or (work.all_values and n <= value_room):
+            j = self._job(3, value_base, group.value_bytes, first, n, n * d, count)
+            table[:, VALUE], table[0, SHARED] = j, j
+            shared = True
+        position = max(group.head.length - count, 0)  # of the first query, where there are several the last ones of a sequence
+        for i in range(count):
+            table[i, QUERY] = self._job(0, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
+            if not resident:
+                self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_room, key_base)
+            if not shared and work.kept[i]:
+                chosen = tokens[: work.seen[i]] if work.all_values else tokens[work.keep[i]]
+                self._value_parts(table[i], group, self._list(chosen), len(chosen), int(work.kept[i]), value_room,
+                                  value_base)  # fmt: skip
+        self.queries.append(table)
+        self.query_count += count
+        self._count(group, work, resident, shared)
+
+    def _key_parts(
+        self, row: np.ndarray, query: int, group: Group, first: int, n: int, room: int, base: int
+    ) -> None:
+        """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
+        check. Both planes count as one run of vectors that are as wide as both."""
+        d, c = group.head.dimension, self.config
+        for again in range(1 + int(row[AGAIN])):
+            size = group.key_bytes + group.lsb_bytes * again
+            starts = range(0, n, room)
+            for at in starts:
+                number = min(room, n - at)
+                cycles = max(-(-number * d // c.qk_multipliers), -(-number // c.softmax_lanes))
+                after = query if again else -1
+                j = self._job(1 + again, base, size, first + at, number, number * d, 1, cycles, after)
+                self.key_jobs.append(j)
+                if at == 0:
+                    row[REST if again else KEY] = j
+            row[KEY_PARTS] = len(starts)
+
+    def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, room: int, base: int) -> None:
+        d = group.head.dimension
+        starts = range(0, n, room)
+        for at in starts:
+            number = min(room, n - at)
+            cycles = -(-min(number, max(kept - at, 0)) * d // self.config.pv_multipliers)
+            j = self._job(3, base, group.value_bytes, first + at, number, number * d, 1, cycles)
+            if at == 0:
+                row[VALUE] = j
+        row[VALUE_PARTS] = len(starts)
+
+    def _count(self, group: Group, work: Work, resident: bool, shared: bool) -> None:
+        c, d = self.counts, group.head.dimension
+        again = int((work.dots * work.again).sum())
+        c.qk_macs += (int(work.dots.sum()) + again) * d
+        c.pv_macs += int(work.kept.sum()) * d
+        c.rows += int(work.rows.sum()) + int((work.rows * work.again).sum())
+        c.compared += work.compared
+        c.selected += work.selected
+        c.outputs += len(work.seen) * d
+        c.queries += len(work.seen)
+        c.again += int(work.again.sum())
+
+    def segment(self) -> tuple[Segment, Counts]:
+        """The finished tables."""
+        jobs = empty_jobs(len(self.jobs))
+        if self.jobs:
+            jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER]] = self.jobs
+        self.counts.kinds = np.array(self.kinds, np.int64)
+        written = jobs[:, SPACE]
+        self.counts.key_elements_written = int(written[(self.counts.kinds == 1) | (self.counts.kinds == 2)].sum())
+        self.counts.value_elements_written = int(written[self.counts.kinds == 3].sum())
+        queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
+        tokens = np.concatenate(self.tokens)
+        return Segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

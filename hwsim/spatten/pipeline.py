@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline, clock level: queries of heads from the fetch of their keys to their outputs, many in flight.
+
+    keys ->  K SRAM ->\\
+    q    ----------->  Q x K -> exp, sum -> check -> divide -> top-k of values -> fetch V -> prob x V -> out
+                         ^                    |
+                         +--- LSBs of K <-----+  where the largest probability is too small
+
+A query takes a slot when its q is fetched and gives it back with its output; a slot has the query's score buffer, so
+between Q x K and the output a FIFO of slots in front of each unit never overflows. What holds the machine back is: a
+slot, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings: a job's room is taken when its
+fetch begins (at most half of the ring) and given back, oldest first, when its last reader is through. Keys stay until
+every query on them is decided. Where a head's keys are more than half an SRAM, each query fetches them in parts; so
+values.
+
+A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; Q x K (a
+recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query when
+the one before has left its first stage; all but the top-k take a row a cycle (`cycles` columns of the tables) and hand
+on a fixed latency after the last row. Handshakes are registered: what ends in a cycle is seen by the next unit in that
+cycle's number, one after its last stage.
+
+Left out: what is between segments (`simulate`), the way of outputs back to the memory.
+Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hwsim.dram.controller import NEVER, new_state
+
+from .config import SpattenConfig
+from .fetch import (
+    COUNT,
+    DONE,
+    JOB_FIELDS,
+    KEYS,
+    VALUES,
+    begin,
+    generate,
+    idle,
+    kernel_fields,
+    memory_cycle,
+    memory_next,
+    memory_rests,
+    new_generators,
+    new_lanes,
+    request,
+    respond,
+)
+
+# a job's further registers
+SPACE, USERS, CYCLES, AFTER = range(JOB_FIELDS, JOB_FIELDS + 4)
+"""Elements of an SRAM that it fills; passes that still read it; cycles of a pass over it where it is a part; the query
+whose check must have failed before it is fetched, or -1."""
+PIPELINE_JOB_FIELDS = JOB_FIELDS + 4
+
+# a query, a row of int64: jobs of q, of keys (the first, how many parts), of their LSBs or all bits (-1: none; the
+# first of as many parts), cycles of candidate selection (A3), Q x K, a row of the softmax; whether keys are held until
+# the check, whether it fails; cycles of the top-k; jobs of values (the first, how many; 0: shared), cycles of
+# prob x V over shared values, the shared job that is to be fetched with this query or -1
+QUERY, KEY, KEY_PARTS, REST, CANDIDATES, DOT, ROW, HOLD, AGAIN, TOPK, VALUE, VALUE_PARTS, OUT, SHARED = range(14)
+QUERY_FIELDS = 14
+
+LOG = (
+    "admitted", "loaded", "dot", "scored", "exp", "summed", "dot_again", "scored_again", "exp_again", "summed_again",
+    "divide", "weighed", "topk", "chosen", "values", "output", "end",
+)  # fmt: skip
+"""Cycles of a query's way; -1: did not happen."""
+(ADMITTED, LOADED, DOTTED, SCORED, EXPED, SUMMED, DOTTED2, SCORED2, EXPED2, SUMMED2, DIVIDED, WEIGHED, TOPPED, CHOSEN,
+ THERE, OUTPUT, END) = range(17)  # fmt: skip
+
+CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
+"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; all
+slots are taken and the most downstream unit with work is that one, or none (latency); has no query left."""
+_QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
+
+# FIFOs of (item, cycle from which on it counts)
+_OUT, _PV_Q, _FREE_V, _WANT, _V, _V_SHARED, _TOP, _DIV, _CHECK, _EXP, _FREE_K, _REST, _AGAIN, _PICKED = range(14)
+
+
+class Sizes(NamedTuple):
+    """What the kernel needs of a configuration."""
+
+    key_elements: int
+    value_elements: int
+    slots: int
+    engines: int
+    dot: int
+    """Latencies behind a unit's last row: of Q x K with dequantizing, exp and sum, divide and quantize, prob x V."""
+    total: int
+    divide: int
+    output: int
+    size_bits: int
+
+
+def sizes(config: SpattenConfig) -> Sizes:
+    """The kernel's numbers."""
+    return Sizes(
+        config.key_elements, config.value_elements, config.queries_in_flight, config.value_topk_engines,
+        config.dot_cycles + config.dequantize_cycles, config.exponential_cycles + config.accumulate_cycles,
+        config.divide_cycles + config.quantize_cycles, config.output_cycles, kernel_fields(config)[0],
+    )  # fmt: skip
+
+
+class Segment(NamedTuple):
+    """Work that begins on an empty machine and ends with one; arrays of int64."""
+
+    jobs: np.ndarray
+    """[jobs, PIPELINE_JOB_FIELDS]"""
+    key_jobs: np.ndarray
+    """Jobs of keys in the order in which they are fetched."""
+    queries: np.ndarray
+    """[queries, QUERY_FIELDS], in order."""
+    tokens: np.ndarray
+    """What the jobs' FIRST and COUNT point into."""
+
+
+@njit(cache=True)
+def _put(fifo, ends, which, item, cycle):  # type: ignore[no-untyped-def]
+    at = ends[which, 1]
+    fifo[which, at, 0], fifo[which, at, 1] = item, cycle
+    ends[which, 1] = at + 1
+
+
+@njit(cache=True, inline="always")
+def _ready(fifo, ends, which, now):  # type: ignore[no-untyped-def]
+    """Whether the FIFO's first item counts."""
+    at = ends[which, 0]
+    return at < ends[which, 1] and fifo[which, at, 1] <= now
+
+
+@njit(cache=True)
+def _take(fifo, ends, which):  # type: ignore[no-untyped-def]
+    at = ends[which, 0]
+    ends[which, 0] = at + 1
+    return fifo[which, at, 0]
+
+
+@njit(cache=True, inline="always")
+def _there(jobs, j, now):  # type: ignore[no-untyped-def]
+    return 0 <= jobs[j, DONE] <= now
+
+
+@njit(cache=True)
+def _given_back(jobs, order, ring):  # type: ignore[no-untyped-def]
+    """Take jobs without readers out of a ring, oldest first. ring: used, first, count of those in it."""
+    while ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
+        ring[0] -= jobs[order[ring[1]], SPACE]
+        ring[1] += 1
+
+
+@njit(cache=True)
+def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used, stalls, start):  # type: ignore[no-untyped-def]
+    """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again.
+
+    Args:
+        s, t, place_of: `sizes`, the memory's timing and address fields.
+        mem, lanes, generators: state of the memory and the fetch units.
+        work: `Segment`; the jobs' state is filled in.
+        log: int64[queries, LOG], filled with -1 before.
+        causes: int64[CAUSES], counted up; they sum to the cycles.
+        used: int64[3], counted up: elements of both SRAMs and slots, times cycles.
+        stalls: int64[3] of `fetch`, counted up.
+    """
+    jobs, key_jobs, queries, tokens = work
+    count = len(queries)
+    entries = 2 * count + len(jobs) + 1
+    fifo = np.empty((14, entries, 2), np.int64)
+    ends = np.zeros((14, 2), np.int64)
+    state = np.zeros(count, np.int8)  # 1: failed its check, computed again
+    picked = np.zeros(count, np.int64)  # when its candidates are there
+    begun = np.zeros(len(jobs), np.bool_)
+    value_jobs = np.empty(len(jobs), np.int64)  # in the order of their fetch
+    key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    engines = np.zeros(s.engines, np.int64)
+    key_unit, value_unit = generators[KEYS], generators[VALUES]
+    now, free, finished, held = start, s.slots, 0, 0
+    admitted, next_key = 0, 0  # next query and next key job of the key unit
+    pick, query, part, again_part = 0, 0, 0, 0  # next for the candidates; for Q x K, and which part
+    pick_busy, dot_busy, exp_busy, div_busy, pv_busy = start, start, start, start, start
+    mem_next = NEVER
+    while True:
+        changed = False
+        # outputs leave
+        if _ready(fifo, ends, _OUT, now):
+            q = _take(fifo, ends, _OUT)
+            log[q, END] = now
+            free += 1
+            finished += 1
+            changed = True
+        if finished == count and idle(key_unit) and idle(value_unit) and held == 0 and memory_next(mem) == NEVER:
+            return now
+        # prob x V; what it has read is given back
+        while _ready(fifo, ends, _FREE_V, now):
+            jobs[_take(fifo, ends, _FREE_V), USERS] -= 1
+            _given_back(jobs, value_jobs, value_ring)
+            changed = True
+        if pv_busy <= now and ends[_PV_Q, 0] < ends[_PV_Q, 1]:
+            q, j = fifo[_PV_Q, ends[_PV_Q, 0], 0], fifo[_PV_Q, ends[_PV_Q, 0], 1]
+            if j < 0 or _there(jobs, j, now):
+                ends[_PV_Q, 0] += 1
+                parts = queries[q, VALUE_PARTS]
+                cycles = 0 if j < 0 else jobs[j, CYCLES] if parts else queries[q, OUT]
+                if log[q, OUTPUT] < 0:
+                    log[q, THERE] = log[q, CHOSEN] if j < 0 else max(jobs[j, DONE], log[q, CHOSEN])
+                    log[q, OUTPUT] = now
+                pv_busy = now + cycles
+                if j >= 0:
+                    _put(fifo, ends, _FREE_V, j, pv_busy)
+                if parts == 0 or j == queries[q, VALUE] + parts - 1:
+                    _put(fifo, ends, _OUT, q, pv_busy + s.output)
+                changed = True
+        # values are asked for
+        if _ready(fifo, ends, _WANT, now):
+            q = _take(fifo, ends, _WANT)
+            for i in range(queries[q, VALUE_PARTS]):
+                _put(fifo, ends, _V, queries[q, VALUE] + i, now)
+                _put(fifo, ends, _PV_Q, q, queries[q, VALUE] + i)
+            if queries[q, VALUE_PARTS] == 0:
+                _put(fifo, ends, _PV_Q, q, queries[q, VALUE])
+            changed = True
+        # top-k of the probabilities
+        for e in range(s.engines):
+            if engines[e] <= now and _ready(fifo, ends, _TOP, now):
+                q = _take(fifo, ends, _TOP)
+                log[q, TOPPED], log[q, CHOSEN] = now, now + queries[q, TOPK]
+                engines[e] = log[q, CHOSEN]
+                _put(fifo, ends, _WANT, q, log[q, CHOSEN])
+                changed = True
+        # divide
+        if div_busy <= now and _ready(fifo, ends, _DIV, now):
+            q = _take(fifo, ends, _DIV)
+            div_busy = now + queries[q, ROW]
+            log[q, DIVIDED], log[q, WEIGHED] = now, div_busy + s.divide
+            _put(fifo, ends, _TOP, q, log[q, WEIGHED])
+            changed = True
+        # check
+        if _ready(fifo, ends, _CHECK, now):
+            q = _take(fifo, ends, _CHECK)
+            if queries[q, AGAIN] and state[q] == 0:
+                state[q] = 1
+                j = queries[q, REST]
+                if queries[q, KEY_PARTS] == 1 and not begun[j]:
+                    begun[j] = True
+                    _put(fifo, ends, _REST, j, now)
+                _put(fifo, ends, _AGAIN, q, now)
+            else:
+                if queries[q, HOLD] and state[q] == 0:
+                    jobs[queries[q, KEY], USERS] -= 1
+                    _given_back(jobs, key_jobs, key_ring)
+                _put(fifo, ends, _DIV, q, now)
+            changed = True
+        # exp and sum
+        if exp_busy <= now and _ready(fifo, ends, _EXP, now):
+            q = _take(fifo, ends, _EXP)
+            exp_busy = now + queries[q, ROW]
+            log[q, EXPED + 4 * state[q]], log[q, SUMMED + 4 * state[q]] = now, exp_busy + s.total
+            _put(fifo, ends, _CHECK, q, exp_busy + s.total)
+            changed = True
+        # Q x K; keys that it has read are given back
+        while _ready(fifo, ends, _FREE_K, now):
+            jobs[_take(fifo, ends, _FREE_K), USERS] -= 1
+            _given_back(jobs, key_jobs, key_ring)
+            changed = True
+        if dot_busy <= now:
+            q, i = -1, 0
+            if ends[_AGAIN, 0] < ends[_AGAIN, 1]:
+                q, i = fifo[_AGAIN, ends[_AGAIN, 0], 0], again_part
+                if not _there(jobs, queries[q, REST] + i, now):
+                    q = -1
+            second = q >= 0
+            if q < 0 and query < admitted and _there(jobs, queries[query, QUERY], now) and picked[query] <= now:
+                if _there(jobs, queries[query, KEY] + part, now):
+                    if queries[query, CANDIDATES] == 0 or pick > query:
+                        q, i = query, part
+            if q >= 0:
+                parts = queries[q, KEY_PARTS]
+                j = (queries[q, REST] if second and parts > 1 else queries[q, KEY]) + i
+                dot_busy = now + (jobs[j, CYCLES] if parts > 1 else queries[q, DOT])
+                if i == 0:
+                    log[q, DOTTED + 4 * second] = now
+                    if not second:
+                        log[q, LOADED] = max(jobs[queries[q, QUERY], DONE], jobs[j, DONE])
+                if parts > 1 or second or not queries[q, HOLD]:
+                    _put(fifo, ends, _FREE_K, j, dot_busy)
+                if i == parts - 1:
+                    log[q, SCORED + 4 * second] = dot_busy + s.dot
+                    _put(fifo, ends, _EXP, q, dot_busy + s.dot)
+                    i = -1
+                    if second:
+                        ends[_AGAIN, 0] += 1
+                    else:
+                        query += 1
+                if second:
+                    again_part = i + 1
+                else:
+                    part = i + 1
+                changed = True
+        # candidates (A3)
+        while pick < admitted and queries[pick, CANDIDATES] == 0:
+            pick += 1
+        if pick_busy <= now and pick < admitted:
+            if _there(jobs, queries[pick, QUERY], now) and _there(jobs, queries[pick, KEY], now):
+                pick_busy = now + queries[pick, CANDIDATES]
+                picked[pick] = pick_busy
+                pick += 1
+                changed = True
+        # the address generators begin a job
+        if idle(key_unit):
+            j = -1
+            if ends[_REST, 0] < ends[_REST, 1]:
+                j = _take(fifo, ends, _REST)
+            elif free > 0 and admitted < count and begun[queries[admitted, KEY]]:
+                j = queries[admitted, QUERY]
+                log[admitted, ADMITTED] = now
+                if queries[admitted, SHARED] >= 0:
+                    _put(fifo, ends, _V_SHARED, queries[admitted, SHARED], now)
+                admitted += 1
+                free -= 1
+            elif next_key < len(key_jobs):
+                k = key_jobs[next_key]
+                after = jobs[k, AFTER]
+                if (after < 0 or state[after]) and key_ring[0] + jobs[k, SPACE] <= s.key_elements:
+                    j = k
+                    begun[j] = True
+                    key_ring[0] += jobs[j, SPACE]
+                    key_ring[2] += 1
+                    next_key += 1
+            if j >= 0:
+                begin(key_unit, jobs, j, tokens, s.size_bits)
+                changed = True
+        if idle(value_unit):
+            which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
+            if ends[which, 0] < ends[which, 1]:
+                j = fifo[which, ends[which, 0], 0]
+                if value_ring[0] + jobs[j, SPACE] <= s.value_elements:
+                    ends[which, 0] += 1
+                    value_ring[0] += jobs[j, SPACE]
+                    value_jobs[value_ring[2]] = j
+                    value_ring[2] += 1
+                    begin(value_unit, jobs, j, tokens, s.size_bits)
+                    changed = True
+        # fetch
+        working = held > 0 or not idle(key_unit) or not idle(value_unit)
+        if working or mem_next <= now:
+            if not idle(key_unit):
+                generate(key_unit, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if not idle(value_unit):
+                generate(value_unit, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if respond(jobs, mem, now, stalls) > 0:
+                changed = True
+            memory_cycle(mem, t, now)
+            held, _ = request(lanes, mem, t, now, stalls)
+            mem_next = memory_next(mem)
+        later = now + 1
+        if not changed and not working:
+            later = mem_next
+            for which in (_OUT, _FREE_V, _WANT, _CHECK, _FREE_K, _TOP, _DIV, _EXP):
+                if ends[which, 0] < ends[which, 1]:
+                    cycle = fifo[which, ends[which, 0], 1]
+                    if cycle > now:
+                        later = min(later, cycle)
+            for cycle in (dot_busy, exp_busy, div_busy, pv_busy, pick_busy):
+                if cycle > now:
+                    later = min(later, cycle)
+            for e in range(s.engines):
+                if engines[e] > now:
+                    later = min(later, engines[e])
+            later = max(later, now + 1)
+        # what Q x K does until then
+        if dot_busy > now:
+            cause = _QK
+        elif query == count:
+            cause = _LSB if ends[_AGAIN, 0] < ends[_AGAIN, 1] else _DRAIN
+        elif query == admitted and free == 0:
+            cause = _LATENCY
+            if ends[_PV_Q, 0] < ends[_PV_Q, 1]:
+                cause = _PV if pv_busy > now else _VALUES
+            elif _ready(fifo, ends, _TOP, now):
+                cause = _TOPK
+            elif _ready(fifo, ends, _DIV, now) or _ready(fifo, ends, _EXP, now):
+                cause = _SOFTMAX
+            elif ends[_AGAIN, 0] < ends[_AGAIN, 1]:
+                cause = _LSB
+        elif query < admitted and pick > query and picked[query] > now:
+            cause = _CANDIDATES
+        elif begun[queries[query, KEY] + part]:
+            cause = _KEYS
+        else:
+            k = key_jobs[next_key]
+            if jobs[k, AFTER] >= 0 and not state[jobs[k, AFTER]]:
+                cause = _LSB
+            else:
+                cause = _KEY_SRAM if key_ring[0] + jobs[k, SPACE] > s.key_elements else _KEYS
+        dt = later - now
+        causes[cause] += dt
+        used[0] += key_ring[0] * dt
+        used[1] += value_ring[0] * dt
+        used[2] += (s.slots - free) * dt
+        now = later
+
+
+class Machine:
+    """State that goes from segment to segment: the memory, the fetch units' turns, the time."""
+
+    def __init__(self, config: SpattenConfig) -> None:
+        self.config = config
+        self.sizes = sizes(config)
+        self.timing = config.memory.timing()
+        self.place_of = kernel_fields(config)[1]
+        self.mem = new_state(config.memory)
+        self.lanes, self.generators = new_lanes(config), new_generators()
+        self.now = 0
+        self.causes = np.zeros(len(CAUSES), np.int64)
+        self.used = np.zeros(3, np.int64)
+        self.stalls = np.zeros(3, np.int64)
+
+    def run(self, work: Segment) -> np.ndarray:
+        """Run a segment; int64[queries, LOG] in cycles of the run."""
+        log = np.full((len(work.queries), len(LOG)), -1, np.int64)
+        if len(work.queries):
+            self.now = int(run_segment(
+                self.sizes, self.timing, self.place_of, self.mem, work, self.lanes, self.generators, log, self.causes,
+                self.used, self.stalls, self.now,
+            ))  # fmt: skip
+        return log
+
+    def rest(self, cycles: int) -> None:
+        """Let time pass without fetches; the memory refreshes itself."""
+        self.now += cycles
+        memory_rests(self.mem, self.timing, self.now)
+
+
+def empty_jobs(count: int) -> np.ndarray:
+    """Jobs as `Segment` wants them, to be filled in."""
+    jobs = np.zeros((count, PIPELINE_JOB_FIELDS), np.int64)
+    jobs[:, [DONE, AFTER]] = -1
+    jobs[:, COUNT] = 1
+    return jobs
