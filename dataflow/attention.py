@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .attention_pruning import AttentionPruning, kept
+from .attention_pruning import AttentionPruning, Quantization, RatioSchedule, kept
 from .errors import InputError
 from .files import write_text
 
@@ -212,6 +212,22 @@ MODELS = {
 }
 """Published sizes; lengths: the paper's 992 + 32 for generation; 320 for encoders is ours (the paper
 takes each task's mean length)."""
+
+
+PUBLISHED = {"gpt2-small-wikitext2": Path(__file__).with_name("workloads") / "gpt2-small-wikitext2.csv"}
+"""Workloads of the SpAtten authors' release (MIT licence, beside them)."""
+
+
+def usual_pruning(model: Transformer) -> AttentionPruning:
+    """Ratios to start from (ours): generation prunes more, and quantizes progressively because it is memory bound.
+
+    A head ratio above 0 costs at least one head a layer (the floor), so only the last layers have one.
+    """
+    if model.generated:
+        return AttentionPruning(tokens=RatioSchedule(average=0.15), heads=RatioSchedule(average=0.02, spared=0.7),
+                                values=0.5, quantization=Quantization(msb=8, lsb=4, threshold=0.1))  # fmt: skip
+    return AttentionPruning(tokens=RatioSchedule(average=0.08), heads=RatioSchedule(average=0.02, spared=0.7),
+                            values=0.3, quantization=Quantization(msb=8, lsb=0))  # fmt: skip
 
 
 def make_workload(name: str, model: Transformer, pruning: AttentionPruning, *, refetched: float = 0.059) -> Workload:

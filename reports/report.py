@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hwsim.study import StudyTables
 
 from .figures import figures, layer_figures, networks
 from .published import published
+from .spatten import spatten_figures
 from .style import save
 
 Row = Mapping[str, Any]
@@ -31,7 +33,7 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``figures/`` and ``study/`` (tables as CSV); returns the files."""
     paths: list[Path] = []
     drawings: dict[str, str] = {}
-    for name, figure in figures(study):
+    for name, figure in chain(figures(study), spatten_figures(study)):
         files, drawings[name] = save(figure, out / "figures", name)
         paths += files
     study.write(out / "study")
@@ -39,16 +41,26 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
         meta=study.meta,
         tables=study.tables,
         published=published(),
-        figures=drawings,
+        figure=lambda name, alt: f"\n![{alt}](figures/{name}.svg)\n" if name in drawings else "",
         networks=networks(study),
         layer_figures=layer_figures(study),
         table=markdown_table,
+        headlines=_headlines(study),
         sensitivity_table=_sensitivity,
     )
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     write_text(out / "report.md", text)
     write_text(out / "report.html", _page(text, str(study.meta.get("title", "Report")), drawings))
     return [out / "report.html", out / "report.md", *paths]
+
+
+def _headlines(study: StudyTables) -> list[Row]:
+    """SpAtten's published figures beside the study's."""
+    told = published()
+    return [
+        {**row, "what": told[row["key"]].what, "published": told[row["key"]].text, "source": told[row["key"]].source}
+        for row in study.tables.get("attention_headlines", [])
+    ]
 
 
 def _sensitivity(rows: Sequence[Row], networks: Sequence[str]) -> str:

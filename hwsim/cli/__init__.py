@@ -15,7 +15,7 @@ import typer
 from dataflow.errors import InputError
 from hwsim import __version__
 
-from . import attention, demo, dram, networks, report, sat, schema, train, verify
+from . import attention, demo, dram, networks, report, sat, schema, spatten, train, verify
 from .common import fail
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
-    dram.dram, attention.attention,
+    dram.dram, attention.attention, spatten.spatten,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,13 @@ import typer
 from dataflow.errors import InputError
 
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+
+
+class Machine(StrEnum):
+    """Machines with a study."""
+
+    SAT = "sat"
+    SPATTEN = "spatten"
 
 
 def report(
@@ -22,6 +30,10 @@ def report(
     ] = None,
     nm: Annotated[str | None, typer.Option(help="Patterns of a new study, separated by commas.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples in a step of a new study.")] = None,
+    machine: Annotated[Machine, typer.Option(help="Machine of a new study.")] = Machine.SAT,
+    workloads: Annotated[
+        str | None, typer.Option(help="SpAtten: sizes by name, CSV files or trace folders, separated by commas.")
+    ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -29,16 +41,28 @@ def report(
 ) -> None:
     """Write a report: HTML, Markdown, CSV, PNG, SVG."""
     from hwsim.sat.run import SatStudy
+    from hwsim.spatten.run import SpattenStudy
     from hwsim.study import StudyTables
     from reports.report import write_report
 
     target = out or Path("out/report")
     if study is not None:
-        if set_ or any(v is not None for v in (networks, nm, batch, config)):
-            raise InputError("a stored study has its settings: leave out --networks, --nm, --batch, --config, --set")
+        if set_ or any(v is not None for v in (networks, nm, batch, workloads, config)):
+            raise InputError(
+                "a stored study has its settings: leave out --networks, --nm, --batch, --workloads, --config, --set"
+            )
         tables = StudyTables.read(study)
+    elif machine is Machine.SPATTEN:
+        from .studies import run_spatten_study
+
+        if any(v is not None for v in (networks, nm, batch)):
+            raise InputError("--networks, --nm and --batch are SAT's: --machine spatten has --workloads")
+        tables = run_spatten_study(load(SpattenStudy, config, set_, workloads=_words(workloads)))
     else:
         from .studies import run_study
+
+        if workloads is not None:
+            raise InputError("--workloads is SpAtten's: give --machine spatten, or --networks")
 
         flags: dict[str, Any] = {"networks": _words(networks), "patterns": _words(nm), "batch": batch}
         tables = run_study(load(SatStudy, config, set_, **flags))

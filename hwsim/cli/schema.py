@@ -16,6 +16,8 @@ class SchemaName(StrEnum):
 
     SAT = "sat"
     STUDY = "study"
+    SPATTEN = "spatten"
+    SPATTEN_STUDY = "spatten-study"
     TRAIN = "train"
     NETWORK = "network"
     SCHEDULE = "schedule"
@@ -55,6 +57,14 @@ def _model(what: SchemaName) -> Any:
         from hwsim.sat.run import SatStudy
 
         return SatStudy
+    if what is SchemaName.SPATTEN:
+        from hwsim.spatten.run import SpattenRun
+
+        return SpattenRun
+    if what is SchemaName.SPATTEN_STUDY:
+        from hwsim.spatten.run import SpattenStudy
+
+        return SpattenStudy
     if what is SchemaName.TRAIN:
         from algorithms.config import TrainConfig
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a study of SAT with a progress bar, and the facts that go with it."""
+"""Running the studies of both machines with a progress bar, and the facts that go with them."""
 
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import os
 import platform
 import shlex
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dataflow.attention import MODELS
 from dataflow.lowering import lower
 from dataflow.methods import Method
 from dataflow.network import Network
@@ -23,6 +25,9 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.run import SatStudy
 from hwsim.sat.step import simulate
 from hwsim.sat.study import Row, method_speedup, simulations, study
+from hwsim.spatten.run import SpattenStudy
+from hwsim.spatten.study import Case, runs
+from hwsim.spatten.study import study as spatten_study
 from hwsim.study import StudyTables
 
 
@@ -55,6 +60,48 @@ def run_study(settings: SatStudy, extra: Sequence[Network] = ()) -> StudyTables:
         **facts(),
     }
     return StudyTables(meta, tables)
+
+
+def run_spatten_study(settings: SpattenStudy, extra: Sequence[Case] = ()) -> StudyTables:
+    """SpAtten's study of the settings' workloads and ``extra`` ones, with torch's attention on this CPU where torch is
+    installed."""
+    cases = [*settings.cases(), *extra]
+    machine = settings.machine
+    with progress() as bar:
+        task = bar.add_task("SpAtten", total=runs(cases))
+        tables = spatten_study(machine, cases, seed=settings.seed, spread=settings.spread,
+                               tick=lambda text: bar.update(task, advance=1, description=text))  # fmt: skip
+    tables["attention_torch"] = _torch(cases, tables["attention"])
+    meta: dict[str, Any] = {
+        "title": "SpAtten: sparse attention, simulated",
+        "command": shlex.join(["hwsim", *sys.argv[1:]]),
+        "spatten_config": machine.model_dump(mode="json"),
+        "spatten_peak_bytes_per_s": machine.memory.peak_bytes_per_cycle * machine.frequency_hz,
+        "spatten_peak_tflops": 2e-12 * (machine.qk_multipliers + machine.pv_multipliers) * machine.frequency_hz,
+        "seed": settings.seed,
+        "spread": settings.spread,
+        **facts(),
+    }
+    return StudyTables(meta, tables)
+
+
+def _torch(cases: Sequence[Case], simulated: list[Row]) -> list[Row]:
+    """Torch's attention of the cases' models beside SpAtten's time; none without torch."""
+    if importlib.util.find_spec("torch") is None:
+        return []
+    from algorithms.attention.measure import attention_time, roofline
+
+    rows: list[Row] = []
+    roof = roofline()
+    for case, row in zip(cases, simulated, strict=True):
+        if case.model:
+            found = attention_time(MODELS[case.model], case.workload.rows["iteration_id"].nunique())
+            reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
+            mine = row["microseconds"] / 1e3
+            rows.append({"model": row["workload"], **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
+                         "share_of_roof": found["gflops"] / reach, "spatten_milliseconds": mine,
+                         "speedup": found["milliseconds"] / mine})  # fmt: skip
+    return rows
 
 
 def kept_accuracy() -> Path:

@@ -62,190 +62,190 @@ def counts(state: np.ndarray) -> dict[str, int]:
 
 
 @njit(cache=True)
-def room(m, t, write):  # type: ignore[no-untyped-def]
-    """Transactions that channel ``m`` can take."""
-    return t.queue - m[_LENGTH + (_WRITES if write else _READS)]
+def room(m, c, t, write):  # type: ignore[no-untyped-def]
+    """Transactions that channel ``c`` can take."""
+    return t.queue - m[c, _LENGTH + (_WRITES if write else _READS)]
 
 
 @njit(cache=True)
-def waiting(m):  # type: ignore[no-untyped-def]
-    """Transactions that channel ``m`` has not yet served."""
-    return m[_LENGTH] + m[_LENGTH + 1] + m[_LENGTH + 2]
+def waiting(m, c):  # type: ignore[no-untyped-def]
+    """Transactions that channel ``c`` has not yet served."""
+    return m[c, _LENGTH] + m[c, _LENGTH + 1] + m[c, _LENGTH + 2]
 
 
 @njit(cache=True)
-def wake(m):  # type: ignore[no-untyped-def]
-    """The next cycle in which channel ``m`` may do something, if nothing is offered before."""
-    return m[_WAKE]
+def wake(m, c):  # type: ignore[no-untyped-def]
+    """The next cycle in which channel ``c`` may do something, if nothing is offered before."""
+    return m[c, _WAKE]
 
 
 @njit(cache=True)
-def answer(m, now):  # type: ignore[no-untyped-def]
-    """The tag of the next read of channel ``m`` whose data is there by cycle ``now``, taken out; -1: none."""
-    if m[_ANSWERS + 1] == 0:
+def answer(m, c, now):  # type: ignore[no-untyped-def]
+    """The tag of the next read of channel ``c`` whose data is there by cycle ``now``, taken out; -1: none."""
+    if m[c, _ANSWERS + 1] == 0:
         return -1
-    at = _ANSWERS + 2 + 2 * m[_ANSWERS]
-    if m[at + 1] > now:
+    at = _ANSWERS + 2 + 2 * m[c, _ANSWERS]
+    if m[c, at + 1] > now:
         return -1
-    m[_ANSWERS] = (m[_ANSWERS] + 1) % ANSWERS
-    m[_ANSWERS + 1] -= 1
-    return m[at]
+    m[c, _ANSWERS] = (m[c, _ANSWERS] + 1) % ANSWERS
+    m[c, _ANSWERS + 1] -= 1
+    return m[c, at]
 
 
 @njit(cache=True)
-def answer_tag(m):  # type: ignore[no-untyped-def]
+def answer_tag(m, c):  # type: ignore[no-untyped-def]
     """The tag of the next read whose data comes; meaningless where none does."""
-    return m[_ANSWERS + 2 + 2 * m[_ANSWERS]]
+    return m[c, _ANSWERS + 2 + 2 * m[c, _ANSWERS]]
 
 
 @njit(cache=True)
-def answer_at(m):  # type: ignore[no-untyped-def]
+def answer_at(m, c):  # type: ignore[no-untyped-def]
     """The cycle in which the next read's data is there."""
-    return m[_ANSWERS + 3 + 2 * m[_ANSWERS]] if m[_ANSWERS + 1] else NEVER
+    return m[c, _ANSWERS + 3 + 2 * m[c, _ANSWERS]] if m[c, _ANSWERS + 1] else NEVER
 
 
 @njit(cache=True, inline="always")
-def _next(m, t, where):  # type: ignore[no-untyped-def]
+def _next(m, c, t, where):  # type: ignore[no-untyped-def]
     """The command that a request needs next, and the cycle from which on it may go."""
     bank = where & 127
     b = _BANK + 8 * bank
-    if m[b + _ROW] == where >> 8:
+    if m[c, b + _ROW] == where >> 8:
         command, bus = 2 + ((where >> 7) & 1), 1
-    elif m[b + _ROW] >= 0:
+    elif m[c, b + _ROW] >= 0:
         command, bus = PRE, 0
     else:
         command, bus = ACT, 0
     r = _RANK + 16 * (bank >> t.rank_bits)
-    at = max(m[b + command], m[_GROUP + 8 * (bank >> t.bank_bits) + command])
-    at = max(at, max(m[r + command], m[_BUS + bus]))
+    at = max(m[c, b + command], m[c, _GROUP + 8 * (bank >> t.bank_bits) + command])
+    at = max(at, max(m[c, r + command], m[c, _BUS + bus]))
     if command == ACT:
-        at = max(at, m[r + _ACTS + m[r + _OLDEST]] + t.four_acts)
+        at = max(at, m[c, r + _ACTS + m[c, r + _OLDEST]] + t.four_acts)
     return command, at
 
 
 @njit(cache=True)
-def push(m, t, bank, row, tag, write, now):  # type: ignore[no-untyped-def]
-    """Offer a transaction to channel ``m``, to be considered from cycle ``now`` on; False if its queue, or that of
+def push(m, c, t, bank, row, tag, write, now):  # type: ignore[no-untyped-def]
+    """Offer a transaction to channel ``c``, to be considered from cycle ``now`` on; False if its queue, or that of
     answers not yet fetched, is full."""
     which = _WRITES if write else _READS
-    at = m[_LENGTH + which]
+    at = m[c, _LENGTH + which]
     if at >= t.queue:
         return False
-    if not write and m[_ANSWERS + 1] + m[_LENGTH + _READS] + m[_LENGTH + _ACTIVE] >= ANSWERS:
+    if not write and m[c, _ANSWERS + 1] + m[c, _LENGTH + _READS] + m[c, _LENGTH + _ACTIVE] >= ANSWERS:
         return False  # there would be no place for its answer
-    m[_WHERE + QUEUE * which + at] = (row << 8) | (which << 7) | bank
-    m[_TAG + QUEUE * which + at] = tag
-    m[_LENGTH + which] = at + 1
-    if (m[_DRAINING] == 1) == write:
-        _, cycle = _next(m, t, m[_WHERE + QUEUE * which + at])
-        m[_WAKE] = min(m[_WAKE], max(cycle, now))
+    m[c, _WHERE + QUEUE * which + at] = (row << 8) | (which << 7) | bank
+    m[c, _TAG + QUEUE * which + at] = tag
+    m[c, _LENGTH + which] = at + 1
+    if (m[c, _DRAINING] == 1) == write:
+        _, cycle = _next(m, c, t, m[c, _WHERE + QUEUE * which + at])
+        m[c, _WAKE] = min(m[c, _WAKE], max(cycle, now))
     else:  # it may be time to serve the other queue
-        m[_WAKE] = min(m[_WAKE], now)
+        m[c, _WAKE] = min(m[c, _WAKE], now)
     return True
 
 
 @njit(cache=True, inline="always")
-def _later(m, at, cycle):  # type: ignore[no-untyped-def]
-    if m[at] < cycle:
-        m[at] = cycle
+def _later(m, c, at, cycle):  # type: ignore[no-untyped-def]
+    if m[c, at] < cycle:
+        m[c, at] = cycle
 
 
 @njit(cache=True)
-def _issue(m, t, where, command, now):  # type: ignore[no-untyped-def]
+def _issue(m, c, t, where, command, now):  # type: ignore[no-untyped-def]
     """Record a command: what has to wait for it, and how long."""
     bank = where & 127
     b, g = _BANK + 8 * bank, _GROUP + 8 * (bank >> t.bank_bits)
     r = _RANK + 16 * (bank >> t.rank_bits)
     bus = command >> 1
-    m[_BUS + bus] = now + (t.act_bus if command == ACT else 1)
+    m[c, _BUS + bus] = now + (t.act_bus if command == ACT else 1)
     if not t.two_buses:
-        m[_BUS + 1 - bus] = m[_BUS + bus]
-    m[_COUNT + command] += 1
+        m[c, _BUS + 1 - bus] = m[c, _BUS + bus]
+    m[c, _COUNT + command] += 1
     if command == ACT:
-        m[b + _ROW] = where >> 8
-        m[b + RD], m[b + WR] = now + t.act_read, now + t.act_write
-        m[b + PRE], m[b + ACT] = now + t.act_pre, now + t.act_act
-        m[g + ACT] = now + t.act_act_long
-        _later(m, r + ACT, now + t.act_act_short)
-        _later(m, r + REF, now + t.act_refresh)
-        m[r + _ACTS + m[r + _OLDEST]] = now
-        m[r + _OLDEST] = (m[r + _OLDEST] + 1) & 3
+        m[c, b + _ROW] = where >> 8
+        m[c, b + RD], m[c, b + WR] = now + t.act_read, now + t.act_write
+        m[c, b + PRE], m[c, b + ACT] = now + t.act_pre, now + t.act_act
+        m[c, g + ACT] = now + t.act_act_long
+        _later(m, c, r + ACT, now + t.act_act_short)
+        _later(m, c, r + REF, now + t.act_refresh)
+        m[c, r + _ACTS + m[c, r + _OLDEST]] = now
+        m[c, r + _OLDEST] = (m[c, r + _OLDEST] + 1) & 3
     elif command == PRE:
-        m[b + _ROW] = -1
-        _later(m, b + ACT, now + t.pre_act)
-        _later(m, r + REF, now + t.pre_refresh)
+        m[c, b + _ROW] = -1
+        _later(m, c, b + ACT, now + t.pre_act)
+        _later(m, c, r + REF, now + t.pre_refresh)
     elif command == RD:
-        _later(m, r + RD, now + t.column_short)
-        _later(m, g + RD, now + t.column_long)
-        _later(m, r + WR, now + t.read_write)
-        _later(m, b + PRE, now + t.read_pre)
+        _later(m, c, r + RD, now + t.column_short)
+        _later(m, c, g + RD, now + t.column_long)
+        _later(m, c, r + WR, now + t.read_write)
+        _later(m, c, b + PRE, now + t.read_pre)
     else:
-        _later(m, r + WR, now + t.column_short)
-        _later(m, g + WR, now + t.column_long)
-        _later(m, r + RD, now + t.write_read_short)
-        _later(m, g + RD, now + t.write_read_long)
-        _later(m, b + PRE, now + t.write_pre)
+        _later(m, c, r + WR, now + t.column_short)
+        _later(m, c, g + WR, now + t.column_long)
+        _later(m, c, r + RD, now + t.write_read_short)
+        _later(m, c, g + RD, now + t.write_read_long)
+        _later(m, c, b + PRE, now + t.write_pre)
 
 
 @njit(cache=True)
-def _remove(m, which, at):  # type: ignore[no-untyped-def]
+def _remove(m, c, which, at):  # type: ignore[no-untyped-def]
     """Take a request out of its queue; those behind move up."""
-    last = m[_LENGTH + which] - 1
+    last = m[c, _LENGTH + which] - 1
     where, tag = _WHERE + QUEUE * which, _TAG + QUEUE * which
     for i in range(at, last):
-        m[where + i] = m[where + i + 1]
-        m[tag + i] = m[tag + i + 1]
-    m[_LENGTH + which] = last
+        m[c, where + i] = m[c, where + i + 1]
+        m[c, tag + i] = m[c, tag + i + 1]
+    m[c, _LENGTH + which] = last
 
 
 @njit(cache=True)
-def _refresh(m, t, p, now):  # type: ignore[no-untyped-def]
+def _refresh(m, c, t, p, now):  # type: ignore[no-untyped-def]
     """One step of a refresh of all banks that is due: precharge them together, then refresh. The cycle in which it
     can be taken; it was taken if that is now or earlier."""
     first, last = p << t.rank_bits, (p + 1) << t.rank_bits
     r = _RANK + 16 * p
-    at = m[_BUS]
+    at = m[c, _BUS]
     is_open = False
     for bank in range(first, last):
-        if m[_BANK + 8 * bank + _ROW] >= 0:
+        if m[c, _BANK + 8 * bank + _ROW] >= 0:
             is_open = True
-            at = max(at, m[_BANK + 8 * bank + PRE])
+            at = max(at, m[c, _BANK + 8 * bank + PRE])
     if is_open:
-        for i in range(m[_LENGTH + _ACTIVE]):
-            if (m[_WHERE + QUEUE * _ACTIVE + i] & 127) >> t.rank_bits == p:
+        for i in range(m[c, _LENGTH + _ACTIVE]):
+            if (m[c, _WHERE + QUEUE * _ACTIVE + i] & 127) >> t.rank_bits == p:
                 return NEVER  # its row stays open until it went
     else:
-        at = max(at, m[r + REF])
+        at = max(at, m[c, r + REF])
     if at > now:
         return at
-    m[_BUS] = now + 1
+    m[c, _BUS] = now + 1
     if not t.two_buses:
-        m[_BUS + 1] = now + 1
+        m[c, _BUS + 1] = now + 1
     if is_open:
         for bank in range(first, last):
-            m[_BANK + 8 * bank + _ROW] = -1
-            _later(m, _BANK + 8 * bank + ACT, now + t.pre_act)
-        _later(m, r + REF, now + t.pre_refresh)
-        m[_COUNT + PRE] += 1
+            m[c, _BANK + 8 * bank + _ROW] = -1
+            _later(m, c, _BANK + 8 * bank + ACT, now + t.pre_act)
+        _later(m, c, r + REF, now + t.pre_refresh)
+        m[c, _COUNT + PRE] += 1
     else:
-        _later(m, r + ACT, now + t.refresh_act)
-        _later(m, r + REF, now + t.refresh_act)
-        m[r + _REFRESH] += t.refresh_interval
-        m[_COUNT + REF] += 1
+        _later(m, c, r + ACT, now + t.refresh_act)
+        _later(m, c, r + REF, now + t.refresh_act)
+        m[c, r + _REFRESH] += t.refresh_interval
+        m[c, _COUNT + REF] += 1
     return at
 
 
 @njit(cache=True)
-def _pick(m, t, which, now):  # type: ignore[no-untyped-def]
+def _pick(m, c, t, which, now):  # type: ignore[no-untyped-def]
     """The oldest request of a queue whose next command may go now: its place (-1: none), the command, and the earliest
     cycle of those before it. Requests that need the same command of the same bank are as one."""
     soonest = NEVER
     hits, misses = 0, 0  # banks seen, requests to their open row and others
     where = _WHERE + QUEUE * which
-    for i in range(m[_LENGTH + which]):
-        w = m[where + i]
+    for i in range(m[c, _LENGTH + which]):
+        w = m[c, where + i]
         bit = 1 << (w & 63)
-        if m[_BANK + 8 * (w & 127) + _ROW] == w >> 8:
+        if m[c, _BANK + 8 * (w & 127) + _ROW] == w >> 8:
             if hits & bit:
                 continue
             hits |= bit
@@ -253,7 +253,7 @@ def _pick(m, t, which, now):  # type: ignore[no-untyped-def]
             if misses & bit:
                 continue
             misses |= bit
-        command, at = _next(m, t, w)
+        command, at = _next(m, c, t, w)
         if at <= now:
             return i, command, soonest
         soonest = min(soonest, at)
@@ -261,65 +261,65 @@ def _pick(m, t, which, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def tick(m, t, now):  # type: ignore[no-untyped-def]
-    """One cycle of channel ``m``. Returns whether a command was issued."""
-    if now < m[_WAKE]:
+def tick(m, c, t, now):  # type: ignore[no-untyped-def]
+    """One cycle of channel ``c``. Returns whether a command was issued."""
+    if now < m[c, _WAKE]:
         return False
     issued, more = False, True  # more: a further command may go in this very cycle
     soonest = NEVER
     for _ in range(1 + t.two_buses):
         which = _ACTIVE  # requests that have opened their row come first
-        at, command, soonest = _pick(m, t, which, now)
+        at, command, soonest = _pick(m, c, t, which, now)
         if at < 0:
             due = -1
             for p in range(t.pseudo_channels):
-                if now >= m[_RANK + 16 * p + _REFRESH]:
+                if now >= m[c, _RANK + 16 * p + _REFRESH]:
                     due = p
                     break
             if due >= 0:
-                cycle = _refresh(m, t, due, now)
+                cycle = _refresh(m, c, t, due, now)
                 soonest = min(soonest, cycle)
                 if cycle > now:
                     more = False
                     break
                 issued = True
                 continue
-            reads, writes = m[_LENGTH + _READS], m[_LENGTH + _WRITES]
-            if m[_DRAINING]:
-                m[_DRAINING] = 0 if writes < t.low and reads > 0 else 1
+            reads, writes = m[c, _LENGTH + _READS], m[c, _LENGTH + _WRITES]
+            if m[c, _DRAINING]:
+                m[c, _DRAINING] = 0 if writes < t.low and reads > 0 else 1
             else:
-                m[_DRAINING] = 1 if writes > t.high or reads == 0 else 0
-            which = m[_DRAINING]
-            at, command, earliest = _pick(m, t, which, now)
+                m[c, _DRAINING] = 1 if writes > t.high or reads == 0 else 0
+            which = m[c, _DRAINING]
+            at, command, earliest = _pick(m, c, t, which, now)
             soonest = min(soonest, earliest)
             if at >= 0 and command == PRE:
-                bank = m[_WHERE + QUEUE * which + at] & 127
-                for i in range(m[_LENGTH + _ACTIVE]):
-                    if m[_WHERE + QUEUE * _ACTIVE + i] & 127 == bank:
+                bank = m[c, _WHERE + QUEUE * which + at] & 127
+                for i in range(m[c, _LENGTH + _ACTIVE]):
+                    if m[c, _WHERE + QUEUE * _ACTIVE + i] & 127 == bank:
                         at = -1  # its open row is waited for
                         break
         if at < 0:
             more = False
             break
-        w, tag = m[_WHERE + QUEUE * which + at], m[_TAG + QUEUE * which + at]
-        _issue(m, t, w, command, now)
+        w, tag = m[c, _WHERE + QUEUE * which + at], m[c, _TAG + QUEUE * which + at]
+        _issue(m, c, t, w, command, now)
         issued = True
         if command == PRE:
             continue
-        _remove(m, which, at)
+        _remove(m, c, which, at)
         if command == ACT:
-            n = m[_LENGTH + _ACTIVE]
-            m[_WHERE + QUEUE * _ACTIVE + n], m[_TAG + QUEUE * _ACTIVE + n] = w, tag
-            m[_LENGTH + _ACTIVE] = n + 1
+            n = m[c, _LENGTH + _ACTIVE]
+            m[c, _WHERE + QUEUE * _ACTIVE + n], m[c, _TAG + QUEUE * _ACTIVE + n] = w, tag
+            m[c, _LENGTH + _ACTIVE] = n + 1
         elif command == RD:
-            place = _ANSWERS + 2 + 2 * ((m[_ANSWERS] + m[_ANSWERS + 1]) % ANSWERS)
-            m[place], m[place + 1] = tag, now + t.read_data
-            m[_ANSWERS + 1] += 1
+            place = _ANSWERS + 2 + 2 * ((m[c, _ANSWERS] + m[c, _ANSWERS + 1]) % ANSWERS)
+            m[c, place], m[c, place + 1] = tag, now + t.read_data
+            m[c, _ANSWERS + 1] += 1
     if more:
-        m[_WAKE] = now + 1
+        m[c, _WAKE] = now + 1
     else:
         for p in range(t.pseudo_channels):
-            if m[_RANK + 16 * p + _REFRESH] > now:
-                soonest = min(soonest, m[_RANK + 16 * p + _REFRESH])
-        m[_WAKE] = max(soonest, now + 1)
+            if m[c, _RANK + 16 * p + _REFRESH] > now:
+                soonest = min(soonest, m[c, _RANK + 16 * p + _REFRESH])
+        m[c, _WAKE] = max(soonest, now + 1)
     return issued

@@ -11,6 +11,7 @@ import pandas as pd
 from numba import njit
 
 from dataflow.errors import InputError
+from hwsim.kernels import unowned
 
 from .config import DramConfig
 from .controller import NEVER, answer, answer_at, counts, new_state, push, room, tick, waiting, wake
@@ -75,27 +76,28 @@ def run(config: DramConfig, address: np.ndarray, write: np.ndarray | None = None
     cycles = 0
     for channel in range(config.channels):
         mine = order[ends[channel] : ends[channel + 1]]
-        taken = _run_channel(state[channel], config.timing(), where.bank[mine], where.row[mine], kinds[mine])
+        taken = _run_channel(state, channel, config.timing(), where.bank[mine], where.row[mine], kinds[mine])
         cycles = max(cycles, int(taken))
     return DramRun(config, len(address), cycles, counts(state))
 
 
 @njit(cache=True)
-def _run_channel(m, t, bank, row, write):  # type: ignore[no-untyped-def]
+def _run_channel(m, c, t, bank, row, write):  # type: ignore[no-untyped-def]
     """Cycles of one channel's list."""
+    m, bank, row, write = unowned(m), unowned(bank), unowned(row), unowned(write)
     n, offered, now, end = len(bank), 0, 0, 0
-    while offered < n or waiting(m) > 0:
-        if offered < n and push(m, t, bank[offered], row[offered], offered, write[offered], now):
+    while offered < n or waiting(m, c) > 0:
+        if offered < n and push(m, c, t, bank[offered], row[offered], offered, write[offered], now):
             offered += 1
-        if tick(m, t, now):
+        if tick(m, c, t, now):
             end = max(end, now + 1)
-        while answer_at(m) != NEVER:
-            end = max(end, answer_at(m))
-            answer(m, end)
+        while answer_at(m, c) != NEVER:
+            end = max(end, answer_at(m, c))
+            answer(m, c, end)
         now += 1
         # nothing to offer, or nowhere to put it: on to when the channel can do something
-        if offered == n or room(m, t, write[offered]) == 0:
-            now = max(now, wake(m))
+        if offered == n or room(m, c, t, write[offered]) == 0:
+            now = max(now, wake(m, c))
     return end
 
 

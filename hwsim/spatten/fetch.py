@@ -93,48 +93,47 @@ def new_generators() -> np.ndarray:
 
 
 @njit(cache=True)
-def idle(g):  # type: ignore[no-untyped-def]
-    """Whether an address generator can take a job."""
-    return g[_JOB] < 0
+def idle(g, unit):  # type: ignore[no-untyped-def]
+    """Whether a unit's address generator can take a job."""
+    return g[unit, _JOB] < 0
 
 
 @njit(cache=True)
-def begin(g, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
-    """Give an idle generator job ``j``, which has at least one token."""
-    g[_JOB], g[_AT] = j, jobs[j, FIRST]
-    start = jobs[j, BASE] + tokens[g[_AT]] * jobs[j, BYTES]
-    g[_BLOCK], g[_LAST] = start >> size_bits, (start + jobs[j, BYTES] - 1) >> size_bits
+def begin(g, unit, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
+    """Give a unit's idle generator job ``j``, which has at least one token."""
+    g[unit, _JOB], g[unit, _AT] = j, jobs[j, FIRST]
+    start = jobs[j, BASE] + tokens[g[unit, _AT]] * jobs[j, BYTES]
+    g[unit, _BLOCK], g[unit, _LAST] = start >> size_bits, (start + jobs[j, BYTES] - 1) >> size_bits
 
 
 @njit(cache=True)
 def generate(g, unit, lanes, jobs, tokens, size_bits, place_of, stalls):  # type: ignore[no-untyped-def]
-    """A cycle of an address generator that has a job."""
-    j = g[_JOB]
+    """A cycle of a unit's address generator that has a job."""
+    j = g[unit, _JOB]
     half = lanes.shape[0] // 2
     depth = (lanes.shape[1] - 2) // 2
     for _ in range(half):
-        lane = unit * half + g[_LANE]
-        fifo = lanes[lane]
-        if fifo[1] == depth:
+        lane = unit * half + g[unit, _LANE]
+        if lanes[lane, 1] == depth:
             stalls[STALL_LANES] += 1
             return
-        channel, bank, row = locate(place_of, g[_BLOCK] << size_bits)
-        at = 2 + 2 * ((fifo[0] + fifo[1]) % depth)
-        fifo[at], fifo[at + 1] = (row << 16) | (bank << 8) | channel, (j << 6) | lane
-        fifo[1] += 1
-        g[_LANE] = g[_LANE] + 1 if g[_LANE] + 1 < half else 0
+        channel, bank, row = locate(place_of, g[unit, _BLOCK] << size_bits)
+        at = 2 + 2 * ((lanes[lane, 0] + lanes[lane, 1]) % depth)
+        lanes[lane, at], lanes[lane, at + 1] = (row << 16) | (bank << 8) | channel, (j << 6) | lane
+        lanes[lane, 1] += 1
+        g[unit, _LANE] = g[unit, _LANE] + 1 if g[unit, _LANE] + 1 < half else 0
         jobs[j, OUTSTANDING] += 1
         jobs[j, TRANSACTIONS] += 1
-        g[_BLOCK] += 1
-        while g[_BLOCK] > g[_LAST]:  # the next token, but for what it shares with this one
-            g[_AT] += 1
-            if g[_AT] == jobs[j, FIRST] + jobs[j, COUNT]:
+        g[unit, _BLOCK] += 1
+        while g[unit, _BLOCK] > g[unit, _LAST]:  # the next token, but for what it shares with this one
+            g[unit, _AT] += 1
+            if g[unit, _AT] == jobs[j, FIRST] + jobs[j, COUNT]:
                 jobs[j, GENERATED] = 1
-                g[_JOB] = -1
+                g[unit, _JOB] = -1
                 return
-            start = jobs[j, BASE] + tokens[g[_AT]] * jobs[j, BYTES]
-            g[_BLOCK] = max(start >> size_bits, g[_LAST] + 1)
-            g[_LAST] = (start + jobs[j, BYTES] - 1) >> size_bits
+            start = jobs[j, BASE] + tokens[g[unit, _AT]] * jobs[j, BYTES]
+            g[unit, _BLOCK] = max(start >> size_bits, g[unit, _LAST] + 1)
+            g[unit, _LAST] = (start + jobs[j, BYTES] - 1) >> size_bits
 
 
 @njit(cache=True)
@@ -146,15 +145,16 @@ def respond(jobs, mem, now, stalls):  # type: ignore[no-untyped-def]
     first = now % channels
     for i in range(channels):
         c = i + first
-        m = mem[c - channels if c >= channels else c]
-        if answer_at(m) <= now:
-            tag = answer_tag(m)
+        if c >= channels:
+            c -= channels
+        if answer_at(mem, c) <= now:
+            tag = answer_tag(mem, c)
             bit = np.int64(1) << (tag & 63)
             if taken & bit:
                 stalls[STALL_SRAM] += 1
                 continue
             taken |= bit
-            answer(m, now)
+            answer(mem, c, now)
             arrived += 1
             j = tag >> 6
             jobs[j, OUTSTANDING] -= 1
@@ -173,20 +173,21 @@ def request(lanes, mem, t, now, stalls):  # type: ignore[no-untyped-def]
     first = now % count
     for i in range(count):
         lane = i + first
-        fifo = lanes[lane - count if lane >= count else lane]
-        if fifo[1] == 0:
+        if lane >= count:
+            lane -= count
+        if lanes[lane, 1] == 0:
             continue
-        held += fifo[1]
-        at = 2 + 2 * fifo[0]
-        word = fifo[at]
+        held += lanes[lane, 1]
+        at = 2 + 2 * lanes[lane, 0]
+        word = lanes[lane, at]
         c = word & 255
         bit = np.int64(1) << c
-        if taken & bit or not push(mem[c], t, (word >> 8) & 255, word >> 16, fifo[at + 1], False, now + 1):
+        if taken & bit or not push(mem, c, t, (word >> 8) & 255, word >> 16, lanes[lane, at + 1], False, now + 1):
             stalls[STALL_QUEUE] += 1
             continue
         taken |= bit
-        fifo[0] = fifo[0] + 1 if fifo[0] + 1 < depth else 0
-        fifo[1] -= 1
+        lanes[lane, 0] = lanes[lane, 0] + 1 if lanes[lane, 0] + 1 < depth else 0
+        lanes[lane, 1] -= 1
         went += 1
     return held - went, went
 
@@ -195,11 +196,10 @@ def request(lanes, mem, t, now, stalls):  # type: ignore[no-untyped-def]
 def memory_cycle(mem, t, now):  # type: ignore[no-untyped-def]
     """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
     for c in range(len(mem)):
-        m = mem[c]
-        while wake(m) < now:
-            tick(m, t, wake(m))
-        if wake(m) == now:
-            tick(m, t, now)
+        while wake(mem, c) < now:
+            tick(mem, c, t, wake(mem, c))
+        if wake(mem, c) == now:
+            tick(mem, c, t, now)
 
 
 @njit(cache=True)
@@ -207,9 +207,9 @@ def memory_next(mem):  # type: ignore[no-untyped-def]
     """The next cycle in which an answer is there or a channel with work may do something."""
     soonest = NEVER
     for c in range(len(mem)):
-        soonest = min(soonest, answer_at(mem[c]))
-        if waiting(mem[c]) > 0:
-            soonest = min(soonest, wake(mem[c]))
+        soonest = min(soonest, answer_at(mem, c))
+        if waiting(mem, c) > 0:
+            soonest = min(soonest, wake(mem, c))
     return soonest
 
 
@@ -217,26 +217,24 @@ def memory_next(mem):  # type: ignore[no-untyped-def]
 def memory_rests(mem, t, until):  # type: ignore[no-untyped-def]
     """Nothing is asked of the memory up to ``until``: it refreshes itself."""
     for c in range(len(mem)):
-        m = mem[c]
-        while wake(m) < until:
-            tick(m, t, wake(m))
+        while wake(mem, c) < until:
+            tick(mem, c, t, wake(mem, c))
 
 
 @njit(cache=True)
 def _run(jobs, tokens, lanes, generators, size_bits, place_of, mem, t, stalls):  # type: ignore[no-untyped-def]
-    g = generators[KEYS]
-    begin(g, jobs, 0, tokens, size_bits)
+    begin(generators, KEYS, jobs, 0, tokens, size_bits)
     now = 0
     while True:
-        if not idle(g):
-            generate(g, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
+        if not idle(generators, KEYS):
+            generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
         respond(jobs, mem, now, stalls)
         memory_cycle(mem, t, now)
         held, _ = request(lanes, mem, t, now, stalls)
         if jobs[0, DONE] >= 0:
             return jobs[0, DONE]
         now += 1
-        if idle(g) and held == 0:  # only the memory has something to do: on to when it does
+        if idle(generators, KEYS) and held == 0:  # only the memory has something to do: on to when it does
             now = max(now, memory_next(mem))
 
 

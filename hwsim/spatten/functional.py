@@ -7,8 +7,8 @@ operation rounded to nearest even by itself, none fused. A query of one head:
 1. score s_j = sum_d q_d k_jd, exact
 2. x_j = fp32(s_j) * scale, with scale = q's scale x k's scale x 1 / sqrt(D), one binary32 number
 3. e_j = exp(x_j - max x), see `exponential`
-4. the sum of e: of S partial sums (`SpattenConfig.partial_sums`), sum s adds elements s, s + S, ... in their order; then
-   neighbours meet pairwise. S is lanes x the adder's cycles, so that every lane takes an element each cycle.
+4. the sum of e: of S partial sums (`SpattenConfig.partial_sums`), sum s adds elements s, s + S, ... in their order;
+   then neighbours meet pairwise. S is lanes x the adder's cycles, so that every lane takes an element each cycle.
 5. where k lies in two planes, the query is computed again with all bits if its largest probability, 1 / sum, is below
    the threshold: exactly where the sum is above `confidence_limit`, a number that is made once
 6. p_j = e_j / sum; its integer is round(p_j * (2^B - 1)), half to even, B = probability bits

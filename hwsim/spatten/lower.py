@@ -15,9 +15,10 @@ Source: SpAtten (HPCA 2021); regions, and what is shared, are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,7 @@ from .pipeline import (
     VALUE_PARTS,
     Segment,
     empty_jobs,
+    segment,
 )
 from .scores import Head, Source, Weights
 from .topk import START_CYCLES, select
@@ -165,20 +167,30 @@ def _choose(p, seen, k, parallel, state, keep, cycles):  # type: ignore[no-untyp
     return streamed, state
 
 
-def layers(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Consecutive rows of one iteration and layer."""
-    key = rows[["iteration_id", "layer_id"]].to_numpy()
-    cuts = np.flatnonzero((key[1:] != key[:-1]).any(axis=1)) + 1
-    for start, end in pairwise([0, *cuts.tolist(), len(rows)]):
-        yield rows.iloc[start:end]
+Rows = dict[str, list[Any]]
+"""Rows of a workload, a list a column."""
 
 
-def groups(rows: pd.DataFrame, operand_bits: int) -> list[Group]:
+def layers(pieces: Iterable[pd.DataFrame]) -> Iterator[Rows]:
+    """Rows of one layer of one iteration after the other, of a workload that comes in pieces."""
+    rest: Rows = {}
+    for piece in pieces:
+        columns = {name: rest.get(name, []) + piece[name].tolist() for name in piece.columns}
+        key = np.array([columns["iteration_id"], columns["layer_id"]])
+        cuts = np.flatnonzero((key[:, 1:] != key[:, :-1]).any(axis=0)) + 1
+        places = list(pairwise([0, *cuts.tolist(), key.shape[1]]))
+        for start, end in places[:-1]:
+            yield {name: values[start:end] for name, values in columns.items()}
+        rest = {name: values[places[-1][0] :] for name, values in columns.items()}
+    if rest:
+        yield rest
+
+
+def groups(columns: Rows, operand_bits: int) -> list[Group]:
     """The heads of a layer that have keys and queries."""
-    columns = {name: rows[name].tolist() for name in rows.columns}
     found = []
-    at, count = 0, len(rows)
     keys, heads = columns["key_fetch_num"], columns["head_id"]
+    at, count = 0, len(keys)
     while at < count:
         end = at + 1
         while end < count and heads[end] == heads[at] and keys[end] == keys[at]:
@@ -264,7 +276,9 @@ class Builder:
             j = self._job(3, value_base, group.value_bytes, first, n, n * d, count)
             table[:, VALUE], table[0, SHARED] = j, j
             shared = True
-        position = max(group.head.length - count, 0)  # of the first query, where there are several the last ones of a sequence
+        position = max(
+            group.head.length - count, 0
+        )  # of the first query, where there are several the last ones of a sequence
         for i in range(count):
             table[i, QUERY] = self._job(0, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
             if not resident:
@@ -277,9 +291,7 @@ class Builder:
         self.query_count += count
         self._count(group, work, resident, shared)
 
-    def _key_parts(
-        self, row: np.ndarray, query: int, group: Group, first: int, n: int, room: int, base: int
-    ) -> None:
+    def _key_parts(self, row: np.ndarray, query: int, group: Group, first: int, n: int, room: int, base: int) -> None:
         """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
         check. Both planes count as one run of vectors that are as wide as both."""
         d, c = group.head.dimension, self.config
@@ -330,4 +342,4 @@ class Builder:
         self.counts.value_elements_written = int(written[self.counts.kinds == 3].sum())
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)
-        return Segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts
+        return segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

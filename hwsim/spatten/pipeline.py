@@ -13,9 +13,9 @@ fetch begins (at most half of the ring) and given back, oldest first, when its l
 every query on them is decided. Where a head's keys are more than half an SRAM, each query fetches them in parts; so
 values.
 
-A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; Q x K (a
-recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query when
-the one before has left its first stage; all but the top-k take a row a cycle (`cycles` columns of the tables) and hand
+A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
+(a recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query
+when the one before has left its first stage; all but the top-k take a row a cycle (`cycles` columns of the tables) and hand
 on a fixed latency after the last row. Handshakes are registered: what ends in a cycle is seen by the next unit in that
 cycle's number, one after its last stage.
 
@@ -31,6 +31,7 @@ import numpy as np
 from numba import njit
 
 from hwsim.dram.controller import NEVER, new_state
+from hwsim.kernels import unowned
 
 from .config import SpattenConfig
 from .fetch import (
@@ -79,7 +80,8 @@ slots are taken and the most downstream unit with work is that one, or none (lat
 _QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
 
 # FIFOs of (item, cycle from which on it counts)
-_OUT, _PV_Q, _FREE_V, _WANT, _V, _V_SHARED, _TOP, _DIV, _CHECK, _EXP, _FREE_K, _REST, _AGAIN, _PICKED = range(14)
+_OUT, _PV_Q, _FREE_V, _WANT, _V, _V_SHARED, _TOP, _DIV, _CHECK, _EXP, _FREE_K, _REST, _AGAIN = range(13)
+_FIFOS = 13
 
 
 class Sizes(NamedTuple):
@@ -117,6 +119,17 @@ class Segment(NamedTuple):
     """[queries, QUERY_FIELDS], in order."""
     tokens: np.ndarray
     """What the jobs' FIRST and COUNT point into."""
+    fifo: np.ndarray
+    """[FIFOs, entries, 2]: their rings, for the kernel."""
+    ends: np.ndarray
+    """[FIFOs, 2]: first and end of each, all 0."""
+
+
+def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens: np.ndarray) -> Segment:
+    """A segment of tables."""
+    entries = 2 * len(queries) + len(jobs) + 1
+    fifo, ends = np.empty((_FIFOS, entries, 2), np.int64), np.zeros((_FIFOS, 2), np.int64)
+    return Segment(jobs, key_jobs, queries, tokens, fifo, ends)
 
 
 @njit(cache=True)
@@ -166,18 +179,18 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
         used: int64[3], counted up: elements of both SRAMs and slots, times cycles.
         stalls: int64[3] of `fetch`, counted up.
     """
-    jobs, key_jobs, queries, tokens = work
+    mem, lanes, generators = unowned(mem), unowned(lanes), unowned(generators)
+    log, causes, used, stalls = unowned(log), unowned(causes), unowned(used), unowned(stalls)
+    jobs, key_jobs = unowned(work.jobs), unowned(work.key_jobs)
+    queries, tokens = unowned(work.queries), unowned(work.tokens)
     count = len(queries)
-    entries = 2 * count + len(jobs) + 1
-    fifo = np.empty((14, entries, 2), np.int64)
-    ends = np.zeros((14, 2), np.int64)
+    fifo, ends = unowned(work.fifo), unowned(work.ends)
     state = np.zeros(count, np.int8)  # 1: failed its check, computed again
     picked = np.zeros(count, np.int64)  # when its candidates are there
     begun = np.zeros(len(jobs), np.bool_)
     value_jobs = np.empty(len(jobs), np.int64)  # in the order of their fetch
     key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
     engines = np.zeros(s.engines, np.int64)
-    key_unit, value_unit = generators[KEYS], generators[VALUES]
     now, free, finished, held = start, s.slots, 0, 0
     admitted, next_key = 0, 0  # next query and next key job of the key unit
     pick, query, part, again_part = 0, 0, 0, 0  # next for the candidates; for Q x K, and which part
@@ -192,7 +205,13 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             free += 1
             finished += 1
             changed = True
-        if finished == count and idle(key_unit) and idle(value_unit) and held == 0 and memory_next(mem) == NEVER:
+        if (
+            finished == count
+            and idle(generators, KEYS)
+            and idle(generators, VALUES)
+            and held == 0
+            and memory_next(mem) == NEVER
+        ):
             return now
         # prob x V; what it has read is given back
         while _ready(fifo, ends, _FREE_V, now):
@@ -261,6 +280,15 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             log[q, EXPED + 4 * state[q]], log[q, SUMMED + 4 * state[q]] = now, exp_busy + s.total
             _put(fifo, ends, _CHECK, q, exp_busy + s.total)
             changed = True
+        # candidates (A3)
+        while pick < admitted and queries[pick, CANDIDATES] == 0:
+            pick += 1
+        fetched = pick < admitted and _there(jobs, queries[pick, QUERY], now) and _there(jobs, queries[pick, KEY], now)
+        if fetched and pick_busy <= now:
+            pick_busy = now + queries[pick, CANDIDATES]
+            picked[pick] = pick_busy
+            pick += 1
+            changed = True
         # Q x K; keys that it has read are given back
         while _ready(fifo, ends, _FREE_K, now):
             jobs[_take(fifo, ends, _FREE_K), USERS] -= 1
@@ -273,10 +301,10 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                 if not _there(jobs, queries[q, REST] + i, now):
                     q = -1
             second = q >= 0
-            if q < 0 and query < admitted and _there(jobs, queries[query, QUERY], now) and picked[query] <= now:
-                if _there(jobs, queries[query, KEY] + part, now):
-                    if queries[query, CANDIDATES] == 0 or pick > query:
-                        q, i = query, part
+            if q < 0 and query < admitted and pick > query and picked[query] <= now:
+                fetched = _there(jobs, queries[query, QUERY], now) and _there(jobs, queries[query, KEY] + part, now)
+                if fetched:
+                    q, i = query, part
             if q >= 0:
                 parts = queries[q, KEY_PARTS]
                 j = (queries[q, REST] if second and parts > 1 else queries[q, KEY]) + i
@@ -300,17 +328,8 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                 else:
                     part = i + 1
                 changed = True
-        # candidates (A3)
-        while pick < admitted and queries[pick, CANDIDATES] == 0:
-            pick += 1
-        if pick_busy <= now and pick < admitted:
-            if _there(jobs, queries[pick, QUERY], now) and _there(jobs, queries[pick, KEY], now):
-                pick_busy = now + queries[pick, CANDIDATES]
-                picked[pick] = pick_busy
-                pick += 1
-                changed = True
         # the address generators begin a job
-        if idle(key_unit):
+        if idle(generators, KEYS):
             j = -1
             if ends[_REST, 0] < ends[_REST, 1]:
                 j = _take(fifo, ends, _REST)
@@ -331,9 +350,9 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                     key_ring[2] += 1
                     next_key += 1
             if j >= 0:
-                begin(key_unit, jobs, j, tokens, s.size_bits)
+                begin(generators, KEYS, jobs, j, tokens, s.size_bits)
                 changed = True
-        if idle(value_unit):
+        if idle(generators, VALUES):
             which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
             if ends[which, 0] < ends[which, 1]:
                 j = fifo[which, ends[which, 0], 0]
@@ -342,15 +361,15 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                     value_ring[0] += jobs[j, SPACE]
                     value_jobs[value_ring[2]] = j
                     value_ring[2] += 1
-                    begin(value_unit, jobs, j, tokens, s.size_bits)
+                    begin(generators, VALUES, jobs, j, tokens, s.size_bits)
                     changed = True
         # fetch
-        working = held > 0 or not idle(key_unit) or not idle(value_unit)
+        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
         if working or mem_next <= now:
-            if not idle(key_unit):
-                generate(key_unit, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
-            if not idle(value_unit):
-                generate(value_unit, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if not idle(generators, KEYS):
+                generate(generators, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if not idle(generators, VALUES):
+                generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
             if respond(jobs, mem, now, stalls) > 0:
                 changed = True
             memory_cycle(mem, t, now)

@@ -6,7 +6,8 @@ Drawn (`Drawn`), from one seed, independent of how a workload is cut into pieces
 - a token's importance is exponentially distributed and stays with it over layers, heads and iterations, so that sets
   of kept tokens are nested as a cascade's are. The newest token is always kept.
 - a query's scores are normally distributed with standard deviation ``spread``, independent of each other; their softmax
-  is requantized. (Measured on MiniLM over 20 docstrings: 1.2 to 2.5 by layer, mean 1.9.) Where vectors are needed (A3), q and the keys are normal, so that q k / sqrt(D) has that deviation.
+  is requantized. (Measured on MiniLM over 20 docstrings: 1.2 to 2.5 by layer, mean 1.9.) Where vectors are needed (A3),
+  q and the keys are normal, so that q k / sqrt(D) has that deviation.
 
 Traced (`Traced`): kept tokens, probabilities and vectors of a trace folder (`dataflow.attention_trace`); a query sees
 the keys up to the last one that has a probability.

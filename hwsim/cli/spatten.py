@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim spatten``: a workload of attention on SpAtten, alone or beside what it is compared with."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
+
+if TYPE_CHECKING:
+    from hwsim.spatten.run import Opened, SpattenRun
+    from hwsim.spatten.simulate import SpattenResult
+
+
+class Size(StrEnum):
+    """Machines to start from."""
+
+    FULL = "full"
+    EIGHTH = "eighth"
+
+
+def spatten(
+    workload: Annotated[
+        str | None, typer.Argument(help="A model's size (bert-base, gpt2-medium ...), a workload CSV, a trace folder.")
+    ] = None,
+    size: Annotated[Size, typer.Option(help="Machine to start from: the paper's, or SpAtten-1/8.")] = Size.FULL,
+    compare: Annotated[
+        bool, typer.Option(help="Also run the dense datapath, MNNFast and A3 on the same machine.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Of drawn importance and probabilities.")] = None,
+    config: ConfigFile = None,
+    set_: Sets = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Simulate attention on SpAtten: cycles by cause, DRAM traffic by kind, energy, how close to the bound."""
+    from hwsim.spatten.config import eighth
+    from hwsim.spatten.run import SpattenRun
+
+    base: dict[str, Any] = {"machine": eighth().model_dump()} if size is Size.EIGHTH else {}
+    run = load(SpattenRun, config, set_, base, workload=workload, seed=seed)
+    opened = run.open()
+    with quick_numba():
+        results = [_run(run, opened)]
+        if compare:
+            for style in ("dense", "MNNFast", "A3"):
+                results.append(_run(run.model_copy(update={"style": style}), opened))
+    if json_:
+        print_json([_summary(r) for r in results])
+    else:
+        _show(results, opened)
+    if out is not None:
+        from hwsim.spatten.timeline import write_timeline
+
+        paths = results[0].write(out)
+        paths.append(out / "timeline.json")
+        write_timeline(results[0], paths[-1])
+        for other in results[1:]:
+            paths += other.write(out / other.machine.lower())
+        if opened.whole is not None:
+            paths.append(out / "workload.csv")
+            opened.whole.write(paths[-1])
+        if not json_:
+            made(paths)
+
+
+def _run(run: SpattenRun, opened: Opened) -> SpattenResult:
+    from .studies import progress
+
+    total = None if opened.whole is None else len(opened.whole.rows)
+    with progress() as bar:
+        task = bar.add_task(f"{run.style}: {opened.name}", total=total if run.style == "SpAtten" else None)
+        return run.run(opened, lambda rows: bar.update(task, advance=rows))
+
+
+def _summary(r: SpattenResult) -> dict[str, Any]:
+    from hwsim.spatten.energy import total_energy_j
+    from hwsim.spatten.lower import KINDS
+    from hwsim.spatten.simulate import ALL_CAUSES
+
+    return {
+        "machine": r.machine, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
+        "bounds_cycles": r.bounds(), "share_of_bound": r.share_of_bound,
+        "cycles_by_cause": {c: r.total(f"{c}_cycles") for c in ALL_CAUSES},
+        "occupancy": r.occupancy, "queries": r.total("queries"), "again": r.total("again"), "macs": r.macs,
+        "dram_bytes": r.dram_bytes, "dram_bytes_by_kind": {k: r.total(f"{k}_bytes") for k in (*KINDS, "weight")},
+        "energy_j": total_energy_j(r.settings, r.rows),
+    }  # fmt: skip
+
+
+def _show(results: list[SpattenResult], opened: Opened) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hwsim.spatten.energy import COMPONENTS, total_energy_j
+    from hwsim.spatten.lower import KINDS
+    from hwsim.spatten.simulate import ALL_CAUSES, CAUSE_TEXT
+
+    console = Console()
+    table = Table(title=f"{opened.name} on SpAtten's machine", title_justify="left")
+    table.add_column("")
+    for r in results:
+        table.add_column(r.machine, justify="right")
+    summaries = [_summary(r) for r in results]
+
+    def add(name: str, cells: list[str]) -> None:
+        table.add_row(name, *cells)
+
+    add("cycles", [f"{r.cycles:,}" for r in results])
+    add("time at clock", [f"{r.seconds * 1e6:,.1f} us" for r in results])
+    limits = {"memory": "peak bandwidth", "qk": "Q x K multipliers", "pv": "prob x V multipliers"}
+    add("bound by", [limits[max(b, key=b.__getitem__)] for b in (s["bounds_cycles"] for s in summaries)])
+    add("the bound's share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
+    table.add_section()
+    table.add_row("[bold]Q x K[/bold]")
+    for cause in ALL_CAUSES:
+        if any(s["cycles_by_cause"][cause] for s in summaries):
+            add(CAUSE_TEXT[cause], [f"{s['cycles_by_cause'][cause] / max(s['cycles'], 1):.1%}" for s in summaries])
+    table.add_section()
+    table.add_row("[bold]busy[/bold]")
+    for unit in summaries[0]["occupancy"]:
+        add(unit, [f"{s['occupancy'][unit]:.1%}" for s in summaries])
+    table.add_section()
+    add("DRAM traffic", [si(r.dram_bytes, "B") for r in results])
+    for kind, text in zip(
+        (*KINDS, "weight"), ("  q", "  keys", "  LSBs of keys", "  values", "  weights"), strict=True
+    ):
+        if any(s["dram_bytes_by_kind"][kind] for s in summaries):
+            add(text, [si(s["dram_bytes_by_kind"][kind], "B") for s in summaries])
+    add("multiplies", [si(r.macs) for r in results])
+    add("throughput", [si(2 * r.macs / r.seconds if r.cycles else 0.0, "FLOP/s") for r in results])
+    add("queries; with LSBs", [f"{s['queries']:,}; {s['again'] / max(s['queries'], 1):.1%}" for s in summaries])
+    energies = [total_energy_j(r.settings, r.rows) for r in results]
+    add("energy", [f"{1e3 * sum(e.values()):.4g} mJ" for e in energies])
+    for component in COMPONENTS:
+        if any(e[component] for e in energies):
+            add(f"  {component}", [f"{e[component] / sum(e.values()):.1%}" for e in energies])
+    console.print(table)
+    if not opened.traced:
+        console.print("importance and probabilities: drawn (see `hwsim schema spatten`)", highlight=False)
+    for r in results[1:]:
+        console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] faster than {r.machine}, "
+                      f"{r.dram_bytes / max(results[0].dram_bytes, 1):.2f}x less DRAM traffic")  # fmt: skip

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study of SpAtten: workloads beside the dense datapath, the ladder of techniques, A3 and MNNFast, and two sweeps.
+
+Every table is rows of plain values; a report shows them and computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dataflow.attention import Workload
+
+from .baselines import STYLES, dense_of, heads_of, ladder, style
+from .config import SpattenConfig, eighth
+from .energy import TABLE, total_energy_j
+from .lower import KINDS, layers
+from .scores import Drawn, Source
+from .simulate import ALL_CAUSES, CAUSE_TEXT, SpattenResult, simulate
+from .timeline import STAGES, stages
+from .topk import mean_cycles
+
+Row = dict[str, Any]
+Tick = Callable[[str], None]
+PARALLEL = (1, 2, 4, 8, 16, 32, 64)
+ENGINES = (1, 2)
+SRAM_KB = (24, 48, 96, 192, 384)
+"""Of each SRAM, KiB; the paper's 196 KB are 192 KiB."""
+ENGINE_KEYS = (32, 64, 128, 256, 512, 1024)
+
+
+class Case(NamedTuple):
+    """A workload of a study."""
+
+    name: str
+    workload: Workload
+    note: str
+    """Where it is from."""
+    model: str = ""
+    """Whose sizes it has (`dataflow.attention.MODELS`); empty: another's."""
+    traced: Source | None = None
+    """Its importance and probabilities; none: drawn."""
+
+
+def runs(cases: Sequence[Case]) -> int:
+    """How often `study` calls ``tick`` for the cases."""
+    return sum(len(ladder(c.workload, SpattenConfig())) + len(STYLES) + 2 for c in cases) + 2
+
+
+def study(
+    config: SpattenConfig, cases: Sequence[Case], *, seed: int, spread: float, tick: Tick
+) -> dict[str, list[Row]]:
+    """The tables of a study.
+
+    Args:
+        config: the machine; A3 and MNNFast are compared with SpAtten-1/8.
+        seed, spread: of drawn importance and probabilities.
+    """
+    tables: dict[str, list[Row]] = {
+        name: [] for name in ("attention", "ladder", "attention_traffic", "attention_causes", "stages", "baselines",
+                              "topk_sweep", "sram_sweep")
+    }  # fmt: skip
+    drawn = Drawn(seed, spread, config.probability_bits)
+    for case in cases:
+        rungs = _ladder(config, case, drawn, tables, tick)
+        found = _case(config, case, drawn, rungs, tables, tick)
+        tables["stages"] += _stages(case.name, found)
+        _baselines(case, drawn, tables, tick)
+    first_of = {bool((c.workload.rows["query_num"] > 1).any()): c for c in reversed(cases)}
+    for case in (first_of[kind] for kind in sorted(first_of)):
+        tables["topk_sweep"] += _topk_sweep(config, case, drawn)
+        tables["sram_sweep"] += _sram_sweep(config, case, drawn)
+        tick(f"{case.name}: sweeps")
+    tables["attention_headlines"] = _headlines(tables)
+    tables["topk_engine"] = topk_engine()
+    tables["attention_energy_table"] = [
+        {"what": f.what, "value_pj": f.value_pj, "unit": f.unit, "technology": f.technology, "source": f.source}
+        for f in TABLE
+    ]
+    return tables
+
+
+def _run(config: SpattenConfig, workload: Workload, source: Source, name: str = "SpAtten") -> SpattenResult:
+    used = style(name, config, source)
+    return simulate(config, layers([workload.rows]), source, workload=workload.name, machine=name, style=used)
+
+
+def _energy(result: SpattenResult) -> float:
+    """Microjoules."""
+    return 1e6 * sum(total_energy_j(result.settings, result.rows).values())
+
+
+def _tflops(result: SpattenResult) -> float:
+    return 2e-12 * result.macs / result.seconds if result.cycles else 0.0
+
+
+def _ladder(
+    config: SpattenConfig, case: Case, drawn: Source, tables: dict[str, list[Row]], tick: Tick
+) -> list[SpattenResult]:
+    found: list[SpattenResult] = []
+    for rung in ladder(case.workload, config):
+        result = _run(rung.config, rung.workload, drawn, "dense" if rung.dense else "SpAtten")
+        found.append(result)
+        tables["ladder"].append({
+            "workload": case.name, "rung": rung.name, "cycles": result.cycles,
+            "over_dense": found[0].cycles / result.cycles,
+            "over_previous": found[max(len(found) - 2, 0)].cycles / result.cycles,
+            "dram_mb": result.dram_bytes / 1e6, "dram_ratio": found[0].dram_bytes / result.dram_bytes,
+            "energy_uj": _energy(result), "tflops": _tflops(result),
+            "flop_per_byte": 2 * result.macs / result.dram_bytes,
+        })  # fmt: skip
+        tables["attention_traffic"].append(
+            {"workload": case.name, "rung": rung.name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
+        )
+        tick(f"{case.name}: {rung.name}")
+    return found
+
+
+def _case(
+    config: SpattenConfig,
+    case: Case,
+    drawn: Source,
+    rungs: list[SpattenResult],
+    tables: dict[str, list[Row]],
+    tick: Tick,
+) -> SpattenResult:
+    dense = rungs[0]
+    result = rungs[-1] if case.traced is None else _run(config, case.workload, case.traced)
+    bounds = result.bounds()
+    rows = case.workload.rows
+    c = dense.settings
+    tables["attention"].append({
+        "workload": case.name, "note": case.note, "encoder": bool((rows["query_num"] > 1).any()), "heads": heads_of(rows),
+        "length": int(rows["sentence_length_L"].max()), "queries": result.total("queries"),
+        "again": result.total("again") / max(result.total("queries"), 1), "cycles": result.cycles,
+        "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
+        "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
+        "dram_ratio_float32": dense.dram_bytes * 32 / c.operand_bits / result.dram_bytes,
+        "macs_ratio": dense.macs / result.macs,
+        "energy_uj": _energy(result), "energy_ratio": _energy(dense) / _energy(result), "tflops": _tflops(result),
+        "dense_tflops": _tflops(dense), "bound": max(bounds, key=bounds.__getitem__),
+        "share_of_bound": result.share_of_bound, **{f"{k}_occupancy": v for k, v in result.occupancy.items()},
+    })  # fmt: skip
+    for cause in ALL_CAUSES:
+        tables["attention_causes"].append({
+            "workload": case.name, "cause": cause, "text": CAUSE_TEXT[cause],
+            "share": result.total(f"{cause}_cycles") / result.cycles,
+        })  # fmt: skip
+    tick(case.name)
+    return result
+
+
+def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
+    """Ours for each published figure, and what Q x K mostly waits for: key, ours, why."""
+    found: list[Row] = []
+
+    def add(key: str, rows: list[Row], text: Callable[[Row], str], why: Callable[[Row], str] = lambda r: "") -> None:
+        if rows:
+            ours = "; ".join(f"{text(r)} ({r['workload']})" for r in rows)
+            found.append({"key": key, "ours": ours, "why": "; ".join(filter(None, map(why, rows)))})
+
+    def waits(row: Row) -> str:
+        mine = [c for c in tables["attention_causes"] if c["workload"] == row["workload"] and c["cause"] != "qk"]
+        worst = sorted(mine, key=lambda c: -float(c["share"]))[:2]
+        return ", ".join(f"{c['text']} {c['share']:.0%}" for c in worst if c["share"] >= 0.05)
+
+    every = tables["attention"]
+    add("spatten_dram_reduction", every, lambda r: f"{r['dram_ratio']:.1f}x; of float32 {r['dram_ratio_float32']:.1f}x")
+    add("spatten_compute_reduction", every, lambda r: f"{r['macs_ratio']:.1f}x")
+    add("spatten_tflops_bert", [r for r in every if r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)
+    add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)
+    for machine, name in (("A3", "a3"), ("MNNFast", "mnnfast")):
+        mine = [r for r in tables["baselines"] if r["machine"] == machine]
+        add(f"spatten_over_{name}", mine, lambda r: f"{r['slower']:.2f}x", lambda r: f"it is bound by {r['bound']}")
+        add(f"spatten_energy_over_{name}", mine, lambda r: f"{r['more_energy']:.2f}x")
+    steps = [r for r in tables["ladder"] if r["rung"] == "+ parallel top-k"]
+    add("spatten_parallel_topk", steps, lambda r: f"{r['over_previous']:.1f}x")
+    last = {r["workload"]: r for r in tables["ladder"]}
+    before = {r["workload"]: r for r in steps}
+    both = [{**r, "gain": before[n]["cycles"] / r["cycles"]} for n, r in last.items() if n in before and r != before[n]]
+    add("spatten_quantization", both, lambda r: f"{r['gain']:.2f}x")
+    for table, size, key in (("topk_sweep", "parallel", "topk"), ("sram_sweep", "sram_kb", "sram")):
+        add(
+            f"spatten_{key}_saturates",
+            _saturation(tables[table], size),
+            lambda r: f"{r['size']}, within 5% of the best",
+        )
+    return found
+
+
+def _saturation(rows: list[Row], size: str) -> list[Row]:
+    """The smallest size of each workload (one engine) whose cycles are within 5% of the best's."""
+    found = []
+    for name in dict.fromkeys(r["workload"] for r in rows):
+        mine = [r for r in rows if r["workload"] == name and r.get("engines", 1) == 1]
+        best = min(r["cycles"] for r in mine)
+        found.append({"workload": name, "size": min(r[size] for r in mine if r["cycles"] <= 1.05 * best)})
+    return found
+
+
+def _stages(name: str, result: SpattenResult) -> list[Row]:
+    """Mean cycles of a query in each stage."""
+    totals = dict.fromkeys((stage for stage, _, _ in STAGES), 0)
+    queries = result.queries.to_dict("records")
+    for query in queries:
+        for stage, start, end in stages(query):
+            totals[stage] += end - start
+    return [{"workload": name, "stage": stage, "cycles": v / max(len(queries), 1)} for stage, v in totals.items()]
+
+
+def _baselines(case: Case, drawn: Source, tables: dict[str, list[Row]], tick: Tick) -> None:
+    config = eighth()
+    whole = dense_of(case.workload)
+    first: SpattenResult | None = None
+    for name in STYLES:
+        result = _run(config, case.workload if name == "SpAtten" else whole, drawn, name)
+        first = first or result
+        tables["baselines"].append({
+            "workload": case.name, "machine": "SpAtten-1/8" if name == "SpAtten" else name, "cycles": result.cycles,
+            "slower": result.cycles / first.cycles, "energy_uj": _energy(result),
+            "more_energy": _energy(result) / _energy(first), "dram_mb": result.dram_bytes / 1e6,
+            "bound": max(result.bounds(), key=result.bounds().__getitem__), "share_of_bound": result.share_of_bound,
+        })  # fmt: skip
+        tick(f"{case.name}: {name}")
+
+
+def _topk_sweep(config: SpattenConfig, case: Case, drawn: Source) -> list[Row]:
+    rows = []
+    for engines in ENGINES:
+        for parallel in PARALLEL:
+            machine = config.model_copy(update={"topk_parallel": parallel, "value_topk_engines": engines})
+            result = _run(machine, case.workload, drawn)
+            rows.append({"workload": case.name, "engines": engines, "parallel": parallel, "cycles": result.cycles,
+                         "tflops": _tflops(result), "topk_busy": result.occupancy["top-k"]})  # fmt: skip
+    return rows
+
+
+def _sram_sweep(config: SpattenConfig, case: Case, drawn: Source) -> list[Row]:
+    rows = []
+    for kb in SRAM_KB:
+        machine = config.model_copy(update={"key_sram_bytes": kb << 10, "value_sram_bytes": kb << 10})
+        result = _run(machine, case.workload, drawn)
+        rows.append({"workload": case.name, "sram_kb": kb, "cycles": result.cycles, "tflops": _tflops(result),
+                     "dram_mb": result.dram_bytes / 1e6})  # fmt: skip
+    return rows
+
+
+def topk_engine(draws: int = 200) -> list[Row]:
+    """Mean cycles of a top-k over random keys, k = n / 4, against n and P, and n / P times what the largest n takes."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for parallel in (1, 4, 16, 64):
+        found = {n: mean_cycles(n, n // 4, parallel, draws, rng) for n in ENGINE_KEYS}
+        each = found[ENGINE_KEYS[-1]] / ENGINE_KEYS[-1]
+        rows += [{"parallel": parallel, "keys": n, "cycles": c, "linear": each * n} for n, c in found.items()]
+    return rows
