@@ -130,58 +130,37 @@ def stages(study: StudyTables) -> Figure:
     """Where a query spends its time."""
     rows = study.tables["stages"]
     colours = dict(zip(_names(rows, "stage"), (*CYCLE, "#00695c", "#c2185b", "#795548"), strict=False))
-    return _stacked(
-        rows, "stage", "cycles", "stage", colours, "mean cycles of a query, from the fetch of q to its output"
-    )
+    return _stacked(rows, "stage", "cycles", "stage", colours, "mean cycles of a query, from its fetch to its output")
 
 
 def roofline(study: StudyTables) -> Figure:
     """Every rung of every workload under the machine's roof; torch on a CPU under its own."""
-    rows, meta = study.tables["ladder"], study.meta
+    rows, cpu, meta = study.tables["ladder"], study.tables.get("attention_torch", []), study.meta
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    lowest = min(r["flop_per_byte"] for r in rows) / 2
-    x = np.geomspace(lowest, 4 * max(r["flop_per_byte"] for r in rows), 200)
-    axes.plot(
-        x,
-        np.minimum(x * meta["spatten_peak_bytes_per_s"] / 1e12, meta["spatten_peak_tflops"]),
-        color=INK,
-        linewidth=1.2,
-    )
+    at = [r["flop_per_byte"] for r in [*rows, *cpu]]
+    x = np.geomspace(min(at) / 2, 4 * max(at), 200)
+    roof = np.minimum(x * meta["spatten_peak_bytes_per_s"] / 1e12, meta["spatten_peak_tflops"])
+    axes.plot(x, roof, color=INK, linewidth=1.2, label="the machine's roof")
     for i, name in enumerate(_names(rows)):
         mine = [r for r in rows if r["workload"] == name]
-        axes.plot(
-            [r["flop_per_byte"] for r in mine],
-            [r["tflops"] for r in mine],
-            "o",
-            markersize=4,
-            color=CYCLE[i],
-            alpha=0.5,
-        )
-        axes.plot(
-            mine[-1]["flop_per_byte"],
-            mine[-1]["tflops"],
-            "o",
-            markersize=8,
-            color=CYCLE[i],
-            label=f"{name}, all techniques",
-        )
-        axes.plot(
-            mine[0]["flop_per_byte"], mine[0]["tflops"], "s", markersize=6, color=CYCLE[i], label=f"{name}, dense"
-        )
-    for i, row in enumerate(study.tables.get("attention_torch", [])):
-        roof = np.minimum(x * row["roof_gb_per_s"] / 1e3, row["roof_gflops"] / 1e3)
+        points = [(r["flop_per_byte"], r["tflops"]) for r in mine]
+        axes.plot(*zip(*points, strict=True), "o", markersize=4, color=CYCLE[i], alpha=0.5)
+        axes.plot(*points[0], "s", markersize=6, color=CYCLE[i], label=f"{name}, dense")
+        axes.plot(*points[-1], "o", markersize=8, color=CYCLE[i], label=f"{name}, all techniques")
+    for i, row in enumerate(cpu):
         if i == 0:
+            roof = np.minimum(x * row["roof_gb_per_s"] / 1e3, row["roof_gflops"] / 1e3)
             axes.plot(x, roof, color=GREY, linewidth=1, linestyle="--", label="the CPU's roof")
-        axes.plot(row["flop_per_byte"], row["gflops"] / 1e3, "^", markersize=6, color=GREY)
-        axes.annotate(f"torch, {row['model']}", (row["flop_per_byte"], row["gflops"] / 1e3), fontsize=7,
-                      xytext=(5, -3), textcoords="offset points")  # fmt: skip
+        place = (row["flop_per_byte"], row["gflops"] / 1e3)
+        axes.plot(*place, "^", markersize=6, color=GREY)
+        axes.annotate(f"torch, {row['model']}", place, fontsize=7, xytext=(4, -9), textcoords="offset points")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(axis="both", visible=True)
     axes.set_xlabel("operations (two a multiply) a DRAM byte")
     axes.set_ylabel("TFLOPS")
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
     return figure
 
 
@@ -201,8 +180,9 @@ def baselines(study: StudyTables) -> Figure:
     for machine, key in (("A3", "spatten_over_a3"), ("MNNFast", "spatten_over_mnnfast")):
         paper = published()[key]
         if machine in machines and paper.value is not None:
-            axes.plot([machines.index(machine)], [paper.value], "D", color="white", markeredgecolor=RED, markeredgewidth=1.6,
-                      markersize=6, label="published mean" if machine == "A3" else None, zorder=3)  # fmt: skip
+            text = "published mean" if machine == "A3" else None
+            axes.plot([machines.index(machine)], [paper.value], "D", color="white", markeredgecolor=RED,
+                      markeredgewidth=1.6, markersize=6, label=text, zorder=3)  # fmt: skip
     axes.axhline(1, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xticks(range(len(machines)), machines)
     axes.set_ylabel("cycles over SpAtten-1/8's")
@@ -215,7 +195,7 @@ def _sweep(rows: Rows, key: str, line: str, label: str, paper: str) -> Figure:
     names = _names(rows)
     figure = Figure(figsize=(7.6, 2.8), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
-    at = published()[paper].value
+    flat = published()[paper].value
     for axes, name in zip(panels, names, strict=True):
         mine = [r for r in rows if r["workload"] == name]
         for i, value in enumerate(_names(mine, line)):
@@ -224,7 +204,7 @@ def _sweep(rows: Rows, key: str, line: str, label: str, paper: str) -> Figure:
             axes.plot(
                 [r[key] for r in curve], [r["tflops"] for r in curve], "o-", markersize=4, color=CYCLE[i], label=text
             )
-        axes.axvline(at, color=RED, linewidth=1, linestyle=":", label="published: flat from here")
+        axes.axvline(flat, color=RED, linewidth=1, linestyle=":", label="published: flat from here")
         axes.set_xscale("log", base=2)
         ticks = _names(mine, key)
         axes.set_xticks(ticks, [str(t) for t in ticks])
@@ -233,7 +213,7 @@ def _sweep(rows: Rows, key: str, line: str, label: str, paper: str) -> Figure:
         axes.set_xlabel(label)
         axes.set_title(name, fontsize=9)
     panels[0].set_ylabel("TFLOPS")
-    panels[0].legend(fontsize=7)
+    panels[0].legend(fontsize=7, loc="lower right")
     return figure
 
 

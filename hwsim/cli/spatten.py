@@ -111,8 +111,7 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
 
     add("cycles", [f"{r.cycles:,}" for r in results])
     add("time at clock", [f"{r.seconds * 1e6:,.1f} us" for r in results])
-    limits = {"memory": "peak bandwidth", "qk": "Q x K multipliers", "pv": "prob x V multipliers"}
-    add("bound by", [limits[max(b, key=b.__getitem__)] for b in (s["bounds_cycles"] for s in summaries)])
+    add("bound by", [r.bound for r in results])
     add("the bound's share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
     table.add_section()
     table.add_row("[bold]Q x K[/bold]")

@@ -98,7 +98,8 @@ def _torch(cases: Sequence[Case], simulated: list[Row]) -> list[Row]:
             found = attention_time(MODELS[case.model], case.workload.rows["iteration_id"].nunique())
             reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
             mine = row["microseconds"] / 1e3
-            rows.append({"model": row["workload"], **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
+            rows.append({"model": row["workload"], **found,
+                         "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
                          "share_of_roof": found["gflops"] / reach, "spatten_milliseconds": mine,
                          "speedup": found["milliseconds"] / mine})  # fmt: skip
     return rows

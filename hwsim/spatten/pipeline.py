@@ -15,9 +15,8 @@ values.
 
 A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
 (a recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query
-when the one before has left its first stage; all but the top-k take a row a cycle (`cycles` columns of the tables) and hand
-on a fixed latency after the last row. Handshakes are registered: what ends in a cycle is seen by the next unit in that
-cycle's number, one after its last stage.
+when the one before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand on a
+fixed latency after the last row. Handshakes are registered.
 
 Left out: what is between segments (`simulate`), the way of outputs back to the memory.
 Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
@@ -75,8 +74,8 @@ LOG = (
  THERE, OUTPUT, END) = range(17)  # fmt: skip
 
 CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
-"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; all
-slots are taken and the most downstream unit with work is that one, or none (latency); has no query left."""
+"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; its keys are there but all
+slots were taken, and the most downstream unit with work is that one, or none (latency); has no query left."""
 _QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
 
 # FIFOs of (item, cycle from which on it counts)
@@ -395,7 +394,7 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             cause = _QK
         elif query == count:
             cause = _LSB if ends[_AGAIN, 0] < ends[_AGAIN, 1] else _DRAIN
-        elif query == admitted and free == 0:
+        elif free == 0 and (query == admitted or _there(jobs, queries[query, KEY] + part, now)):
             cause = _LATENCY
             if ends[_PV_Q, 0] < ends[_PV_Q, 1]:
                 cause = _PV if pv_busy > now else _VALUES

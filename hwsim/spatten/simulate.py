@@ -54,6 +54,7 @@ BETWEEN = ("selection", "projections")
 """Causes of cycles between segments: top-k over tokens and heads; products."""
 ALL_CAUSES = (*CAUSES, *BETWEEN)
 """They sum to the cycles."""
+BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K multipliers", "pv": "prob x V multipliers"}
 CAUSE_TEXT = {
     "qk": "works",
     "keys": "waits for q or keys: the memory",
@@ -152,6 +153,12 @@ class SpattenResult:
             "qk": self.total("qk_macs") / c.qk_multipliers + shared,
             "pv": self.total("pv_macs") / c.pv_multipliers + shared,
         }
+
+    @property
+    def bound(self) -> str:
+        """What the largest of `bounds` is of, in words."""
+        bounds = self.bounds()
+        return BOUND_TEXT[max(bounds, key=bounds.__getitem__)]
 
     @property
     def share_of_bound(self) -> float:
