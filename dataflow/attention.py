@@ -10,6 +10,8 @@ as 8 bits with LSBs. Where several queries of a head do the same (the summarizat
 
 from __future__ import annotations
 
+import csv
+import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,8 +72,10 @@ class Workload:
     def write(self, path: Path) -> None:
         """The authors' format; ``query_num`` only where one is not 1."""
         frame = self.rows if (self.rows[QUERIES] != 1).any() else self.rows.drop(columns=QUERIES)
-        empty = "," * (len(frame.columns) - 1)
-        write_text(path, frame.to_csv(index=False) + (f"{self.name}{empty}\n" if self.name else ""))
+        last = io.StringIO()
+        if self.name:
+            csv.writer(last, lineterminator="\n").writerow([self.name] + [""] * (len(frame.columns) - 1))
+        write_text(path, frame.to_csv(index=False) + last.getvalue())
 
 
 def read_workload(path: Path) -> Workload:

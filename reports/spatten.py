@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from hwsim.study import StudyTables
 
+from .attention import words
 from .published import published
 from .style import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, PURPLE, RC, RED, SKY
 
@@ -41,6 +42,8 @@ def spatten_figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
     for name, draw in drawn:
         with mpl.rc_context(RC):
             yield name, draw(study)
+    if study.tables.get("words"):
+        yield "words", words(study.tables["words"])
 
 
 def _names(rows: Rows, key: str = "workload") -> list[Any]:

@@ -37,6 +37,10 @@ def attention(
         str, typer.Option(help="minilm: show which words of this are left, layer by layer.")
     ] = SENTENCE,
     share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of its words left in the end.")] = 0.4,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Only write a trace of the sentence, or of a prompt, into this folder: for `hwsim spatten`."),
+    ] = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
@@ -48,18 +52,23 @@ def attention(
         minilm.load()  # says how to have it
     chosen = model or (Model.MINILM if minilm.folder() is not None else Model.CHAR_LM)
     use_one_thread()
+    if trace is not None:
+        write_trace(chosen is Model.MINILM, trace, sentence, share, steps, (out or Path("out/attention")) / "char-lm")
+        if not json_:
+            made([trace / "meta.json"])
+        return
     rows = _minilm(texts) if chosen is Model.MINILM else _char_lm(texts, steps, out or Path("out/attention"))
-    picture = _picture(sentence, share) if chosen is Model.MINILM else []
+    shown = words_left(sentence, share) if chosen is Model.MINILM else []
     if json_:
-        print_json({"quality": rows, "words": picture})
+        print_json({"quality": rows, "words": shown})
     else:
-        _show(chosen, rows, picture)
+        _show(chosen, rows, shown)
     if out is not None:
         from hwsim.study import StudyTables
         from reports.attention import quality, words
         from reports.style import save
 
-        tables = {f"quality-{chosen.value}": rows, **({"words": picture} if picture else {})}
+        tables = {f"quality-{chosen.value}": rows, **({"words": shown} if shown else {})}
         meta = {
             "title": f"Attention pruning: {chosen.value}",
             "settings": {"texts": texts, "steps": steps, "sentence": sentence},
@@ -67,8 +76,8 @@ def attention(
         StudyTables(meta, tables).write(out)
         files = [out / f"{name}.csv" for name in tables]
         files += save(quality(rows), out, f"quality-{chosen.value}")[0]
-        if picture:
-            files += save(words(picture), out, "words")[0]
+        if shown:
+            files += save(words(shown), out, "words")[0]
         if not json_:
             made(files)
 
@@ -83,18 +92,36 @@ def _minilm(texts: int) -> list[dict[str, Any]]:
 def _char_lm(texts: int, steps: int, folder: Path) -> list[dict[str, Any]]:
     """Train the character model (once for a folder) and measure it."""
     from algorithms.attention.quality import generation_quality, settings
-    from algorithms.config import TrainConfig
     from algorithms.data import library_text
+
+    model = _trained_char_lm(steps, folder / "char-lm")
+    work = lambda tick: generation_quality(model, library_text().test, count=texts, tick=tick)  # noqa: E731
+    return _with_bar(len(settings(len(model.blocks))), work)
+
+
+def _trained_char_lm(steps: int, folder: Path) -> Any:
+    """The character model, trained once for a folder."""
+    from algorithms.config import TrainConfig
     from algorithms.train import trained
 
     from .train import run_training
 
     config = TrainConfig(task="char-lm", method="dense", pattern="dense", steps=steps, batch=16, context=160, depth=4,
                          rate=0.1, weight_decay=0.0)  # fmt: skip
-    run_training(config, folder / "char-lm")
-    model: Any = trained(config, folder / "char-lm")
-    work = lambda tick: generation_quality(model, library_text().test, count=texts, tick=tick)  # noqa: E731
-    return _with_bar(len(settings(config.depth)), work)
+    run_training(config, folder)
+    return trained(config, folder)
+
+
+def write_trace(minilm: bool, folder: Path, sentence: str, share: float, steps: int, model_folder: Path) -> str:
+    """A trace of MiniLM reading a sentence, or of the character model (trained once for its folder) going on with a
+    prompt; its name."""
+    from algorithms.attention.examples import trace_generation, trace_minilm
+    from algorithms.data import library_text
+
+    if minilm:
+        return trace_minilm(folder, sentence, share)
+    model = _trained_char_lm(steps, model_folder)
+    return trace_generation(folder, model, library_text().test, share, prompt=96, length=32)
 
 
 def _with_bar(total: int, work: Any) -> list[dict[str, Any]]:
@@ -106,7 +133,7 @@ def _with_bar(total: int, work: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _picture(sentence: str, share: float) -> list[dict[str, Any]]:
+def words_left(sentence: str, share: float) -> list[dict[str, Any]]:
     """A row a word: in how many layers it is alive."""
     from algorithms.attention import minilm
     from algorithms.attention.quality import final_share, survivors

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
+from hwsim.study import StudyTables
 
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
@@ -20,7 +21,7 @@ def demo(
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """BDWP-train a small network, replay its weights on SAT, simulate the paper's five networks, write the report.
+    """Both machines: train with BDWP and replay it on SAT; prune a model's attention and run it on SpAtten; the report.
 
     Settings (--config, --set) are those of `hwsim report`: another machine, another batch. A stopped demo goes on.
     """
@@ -73,7 +74,14 @@ def demo(
         if row["network"] == "mean":
             say(f"   BDWP {row['pattern']}: {row['speedup']:.3f}x, mean of five (ideal {row['ideal_speedup']:.2f}x)")
 
-    say("[bold]4. Report[/bold]: where the difference to the ideal goes, layer by layer")
+    say("[bold]4. Prune[/bold] a transformer's attention, and run it and larger ones on SpAtten, cycle by cycle")
+    spatten = _spatten(target)
+    tables.tables |= spatten.tables
+    tables.meta = spatten.meta | tables.meta | {"title": "SAT and SpAtten, simulated"}
+    for row in spatten.tables["attention"]:
+        say(f"   {row['workload']}: {row['dram_ratio']:.1f}x less DRAM traffic, {row['speedup']:.2f}x as fast as dense")
+
+    say("[bold]5. Report[/bold]: where the difference to the ideal goes, layer by layer and technique by technique")
     paths = write_report(tables, target)
     if json_:
         print_json([str(p) for p in paths])
@@ -81,6 +89,32 @@ def demo(
         made([p for p in paths if p.suffix in (".html", ".md")])
     if not all(row.agrees for row in replayed):
         raise typer.Exit(1)
+
+
+def _spatten(target: Path) -> StudyTables:
+    """SpAtten's study, with a trace of a real model and a picture of what pruning leaves."""
+    from algorithms.attention import minilm
+    from dataflow.attention import read_workload
+    from dataflow.attention_trace import read_attention_trace
+    from hwsim.spatten.run import SpattenStudy
+    from hwsim.spatten.scores import Traced
+    from hwsim.spatten.study import Case
+
+    from .attention import SENTENCE, words_left, write_trace
+    from .studies import run_spatten_study
+
+    settings = SpattenStudy()
+    real = minilm.folder() is not None
+    folder = target / "attention"
+    text = " ".join(text for _, text in minilm.docstrings()[:6])[:1000] if real else ""
+    name = write_trace(real, folder, text, 0.4, 50, target / "train" / "char-lm")
+    _, steps = read_attention_trace(folder)
+    source = Traced(steps, settings.machine.probability_bits, str(folder))
+    case = Case(name, read_workload(folder / "workload.csv"), "a trace of real weights", traced=source)
+    tables = run_spatten_study(settings, extra=[case])
+    if real:
+        tables.tables["words"] = words_left(SENTENCE, 0.4)
+    return tables
 
 
 def _curves(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

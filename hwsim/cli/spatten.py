@@ -100,8 +100,10 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     from hwsim.spatten.simulate import ALL_CAUSES, CAUSE_TEXT
 
     console = Console()
+    if not console.is_terminal:
+        console.width = 120  # a file's lines need no folding
     table = Table(title=f"{opened.name} on SpAtten's machine", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=console.width >= 60 + 18 * len(results))
     for r in results:
         table.add_column(r.machine, justify="right")
     summaries = [_summary(r) for r in results]

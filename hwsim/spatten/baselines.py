@@ -109,7 +109,9 @@ def _a3(q, k, order, iterations, nearest):  # type: ignore[no-untyped-def]
         for j in range(keys):
             if score[j] > 0:
                 candidates[i] += 1
-                exact[j] = np.dot(q[i], k[j])
+                exact[j] = 0
+                for d in range(dimension):
+                    exact[j] += q[i, d] * k[j, d]
                 best = max(best, exact[j])
         for j in range(keys):
             if score[j] > 0 and exact[j] >= best + nearest:

@@ -11,12 +11,13 @@ between Q x K and the output a FIFO of slots in front of each unit never overflo
 slot, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings: a job's room is taken when its
 fetch begins (at most half of the ring) and given back, oldest first, when its last reader is through. Keys stay until
 every query on them is decided. Where a head's keys are more than half an SRAM, each query fetches them in parts; so
-values.
+values. prob x V takes the oldest query whose values are there: where two heads' values fill the SRAM, the later head's
+may come first.
 
 A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
 (a recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query
-when the one before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand on a
-fixed latency after the last row. Handshakes are registered.
+when the one before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand
+on a fixed latency after the last row. Handshakes are registered.
 
 Left out: what is between segments (`simulate`), the way of outputs back to the memory.
 Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
@@ -74,8 +75,9 @@ LOG = (
  THERE, OUTPUT, END) = range(17)  # fmt: skip
 
 CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
-"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; its keys are there but all
-slots were taken, and the most downstream unit with work is that one, or none (latency); has no query left."""
+"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; its
+keys are there but all slots were taken, and the most downstream unit with work is that one, or none (latency); has no
+query left."""
 _QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
 
 # FIFOs of (item, cycle from which on it counts)
@@ -152,6 +154,19 @@ def _take(fifo, ends, which):  # type: ignore[no-untyped-def]
     return fifo[which, at, 0]
 
 
+@njit(cache=True)
+def _oldest(fifo, ends, jobs, now):  # type: ignore[no-untyped-def]
+    """The oldest entry of prob x V's queue whose values are there, a query's parts in their order; -1: none."""
+    last = -1
+    for at in range(ends[_PV_Q, 0], ends[_PV_Q, 1]):
+        q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
+        if q >= 0 and q != last:
+            if j < 0 or 0 <= jobs[j, DONE] <= now:
+                return at
+            last = q  # its entries follow each other
+    return -1
+
+
 @njit(cache=True, inline="always")
 def _there(jobs, j, now):  # type: ignore[no-untyped-def]
     return 0 <= jobs[j, DONE] <= now
@@ -167,7 +182,7 @@ def _given_back(jobs, order, ring):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used, stalls, start):  # type: ignore[no-untyped-def]
-    """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again.
+    """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
 
     Args:
         s, t, place_of: `sizes`, the memory's timing and address fields.
@@ -217,10 +232,13 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             jobs[_take(fifo, ends, _FREE_V), USERS] -= 1
             _given_back(jobs, value_jobs, value_ring)
             changed = True
-        if pv_busy <= now and ends[_PV_Q, 0] < ends[_PV_Q, 1]:
-            q, j = fifo[_PV_Q, ends[_PV_Q, 0], 0], fifo[_PV_Q, ends[_PV_Q, 0], 1]
-            if j < 0 or _there(jobs, j, now):
-                ends[_PV_Q, 0] += 1
+        if pv_busy <= now:
+            at = _oldest(fifo, ends, jobs, now)
+            if at >= 0:
+                q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
+                fifo[_PV_Q, at, 0] = -1
+                while ends[_PV_Q, 0] < ends[_PV_Q, 1] and fifo[_PV_Q, ends[_PV_Q, 0], 0] < 0:
+                    ends[_PV_Q, 0] += 1
                 parts = queries[q, VALUE_PARTS]
                 cycles = 0 if j < 0 else jobs[j, CYCLES] if parts else queries[q, OUT]
                 if log[q, OUTPUT] < 0:
@@ -262,7 +280,7 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             if queries[q, AGAIN] and state[q] == 0:
                 state[q] = 1
                 j = queries[q, REST]
-                if queries[q, KEY_PARTS] == 1 and not begun[j]:
+                if queries[q, HOLD] and not begun[j]:
                     begun[j] = True
                     _put(fifo, ends, _REST, j, now)
                 _put(fifo, ends, _AGAIN, q, now)
@@ -306,7 +324,7 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                     q, i = query, part
             if q >= 0:
                 parts = queries[q, KEY_PARTS]
-                j = (queries[q, REST] if second and parts > 1 else queries[q, KEY]) + i
+                j = (queries[q, REST] if second and not queries[q, HOLD] else queries[q, KEY]) + i
                 dot_busy = now + (jobs[j, CYCLES] if parts > 1 else queries[q, DOT])
                 if i == 0:
                     log[q, DOTTED + 4 * second] = now
@@ -388,6 +406,8 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             for e in range(s.engines):
                 if engines[e] > now:
                     later = min(later, engines[e])
+            if later == NEVER:
+                return -1  # nothing will ever happen again
             later = max(later, now + 1)
         # what Q x K does until then
         if dot_busy > now:
@@ -441,10 +461,13 @@ class Machine:
         """Run a segment; int64[queries, LOG] in cycles of the run."""
         log = np.full((len(work.queries), len(LOG)), -1, np.int64)
         if len(work.queries):
-            self.now = int(run_segment(
+            end = int(run_segment(
                 self.sizes, self.timing, self.place_of, self.mem, work, self.lanes, self.generators, log, self.causes,
                 self.used, self.stalls, self.now,
             ))  # fmt: skip
+            if end < 0:
+                raise RuntimeError("SpAtten's pipeline: every unit waits for another")
+            self.now = end
         return log
 
     def rest(self, cycles: int) -> None:

@@ -122,6 +122,14 @@ class Traced:
     def __init__(self, steps: list[dict[str, Any]], bits: int, where: str) -> None:
         self.bits, self.where = bits, where
         self._steps = {(int(s["iteration"]), int(s["layer"])): s for s in steps}
+        self._importance: dict[tuple[int, int], np.ndarray] = {}
+        total = np.zeros(0, np.float32)  # by position, over all steps so far
+        for place, step in self._steps.items():
+            if "p" in step:
+                size = int(step["keys"].max(initial=-1)) + 1
+                total = np.concatenate([total, np.zeros(max(size - len(total), 0), np.float32)])
+                total[step["keys"]] += step["p"].sum(axis=(0, 1), dtype=np.float32)
+                self._importance[place] = total[step["keys"]]
 
     def _step(self, iteration: int, layer: int) -> dict[str, Any]:
         try:
@@ -148,7 +156,8 @@ class Traced:
         return found
 
     def importance(self, iteration: int, layer: int, tokens: np.ndarray) -> np.ndarray:
-        return ordered_key(self._step(iteration, layer)["p"].sum(axis=(0, 1), dtype=np.float32))
+        self._step(iteration, layer)
+        return ordered_key(self._importance[iteration, layer])
 
     def head_importance(self, iteration: int, layer: int, heads: int) -> np.ndarray:
         step = self._step(iteration, layer)

@@ -54,7 +54,7 @@ BETWEEN = ("selection", "projections")
 """Causes of cycles between segments: top-k over tokens and heads; products."""
 ALL_CAUSES = (*CAUSES, *BETWEEN)
 """They sum to the cycles."""
-BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K multipliers", "pv": "prob x V multipliers"}
+BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K", "pv": "prob x V"}
 CAUSE_TEXT = {
     "qk": "works",
     "keys": "waits for q or keys: the memory",

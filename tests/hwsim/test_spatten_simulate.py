@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A workload on SpAtten: never below its bounds, every cycle and byte accounted for, however it is cut and drawn."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dataflow.attention import COLUMNS, PUBLISHED, QUERIES, Transformer, Workload, make_workload, read_workload
+from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule, top_k
+from hwsim.dram.energy import dram_energy
+from hwsim.spatten.config import SpattenConfig, eighth
+from hwsim.spatten.energy import COMPONENTS, row_energy
+from hwsim.spatten.fetch import COUNT, FIRST, plan
+from hwsim.spatten.lower import KINDS, Builder, Style, groups, layers
+from hwsim.spatten.pipeline import QUERY_FIELDS, VALUE
+from hwsim.spatten.scores import Drawn, Traced
+from hwsim.spatten.simulate import ALL_CAUSES, SpattenResult, simulate
+from hwsim.spatten.timeline import stages, write_timeline
+
+MACHINES = {
+    "full": SpattenConfig(),
+    "eighth": eighth(),
+    "small SRAM": SpattenConfig(key_sram_bytes=4096, value_sram_bytes=4096),
+    "overlap": SpattenConfig(layers_overlap=True),
+    "end to end": SpattenConfig(projections=True),
+    "narrow": SpattenConfig(queries_in_flight=1, crossbar_inputs=4, softmax_lanes=2, topk_parallel=2),
+}
+
+
+def random_workload(seed: int) -> Workload:
+    rng = np.random.default_rng(seed)
+    generated = int(rng.choice([0, 0, 3]))
+    model = Transformer(int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.choice([32, 64, 128])),
+                        int(rng.integers(1, 80)), generated)  # fmt: skip
+    lsb = int(rng.choice([0, 4]))
+    pruning = AttentionPruning(
+        tokens=RatioSchedule(average=float(rng.choice([0, 0.3]))), heads=RatioSchedule(average=0.3, spared=0.5),
+        values=float(rng.choice([0, 0.5])), quantization=Quantization(msb=int(rng.choice([4, 6, 8])), lsb=lsb),
+    )  # fmt: skip
+    return make_workload("random", model, pruning, refetched=0.3)
+
+
+def run(config: SpattenConfig, work: Workload, cut: int = 1 << 20, seed: int = 0) -> SpattenResult:
+    pieces = [work.rows.iloc[i : i + cut] for i in range(0, len(work.rows), cut)]
+    return simulate(config, layers(pieces), Drawn(seed, 2.0, config.probability_bits), workload="w")
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_bounds_and_sums(name: str) -> None:
+    config = MACHINES[name]
+    for seed in range(8):
+        work = random_workload(seed)
+        found = run(config, work)
+        rows = work.rows
+        assert found.total("queries") == rows[QUERIES].sum()
+        assert found.total("again") == rows[rows.if_requant][QUERIES].sum()
+        assert found.cycles >= max(found.bounds().values())
+        assert 0 < found.share_of_bound <= 1
+        assert sum(found.total(f"{c}_cycles") for c in ALL_CAUSES) == found.cycles
+        assert found.dram_bytes == sum(found.total(f"{k}_bytes") for k in (*KINDS, "weight"))
+        size = config.memory.transaction_bytes
+        assert abs(found.total("dram_RD") * size - found.dram_bytes) < size * len(found.rows)
+        assert all(0 <= share <= 1 for share in found.occupancy.values())
+        assert sum(r["layers"] for r in found.rows) == rows.groupby(["iteration_id", "layer_id"]).ngroups
+        way = found.queries
+        assert len(way) == found.total("queries")
+        assert (way.end > way.admitted).all()
+        assert (way.dot_again >= 0).sum() == found.total("again")
+        in_flight = [((way.admitted <= t) & (way.end > t)).sum() for t in way.admitted]
+        assert max(in_flight) <= config.queries_in_flight
+
+
+def test_however_it_is_cut() -> None:
+    work = random_workload(5)
+    whole = run(SpattenConfig(), work)
+    for cut in (1, 2, 7):
+        assert run(SpattenConfig(), work, cut).rows == whole.rows
+    assert run(SpattenConfig(), work).rows == whole.rows
+    assert run(SpattenConfig(), work, seed=1).rows != whole.rows
+
+
+def test_a_query_by_hand() -> None:
+    """One query, nothing in its way: every stage as the configuration says."""
+    model = Transformer(1, 1, 64, 99, 1)
+    work = make_workload("one", model, AttentionPruning(values=0.5))
+    c = SpattenConfig()
+    found = run(c, work)
+    (q,) = found.queries.to_dict("records")
+    assert q["dot"] == q["loaded"]
+    assert q["scored"] == q["exp"] == q["dot"] + 13 + c.dot_cycles + c.dequantize_cycles  # 100 keys, 8 a cycle
+    assert q["summed"] == q["exp"] + 13 + c.exponential_cycles + c.accumulate_cycles
+    assert q["divide"] == q["summed"] + 1  # the check's cycle
+    assert q["weighed"] == q["topk"] == q["divide"] + 13 + c.divide_cycles + c.quantize_cycles
+    assert q["end"] == q["output"] + 7 + c.output_cycles  # 50 values
+    assert q["output"] == q["values"]
+    assert found.total("key_bytes") >= 100 * 96
+    assert found.total("qk_macs") == 100 * 64
+    assert found.total("pv_macs") == 50 * 64
+    static = make_workload("one", model, AttentionPruning(quantization=Quantization(msb=8, lsb=0)))
+    assert run(c, static).total("key_bytes") == 100 * 64
+
+
+def test_traffic_is_that_of_the_plans() -> None:
+    work = random_workload(11)
+    c = SpattenConfig()
+    for frame in layers([work.rows]):
+        builder, source = Builder(c), Drawn(0, 2.0, 12)
+        style = Style(c, source)
+        for group in groups(frame, c.operand_bits):
+            head = group.head
+            builder.add(group, source.tokens(head.iteration, head.layer, head.length, head.keys), style.work(group))
+        segment, counts = builder.segment()
+        assert len(counts.kinds) == len(segment.jobs)
+        assert segment.queries.shape == (counts.queries, QUERY_FIELDS)
+        for job in segment.jobs:
+            tokens = segment.tokens[job[FIRST] : job[FIRST] + job[COUNT]]
+            assert len(plan(c, int(job[0]), tokens, int(job[1])).channel) >= 1  # ascending, within the memory
+
+
+def test_a_trace_decides_what_is_fetched() -> None:
+    """Values of the largest recorded probabilities; keys where the trace says; queries that see fewer, multiply fewer."""
+    rng = np.random.default_rng(2)
+    keys, queries = np.array([0, 2, 3, 7, 11, 12]), 1
+    p = rng.random((1, queries, 6)).astype(np.float32)
+    p[0, 0, 5] = 0  # not seen
+    p /= p.sum(-1, keepdims=True)
+    step = {"iteration": 4, "layer": 2, "heads": np.array([3]), "keys": keys, "p": p,
+            "again": np.array([[False]]), "q": p[..., :4], "k": p, "e": p}  # fmt: skip
+    source = Traced([step], 12, "t")
+    values = dict.fromkeys(COLUMNS, 0) | {
+        "iteration_id": 4, "layer_id": 2, "head_id": 3, "embedding_length_D": 64, "sentence_length_L": 13,
+        "key_fetch_num": 6, "value_fetch_num": 2, "quant_key_bit": 8, "quant_query_bit": 12, "quant_value_bit": 8,
+        "if_requant": False, "if_topk": False, "topk": -1, QUERIES: 1,
+    }  # fmt: skip
+    frame = next(layers([pd.DataFrame([values])]))
+    (group,) = groups(frame, 12)
+    style = Style(SpattenConfig(), source)
+    work = style.work(group)
+    assert work.seen.tolist() == [5]
+    builder = Builder(SpattenConfig())
+    builder.add(group, source.tokens(4, 2, 13, 6), work)
+    segment, counts = builder.segment()
+    job = segment.jobs[segment.queries[0, VALUE]]
+    fetched = segment.tokens[job[FIRST] : job[FIRST] + job[COUNT]]
+    integers = np.rint(p[0, 0] * 4095).astype(int)
+    assert fetched.tolist() == keys[top_k(integers[:5], 2)].tolist()
+    assert counts.qk_macs == 5 * 64
+    assert counts.pv_macs == 2 * 64
+
+
+def test_drawn_sets_are_nested_and_keep_the_newest() -> None:
+    source = Drawn(3, 2.0, 12)
+    for length in (5, 100, 1000, 3000):
+        previous = set(range(length))
+        for count in (length, length // 2, length // 5):
+            found = source.tokens(0, 0, length, count).tolist()
+            assert len(found) == count
+            assert found == sorted(found)
+            assert set(found) <= previous
+            assert length - 1 in found
+            previous = set(found)
+
+
+def test_more_of_what_is_short_is_not_slower() -> None:
+    work = read_workload(PUBLISHED["gpt2-small-wikitext2"])
+    work = Workload("w", work.rows[work.rows.iteration_id == 24])
+    cycles = {p: run(SpattenConfig(topk_parallel=p), work).cycles for p in (1, 4, 16)}
+    assert cycles[1] > 1.5 * cycles[4] > 2 * cycles[16]
+    assert run(SpattenConfig(layers_overlap=True), work).cycles < cycles[16]
+    assert run(eighth(), work).cycles > 2 * cycles[16]
+    whole = run(SpattenConfig(projections=True), work)
+    assert whole.cycles > cycles[16]
+    assert whole.total("weight_bytes") == 12 * (12 * 768**2 * 12 // 8)
+    assert whole.share_of_bound > 0.5  # a token's weights are read at the memory's speed
+
+
+def test_energy_is_of_what_was_counted() -> None:
+    c = SpattenConfig()
+    (row,) = run(c, make_workload("one", Transformer(1, 1, 64, 50, 1), AttentionPruning(values=0.5))).rows
+    found = row_energy(c, row)
+    assert set(found) == set(COMPONENTS)
+    commands = {name: row[f"dram_{name}"] for name in ("ACT", "PRE", "RD", "WR", "REF")}
+    assert found["dram"] == sum(dram_energy(c.memory, commands).values())
+    assert found["qk"] == pytest.approx(51 * 64 * (0.2 * 1.5**2 + 0.1))
+    assert found["softmax"] == pytest.approx(51 * (14 * 3.7 + 8 * 0.9))
+    assert found["projections"] == found["candidates"] == 0
+    assert row_energy(c, dict.fromkeys(row, 0)) == dict.fromkeys(COMPONENTS, 0)
+
+
+def test_timeline_opens_and_no_slices_overlap(tmp_path) -> None:
+    found = run(SpattenConfig(value_topk_engines=2), random_workload(2))
+    write_timeline(found, tmp_path / "t.json")
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    slots = {e["tid"] for e in events if e["ph"] == "X" and e["pid"] == 2}
+    assert slots == set(range(min(8, len(slots))))
+    for pid in (1, 2):
+        for tid in {e["tid"] for e in events if e["ph"] == "X" and e["pid"] == pid}:
+            mine = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (pid, tid)]
+            name = next(e["args"]["name"] for e in events if e["ph"] == "M" and e.get("tid") == tid and e["pid"] == pid)
+            outer = [e for e in mine if e["name"].startswith("i")]
+            spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in outer)
+            if name != "top-k":  # two engines share a track
+                assert all(b[0] >= a[1] - 1e-9 for a, b in zip(spans, spans[1:], strict=False)), name
+    for query in found.queries.to_dict("records"):
+        parts = stages(query)
+        assert parts[0][1] == query["admitted"]
+        assert parts[-1][2] == query["end"]
+        assert all(b[1] == a[2] for a, b in zip(parts, parts[1:], strict=False))
+
+
+def test_results_are_written_and_read(tmp_path) -> None:
+    found = run(SpattenConfig(), random_workload(3))
+    for path in found.write(tmp_path):
+        table = pd.read_parquet(path)
+        assert len(table) == (len(found.rows) if path.stem == "result" else len(found.queries))
+    assert pd.read_parquet(tmp_path / "result.parquet").cycles.sum() == found.cycles
