@@ -46,7 +46,17 @@ class Case(NamedTuple):
 
 def runs(cases: Sequence[Case]) -> int:
     """How often `study` calls ``tick`` for the cases."""
-    return sum(len(ladder(c.workload, SpattenConfig())) + len(STYLES) + 2 for c in cases) + 2
+    return sum(len(ladder(c.workload, SpattenConfig())) + len(STYLES) + 1 for c in cases) + len(_swept(cases))
+
+
+def _encoder(case: Case) -> bool:
+    return bool((case.workload.rows["query_num"] > 1).any())
+
+
+def _swept(cases: Sequence[Case]) -> list[Case]:
+    """The first case with one query a head, and the first with several: those the sweeps run."""
+    first = {_encoder(c): c for c in reversed(cases)}
+    return [first[kind] for kind in sorted(first)]
 
 
 def study(
@@ -68,8 +78,7 @@ def study(
         found = _case(config, case, drawn, rungs, tables, tick)
         tables["stages"] += _stages(case.name, found)
         _baselines(case, drawn, tables, tick)
-    first_of = {bool((c.workload.rows["query_num"] > 1).any()): c for c in reversed(cases)}
-    for case in (first_of[kind] for kind in sorted(first_of)):
+    for case in _swept(cases):
         tables["topk_sweep"] += _topk_sweep(config, case, drawn)
         tables["sram_sweep"] += _sram_sweep(config, case, drawn)
         tick(f"{case.name}: sweeps")
@@ -131,7 +140,7 @@ def _case(
     rows = case.workload.rows
     c = dense.settings
     tables["attention"].append({
-        "workload": case.name, "note": case.note, "encoder": bool((rows["query_num"] > 1).any()),
+        "workload": case.name, "note": case.note, "encoder": _encoder(case),
         "heads": heads_of(rows), "length": int(rows["sentence_length_L"].max()), "queries": result.total("queries"),
         "again": result.total("again") / max(result.total("queries"), 1), "cycles": result.cycles,
         "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
@@ -158,15 +167,26 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
     def add(key: str, rows: list[Row], text: Callable[[Row], str], why: Callable[[Row], str] = lambda r: "") -> None:
         if rows:
             ours = "; ".join(f"{text(r)} ({r['workload']})" for r in rows)
-            found.append({"key": key, "ours": ours, "why": "; ".join(filter(None, map(why, rows)))})
+            found.append({"key": key, "ours": ours, "why": "; ".join(filter(None, map(why, rows))) or "–"})
 
     def waits(row: Row) -> str:
         mine = [c for c in tables["attention_causes"] if c["workload"] == row["workload"] and c["cause"] != "qk"]
         worst = sorted(mine, key=lambda c: -float(c["share"]))[:2]
         return ", ".join(f"{c['text']} {c['share']:.0%}" for c in worst if c["share"] >= 0.05)
 
+    def parts(row: Row) -> str:
+        """What pruning and what narrower numbers are worth, of DRAM traffic."""
+        mine = [r for r in tables["ladder"] if r["workload"] == row["workload"]]
+        pruned = next(r["dram_ratio"] for r in mine if r["rung"] == "+ parallel top-k")
+        return f"{pruned:.1f}x by pruning, {row['dram_ratio'] / pruned:.1f}x by narrower numbers"
+
     every = tables["attention"]
-    add("spatten_dram_reduction", every, lambda r: f"{r['dram_ratio']:.1f}x; of float32 {r['dram_ratio_float32']:.1f}x")
+    add(
+        "spatten_dram_reduction",
+        every,
+        lambda r: f"{r['dram_ratio']:.1f}x; of float32 {r['dram_ratio_float32']:.1f}x",
+        parts,
+    )
     add("spatten_compute_reduction", every, lambda r: f"{r['macs_ratio']:.1f}x")
     add("spatten_tflops_bert", [r for r in every if r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)
     add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)

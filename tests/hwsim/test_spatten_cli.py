@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim spatten``: files, names and traces; what is wrong ends with one line; a large file gives what a small one does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from test_cli import run
+
+from algorithms.attention.examples import trace_generation
+from algorithms.models import CharLM
+from dataflow.attention import PUBLISHED, read_workload
+from hwsim.spatten import run as module
+from hwsim.spatten.run import SpattenRun, SpattenStudy
+
+ROWS = PUBLISHED["gpt2-small-wikitext2"].read_text().splitlines()
+HEADER, FIRST = ROWS[0], ROWS[1]
+
+
+def changed(**values: object) -> str:
+    """A file of one row with some values changed."""
+    cells = dict(zip(HEADER.split(","), FIRST.split(","), strict=True)) | {k: str(v) for k, v in values.items()}
+    return f"{HEADER}\n{','.join(cells.values())}\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "column.csv").write_text("\n".join(",".join(line.split(",")[:-1]) for line in ROWS[:3]))
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "above.csv").write_text(changed(key_fetch_num=994))
+    (tmp_path / "value.csv").write_text(changed(value_fetch_num=994))
+    (tmp_path / "d.csv").write_text(changed(embedding_length_D=48))
+    (tmp_path / "zero.csv").write_text(changed(quant_key_bit=0))
+    (tmp_path / "forty.csv").write_text(changed(quant_value_bit=40))
+    (tmp_path / "nan.csv").write_text(changed(topk="nan"))
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "good.csv").write_text(changed())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "meta.json").write_text('{"format": "hwsim-attention-trace/1"}')
+    (tmp_path / "bad.yaml").write_text("machine: {topk_parallel: 3}\n")
+    return tmp_path
+
+
+WRONG = {
+    "spatten {}/column.csv": "column.csv: column topk is missing",
+    "spatten {}/empty.csv": "empty.csv: empty",
+    "spatten {}/above.csv": "above.csv:2: key_fetch_num is above sentence_length_L",
+    "spatten {}/value.csv": "value.csv:2: value_fetch_num is above key_fetch_num",
+    "spatten {}/d.csv": "d.csv:2: embedding_length_D must be one of 32, 64, 128",
+    "spatten {}/zero.csv": "zero.csv:2: quant_key_bit must be -1 or 2 to 16",
+    "spatten {}/forty.csv": "forty.csv:2: quant_value_bit='40': must be a whole number, -1 to 16",
+    "spatten {}/nan.csv": "nan.csv:2: topk='nan'",
+    "spatten {}/binary.csv": "binary.csv: not a UTF-8 text file",
+    "spatten {}/nope.csv": "nope.csv: cannot be read",
+    "spatten {}/folder": "folder: no finished attention trace",
+    "spatten {}/half": "steps.parquet: broken or missing",
+    "spatten bert-basis": "bert-basis: no such workload: a name (bert-base",
+    "spatten {}/good.csv --set pruning.values=0.5": "pruning: only for a model's size by name",
+    "spatten --set pruning.values=1.5": "pruning.values",
+    "spatten --config {}/bad.yaml": "topk_parallel=3: must be a power of two",
+    "spatten --seed -1": "seed",
+    "spatten --size half": "half",
+    "spatten --set machine.memory.channels=3": "channels=3: must be a power of two",
+    "spatten --set machine.frequency_hz=2000000000": "the memory's clock of 1000 ps must be the same",
+    "spatten --set machine.key_sram_bytes=0": "machine.key_sram_bytes",
+    "spatten --set style=gpu": "style",
+    "report --machine spatten --workloads bert-base,bert-base": "appears twice",
+    "report --machine spatten --networks resnet9": "--workloads",
+    "report --workloads bert-base": "--machine spatten",
+    "attention --trace {}/folder --share 2": "--share",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_input_is_one_line(words: str, files: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(files)
+    before = sorted(files.rglob("*"))
+    assert run(monkeypatch, *words.format(files).split(), "--out", "o") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("hwsim: ")
+    assert err.count("\n") == 1
+    assert WRONG[words] in err
+    assert sorted(files.rglob("*")) == before
+
+
+def test_writes_what_it_shows(files: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(files)
+    assert run(monkeypatch, "spatten", "good.csv", "--compare", "--json", "--out", "o") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [s["machine"] for s in shown] == ["SpAtten", "dense", "MNNFast", "A3"]
+    for s, folder in zip(shown, ("o", "o/dense", "o/mnnfast", "o/a3"), strict=True):
+        table = pd.read_parquet(files / folder / "result.parquet")
+        assert table.cycles.sum() == s["cycles"] == sum(s["cycles_by_cause"].values())
+        assert table.dram_bytes.sum() == s["dram_bytes"] == sum(s["dram_bytes_by_kind"].values())
+        energy = sum(table[c].sum() for c in table.columns if c.startswith("energy_")) * 1e-12
+        assert energy == pytest.approx(sum(s["energy_j"].values()))
+    assert json.loads((files / "o" / "timeline.json").read_text())["traceEvents"]
+    assert read_workload(files / "o" / "workload.csv").rows.equals(read_workload(files / "good.csv").rows)
+    assert run(monkeypatch, "spatten", "good.csv", "--size", "eighth") == 0
+    assert "importance and probabilities: drawn" in capsys.readouterr().out
+
+
+def test_rows_without_keys_cost_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "none.csv").write_text(changed(key_fetch_num=0, value_fetch_num=0))
+    assert run(monkeypatch, "spatten", tmp_path / "none.csv", "--json") == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert (shown["cycles"], shown["dram_bytes"], shown["queries"]) == (0, 0, 0)
+    (tmp_path / "novalue.csv").write_text(changed(value_fetch_num=0))
+    assert run(monkeypatch, "spatten", tmp_path / "novalue.csv", "--json") == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["dram_bytes_by_kind"]["value"] == 0
+    assert shown["queries"] == 1
+
+
+def test_a_large_file_is_streamed(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "part.csv"
+    path.write_text("\n".join([HEADER, *ROWS[1:400]]) + "\n")
+    whole = SpattenRun(workload=str(path))
+    expected = whole.run(whole.open())
+    monkeypatch.setattr(module, "WHOLE_BYTES", 10)
+    opened = whole.open()
+    assert opened.whole is None
+    monkeypatch.setattr(module, "stream_workload", lambda p: stream(p))
+    assert whole.run(opened).rows == expected.rows
+    with pytest.raises(module.InputError, match="too large for a baseline"):
+        whole.model_copy(update={"style": "A3"}).run(opened)
+    with pytest.raises(module.InputError, match="too large for a study"):
+        SpattenStudy(workloads=(str(path),)).cases()
+
+
+def stream(path: Path):
+    from dataflow.attention import stream_workload
+
+    return stream_workload(path, rows=37)
+
+
+def test_a_trace_runs_with_its_own_probabilities(tmp_path: Path, monkeypatch, capsys) -> None:
+    torch.manual_seed(0)
+    model = CharLM(60, dim=128, depth=3, heads=4, context=64).eval()
+    text = torch.randint(0, 60, (60,), dtype=torch.uint8)
+    name = trace_generation(tmp_path / "t", model, text, 0.5, prompt=30, length=5)
+    assert run(monkeypatch, "spatten", tmp_path / "t", "--json") == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["workload"] == name
+    rows = read_workload(tmp_path / "t" / "workload.csv").rows
+    assert shown["queries"] == rows.query_num.sum()
+    assert shown["again"] == rows[rows.if_requant].query_num.sum()
+    assert run(monkeypatch, "spatten", tmp_path / "t", "--json", "--seed", 5) == 0
+    (other,) = json.loads(capsys.readouterr().out)
+    assert other["cycles"] == shown["cycles"]  # nothing is drawn
+    path = sorted((tmp_path / "t").glob("step-*.npz"))[2]
+    path.write_bytes(path.read_bytes()[:50])
+    assert run(monkeypatch, "spatten", tmp_path / "t") == 2
+    assert f"{path.name}: broken" in capsys.readouterr().err
