@@ -137,7 +137,7 @@ def stages(study: StudyTables) -> Figure:
 
 
 def roofline(study: StudyTables) -> Figure:
-    """Every rung of every workload under the machine's roof; torch on a CPU under its own."""
+    """Every rung of every workload under the machine's roof; torch under its device's."""
     rows, cpu, meta = study.tables["ladder"], study.tables.get("attention_torch", []), study.meta
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -152,12 +152,14 @@ def roofline(study: StudyTables) -> Figure:
         axes.plot(*points[0], "s", markersize=6, color=CYCLE[i], label=f"{name}, dense")
         axes.plot(*points[-1], "o", markersize=8, color=CYCLE[i], label=f"{name}, all techniques")
     for i, row in enumerate(cpu):
-        if i == 0:
+        if row["device"] not in [r["device"] for r in cpu[:i]]:
             roof = np.minimum(x * row["roof_gb_per_s"] / 1e3, row["roof_gflops"] / 1e3)
-            axes.plot(x, roof, color=GREY, linewidth=1, linestyle="--", label="the CPU's roof")
+            axes.plot(x, roof, color=GREY, linewidth=1, linestyle="--", label=f"roof of this run's {row['device']}")
         place = (row["flop_per_byte"], row["gflops"] / 1e3)
         axes.plot(*place, "^", markersize=6, color=GREY)
-        axes.annotate(f"torch, {row['model']}", place, fontsize=7, xytext=(4, -9), textcoords="offset points")
+        axes.annotate(
+            f"torch ({row['device']}), {row['model']}", place, fontsize=7, xytext=(4, -9), textcoords="offset points"
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(axis="both", visible=True)

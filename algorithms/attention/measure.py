@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user has: torch's attention on the CPU at hand, in float32, with the CPU's own roofline, measured.
+"""What a user has: torch's attention on the CPU (and GPU) at hand, in float32, with its own roofline, measured.
 
 The roof is a large matrix product's rate and a large copy's bandwidth (bytes read and written). One sequence; a layer's
 time is the median of several; other layers and generated tokens of the same length are taken to be equal.
@@ -18,30 +18,38 @@ from torch.nn import functional as F
 from dataflow.attention import Transformer
 
 
-def _seconds(work: Callable[[], Any], at_least: float = 0.2) -> float:
+def devices() -> list[str]:
+    """Where torch can run here: the CPU, and a CUDA GPU where there is one."""
+    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+def _seconds(work: Callable[[], Any], device: str, at_least: float = 0.2) -> float:
     """Median of calls over at least so many seconds, the first one left out."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     work()
+    wait()
     found: list[float] = []
     start = time.perf_counter()
     while time.perf_counter() - start < at_least or len(found) < 5:
         before = time.perf_counter()
         work()
+        wait()
         found.append(time.perf_counter() - before)
     return median(found)
 
 
-def roofline() -> dict[str, float]:
+def roofline(device: str) -> dict[str, float]:
     """``gflops`` of a product of 1024 x 1024 matrices and ``gb_per_s`` of a copy of 64 MiB."""
-    a = torch.rand(1024, 1024)
-    x, y = torch.rand(1 << 24), torch.empty(1 << 24)
+    a = torch.rand(1024, 1024, device=device)
+    x, y = torch.rand(1 << 24, device=device), torch.empty(1 << 24, device=device)
     return {
-        "gflops": 2 * 1024**3 / _seconds(lambda: a @ a) / 1e9,
-        "gb_per_s": 2 * 4 * len(x) / _seconds(lambda: y.copy_(x)) / 1e9,
+        "gflops": 2 * 1024**3 / _seconds(lambda: a @ a, device) / 1e9,
+        "gb_per_s": 2 * 4 * len(x) / _seconds(lambda: y.copy_(x), device) / 1e9,
     }
 
 
 @torch.no_grad()
-def attention_time(model: Transformer, iterations: int = 1) -> dict[str, Any]:
+def attention_time(model: Transformer, device: str, iterations: int = 1) -> dict[str, Any]:
     """Time of all attention of an encoder's layers, or of so many of a decoder's generated tokens.
 
     Returns:
@@ -49,9 +57,9 @@ def attention_time(model: Transformer, iterations: int = 1) -> dict[str, Any]:
     """
     queries = 1 if model.generated else model.length
     keys = model.length + (model.generated + 1) // 2
-    q = torch.rand(1, model.heads, queries, model.dimension)
-    k, v = (torch.rand(1, model.heads, keys, model.dimension) for _ in range(2))
-    layer = _seconds(lambda: F.scaled_dot_product_attention(q, k, v))
+    q = torch.rand(1, model.heads, queries, model.dimension, device=device)
+    k, v = (torch.rand(1, model.heads, keys, model.dimension, device=device) for _ in range(2))
+    layer = _seconds(lambda: F.scaled_dot_product_attention(q, k, v), device)
     flops = 4 * model.heads * queries * keys * model.dimension
     moved = 4 * model.heads * model.dimension * (queries + 2 * keys)
     count = model.layers * (iterations if model.generated else 1)

@@ -86,22 +86,23 @@ def run_spatten_study(settings: SpattenStudy, extra: Sequence[Case] = ()) -> Stu
 
 
 def _torch(cases: Sequence[Case], simulated: list[Row]) -> list[Row]:
-    """Torch's attention of the cases' models beside SpAtten's time; none without torch."""
+    """Torch's attention of the cases' models, on each device, beside SpAtten's time; none without torch."""
     if importlib.util.find_spec("torch") is None:
         return []
-    from algorithms.attention.measure import attention_time, roofline
+    from algorithms.attention.measure import attention_time, devices, roofline
 
     rows: list[Row] = []
-    roof = roofline()
-    for case, row in zip(cases, simulated, strict=True):
-        if case.model:
-            found = attention_time(MODELS[case.model], case.workload.rows["iteration_id"].nunique())
-            reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
-            mine = row["microseconds"] / 1e3
-            rows.append({"model": row["workload"], **found,
-                         "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
-                         "share_of_roof": found["gflops"] / reach, "spatten_milliseconds": mine,
-                         "speedup": found["milliseconds"] / mine})  # fmt: skip
+    for device in devices():
+        roof = roofline(device)
+        for case, row in zip(cases, simulated, strict=True):
+            if case.model:
+                found = attention_time(MODELS[case.model], device, case.workload.rows["iteration_id"].nunique())
+                reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
+                mine = row["microseconds"] / 1e3
+                rows.append({"model": row["workload"], "device": device, **found,
+                             "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
+                             "share_of_roof": found["gflops"] / reach, "spatten_milliseconds": mine,
+                             "speedup": found["milliseconds"] / mine})  # fmt: skip
     return rows
 
 

@@ -139,11 +139,13 @@ def _case(
     result = rungs[-1] if case.traced is None else _run(config, case.workload, case.traced)
     rows = case.workload.rows
     c = dense.settings
+    best = max((r for r in tables["ladder"] if r["workload"] == case.name), key=lambda r: r["over_dense"])
     tables["attention"].append({
         "workload": case.name, "note": case.note, "encoder": _encoder(case),
         "heads": heads_of(rows), "length": int(rows["sentence_length_L"].max()), "queries": result.total("queries"),
         "again": result.total("again") / max(result.total("queries"), 1), "cycles": result.cycles,
         "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
+        "best_rung": best["rung"], "best_over_dense": best["over_dense"],
         "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
         "dram_ratio_float32": dense.dram_bytes * 32 / c.operand_bits / result.dram_bytes,
         "macs_ratio": dense.macs / result.macs,

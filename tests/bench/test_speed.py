@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from algorithms.masks import nm_mask
+from dataflow.attention import PUBLISHED, Transformer, make_workload, read_workload
+from dataflow.attention_pruning import AttentionPruning
 from dataflow.lowering import lower
 from dataflow.methods import Method
 from dataflow.pattern import NM
@@ -17,6 +19,10 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, stce
 from hwsim.sat.job import array_job
 from hwsim.sat.step import Simulation, make_schedule
+from hwsim.spatten.config import SpattenConfig, eighth
+from hwsim.spatten.lower import layers
+from hwsim.spatten.scores import Drawn
+from hwsim.spatten.simulate import simulate as simulate_attention
 from hwsim.verify.array import bench_of, case_of
 from hwsim.verify.case import Job, program
 from hwsim.verify.jobs import job_case
@@ -93,3 +99,28 @@ def test_clock_against_verilator(benchmark, level: str, size: int, flow: str) ->
     benchmark.extra_info["cycles"] = cycles
     benchmark(work)
     benchmark.extra_info["cycles_per_s"] = round(cycles / benchmark.stats.stats.median) if benchmark.stats else None
+
+
+@pytest.mark.benchmark(group="SpAtten, authors' workload, one token")
+@pytest.mark.parametrize("machine", ["full", "eighth"])
+def test_spatten(benchmark, machine: str) -> None:
+    config = SpattenConfig() if machine == "full" else eighth()
+    rows = read_workload(PUBLISHED["gpt2-small-wikitext2"]).rows
+    rows = rows[rows.iteration_id == 0]
+    work = lambda: simulate_attention(config, layers([rows]), Drawn(0, 2.0, 12), workload="w")  # noqa: E731
+    cycles = work().cycles
+    benchmark(work)
+    benchmark.extra_info["cycles_per_s"] = round(cycles / benchmark.stats.stats.median) if benchmark.stats else None
+
+
+@pytest.mark.benchmark(group="SpAtten, 16 HBM2 channels busy: keys of 200 queries, 993 each")
+def test_spatten_fetch_bound(benchmark) -> None:
+    config = SpattenConfig(qk_multipliers=8192, softmax_lanes=64)
+    work = make_workload("w", Transformer(1, 200, 64, 992, 1), AttentionPruning())
+    run = lambda: simulate_attention(config, layers([work.rows]), Drawn(0, 2.0, 12), workload="w")  # noqa: E731
+    found = run()
+    benchmark.extra_info["memory_busy"] = round(found.occupancy["memory"], 3)
+    benchmark(run)
+    benchmark.extra_info["cycles_per_s"] = (
+        round(found.cycles / benchmark.stats.stats.median) if benchmark.stats else None
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hwsim spatten``: files, names and traces; what is wrong ends with one line; a large file gives what a small one does."""
+"""``hwsim spatten``: files, names, traces; wrong input is one line; a large file gives what a small one does."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def test_traffic_is_that_of_the_plans() -> None:
 
 
 def test_a_trace_decides_what_is_fetched() -> None:
-    """Values of the largest recorded probabilities; keys where the trace says; queries that see fewer, multiply fewer."""
+    """Values of the largest recorded probabilities; keys where the trace says; who sees fewer, multiplies fewer."""
     rng = np.random.default_rng(2)
     keys, queries = np.array([0, 2, 3, 7, 11, 12]), 1
     p = rng.random((1, queries, 6)).astype(np.float32)
@@ -204,12 +205,12 @@ def test_timeline_opens_and_no_slices_overlap(tmp_path) -> None:
             outer = [e for e in mine if e["name"].startswith("i")]
             spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in outer)
             if name != "top-k":  # two engines share a track
-                assert all(b[0] >= a[1] - 1e-9 for a, b in zip(spans, spans[1:], strict=False)), name
+                assert all(b[0] >= a[1] - 1e-9 for a, b in pairwise(spans)), name
     for query in found.queries.to_dict("records"):
         parts = stages(query)
         assert parts[0][1] == query["admitted"]
         assert parts[-1][2] == query["end"]
-        assert all(b[1] == a[2] for a, b in zip(parts, parts[1:], strict=False))
+        assert all(b[1] == a[2] for a, b in pairwise(parts))
 
 
 def test_results_are_written_and_read(tmp_path) -> None:

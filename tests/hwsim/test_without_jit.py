@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 def digest() -> str:
     """Outputs and cycles of random jobs, both engines, a scheduled step, memory lists, top-k commands and queries."""
     sys.path.insert(0, str(HERE))
+    from dataflow.attention import Transformer, make_workload, usual_pruning
     from dataflow.lowering import lower
     from dataflow.methods import Method
     from dataflow.network import Conv, Network
@@ -29,8 +30,12 @@ def digest() -> str:
     from hwsim.sat.functional import stce
     from hwsim.sat.step import simulate
     from hwsim.sat.tile import job_cycles
+    from hwsim.spatten.baselines import STYLES, style
     from hwsim.spatten.config import SpattenConfig
     from hwsim.spatten.functional import quantize, run_query
+    from hwsim.spatten.lower import layers
+    from hwsim.spatten.scores import Drawn
+    from hwsim.spatten.simulate import simulate as simulate_attention
     from hwsim.spatten.topk import select
     from hwsim.verify.jobs import random_case
 
@@ -57,6 +62,13 @@ def digest() -> str:
     for config in (hbm2(2), ddr4_2400()):
         result = run(config, rng.integers(0, 1 << 16, 150) * 32, rng.random(150) < 0.3)
         found.update(f"{result.cycles} {result.commands}".encode())
+    model = Transformer(2, 2, 32, 12, 1)
+    work_of = make_workload("w", model, usual_pruning(model), refetched=0.5)
+    for name in STYLES:
+        machine, source = SpattenConfig(queries_in_flight=2, topk_parallel=2), Drawn(0, 2.0, 12)
+        used = style(name, machine, source)
+        attended = simulate_attention(machine, layers([work_of.rows]), source, workload="w", style=used)
+        found.update(str(attended.rows).encode() + attended.queries.to_csv().encode())
     keep, state = np.empty(60, np.bool_), 1
     for k in (0, 7, 59, 60):
         *figures, state = select(rng.integers(0, 9, 60).astype(np.uint32), k, 4, state, keep)

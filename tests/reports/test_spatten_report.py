@@ -38,7 +38,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyTables, Path]
         tables = study(SpattenConfig(), cases, seed=0, spread=2.0, tick=ticks.append)
     assert len(ticks) == runs(cases)
     tables["attention_torch"] = [
-        {"model": "m", "milliseconds": 1.0, "gflops": 10.0, "flop_per_byte": 0.5, "threads": 1, "roof_gflops": 50.0,
+        {"model": "m", "device": "cpu", "milliseconds": 1.0, "gflops": 10.0, "flop_per_byte": 0.5, "threads": 1,
+         "roof_gflops": 50.0,
          "roof_gb_per_s": 20.0, "share_of_roof": 1.0, "spatten_milliseconds": 0.1, "speedup": 10.0}
     ]  # fmt: skip
     tables["words"] = [{"word": "a|b", "layers": 1}, {"word": "c", "layers": 2}]
