@@ -165,7 +165,7 @@ def roofline(study: StudyTables) -> Figure:
     axes.grid(axis="both", visible=True)
     axes.set_xlabel("operations (two a multiply) a DRAM byte")
     axes.set_ylabel("TFLOPS")
-    axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0)
+    axes.legend(fontsize=7, loc="lower right")
     return figure
 
 

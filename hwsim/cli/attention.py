@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dataflow.errors import InputError
+
 from .common import Json, Out, made, print_json
 
 
@@ -41,6 +43,9 @@ def attention(
         Path | None,
         typer.Option(help="Only write a trace of the sentence, or of a prompt, into this folder: for `hwsim spatten`."),
     ] = None,
+    finetune: Annotated[
+        int, typer.Option(min=0, max=100_000, help="char-lm: first fine-tune it for so many steps, pruned to --share.")
+    ] = 0,
     out: Out = None,
     json_: Json = False,
 ) -> None:
@@ -51,13 +56,19 @@ def attention(
     if model is Model.MINILM and minilm.folder() is None:
         minilm.load()  # says how to have it
     chosen = model or (Model.MINILM if minilm.folder() is not None else Model.CHAR_LM)
+    if finetune and chosen is Model.MINILM:
+        raise InputError("--finetune: only for char-lm; MiniLM is used as it is")
     use_one_thread()
     if trace is not None:
         write_trace(chosen is Model.MINILM, trace, sentence, share, steps, (out or Path("out/attention")) / "char-lm")
         if not json_:
             made([trace / "meta.json"])
         return
-    rows = _minilm(texts) if chosen is Model.MINILM else _char_lm(texts, steps, out or Path("out/attention"))
+    rows = (
+        _minilm(texts)
+        if chosen is Model.MINILM
+        else _char_lm(texts, steps, out or Path("out/attention"), finetune, share)
+    )
     shown = words_left(sentence, share) if chosen is Model.MINILM else []
     if json_:
         print_json({"quality": rows, "words": shown})
@@ -89,12 +100,17 @@ def _minilm(texts: int) -> list[dict[str, Any]]:
     return _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
 
 
-def _char_lm(texts: int, steps: int, folder: Path) -> list[dict[str, Any]]:
-    """Train the character model (once for a folder) and measure it."""
+def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) -> list[dict[str, Any]]:
+    """Train the character model (once for a folder), fine-tune it if wanted, and measure it."""
+    from algorithms.attention.examples import example_pruning
     from algorithms.attention.quality import generation_quality, settings
+    from algorithms.attention.tuning import tune
     from algorithms.data import library_text
 
     model = _trained_char_lm(steps, folder / "char-lm")
+    if finetune:
+        pruning = example_pruning(share, len(model.blocks), encoder=False)
+        _with_bar(finetune, lambda tick: tune(model, pruning, library_text().train, steps=finetune, tick=tick))
     work = lambda tick: generation_quality(model, library_text().test, count=texts, tick=tick)  # noqa: E731
     return _with_bar(len(settings(len(model.blocks))), work)
 
@@ -124,13 +140,12 @@ def write_trace(minilm: bool, folder: Path, sentence: str, share: float, steps: 
     return trace_generation(folder, model, library_text().test, share, prompt=96, length=32)
 
 
-def _with_bar(total: int, work: Any) -> list[dict[str, Any]]:
+def _with_bar(total: int, work: Any) -> Any:
     from .studies import progress
 
     with progress() as bar:
         task = bar.add_task("measure", total=total)
-        rows: list[dict[str, Any]] = work(lambda name: bar.update(task, advance=1, description=name))
-    return rows
+        return work(lambda name: bar.update(task, advance=1, description=name))
 
 
 def words_left(sentence: str, share: float) -> list[dict[str, Any]]:

@@ -52,7 +52,10 @@ class SatConfig(BaseModel):
 
     dram_channels: int = Field(4, ge=1, le=4, description="DDR4-2400 64-bit channels (VCU1525 board: 4)")
     dram_efficiency: float = Field(
-        0.8, gt=0.0, le=1.0, description="share of the DRAM's peak bandwidth that is usable (assumption)"
+        0.8,
+        gt=0.0,
+        le=1.0,
+        description="share of the DRAM's peak bandwidth that is usable (assumption; hwsim.dram: 0.9 for its streams)",
     )
 
     interleave_mapping: bool = Field(True, description="optimization 1: interleave independent accumulations")

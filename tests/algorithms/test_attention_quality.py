@@ -15,10 +15,11 @@ from torch.nn import functional as F
 
 from algorithms.attention import minilm
 from algorithms.attention.quality import final_share, generation_quality, settings, survivors
+from algorithms.attention.tuning import pruned_loss, tune
 from algorithms.config import TrainConfig
 from algorithms.models import CharLM
 from algorithms.train import evaluate, train, trained
-from dataflow.attention_pruning import AttentionPruning, kept
+from dataflow.attention_pruning import AttentionPruning, RatioSchedule, kept
 from dataflow.errors import InputError
 from hwsim.cli import main
 
@@ -157,3 +158,23 @@ def test_quality_of_minilm(tmp_path, capsys, monkeypatch) -> None:
     assert rows["4+4 bits"]["cosine"] > rows["4 bits"]["cosine"]
     assert 0 < rows["4+4 bits"]["refetched"] < 1
     assert rows["8 bits"]["refetched"] == 0
+
+
+def test_finetuning_after_pruning_helps() -> None:
+    """A model that has learnt a text whole predicts it better, pruned, after some steps of pruned training."""
+    torch.manual_seed(0)
+    text = torch.tensor(list(b"to be, or not to be, that is the question: ") * 60, dtype=torch.uint8)
+    model = CharLM(128, dim=32, depth=3, heads=2, context=48)
+    whole = AttentionPruning()
+    tune(model, whole, text, steps=200, batch=4, context=48, rate=3e-3)
+    pruning = AttentionPruning(tokens=RatioSchedule(average=0.4, spared=0.3), values=0.5)
+    windows = torch.stack([text[i : i + 49].long() for i in range(0, 400, 40)])
+    with torch.no_grad():
+        before, full = (float(pruned_loss(model, p, windows)) for p in (pruning, whole))
+    losses = tune(model, pruning, text, steps=40, batch=4, context=48, rate=1e-3, seed=1)
+    with torch.no_grad():
+        after = float(pruned_loss(model, pruning, windows))
+    assert full < before
+    assert after < before - 0.2 * (before - full)
+    assert len(losses) == 40
+    assert not model.training
