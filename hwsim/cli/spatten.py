@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,13 +46,16 @@ def spatten(
     opened = run.open()
     with quick_numba():
         results = [_run(run, opened)]
+        replayed = _replay(run, Path(run.workload)) if opened.traced else []
         if compare:
             for style in ("dense", "MNNFast", "A3"):
                 results.append(_run(run.model_copy(update={"style": style}), opened))
     if json_:
-        print_json([_summary(r) for r in results])
+        print_json([_summary(r) | ({"replay": replayed} if replayed and r is results[0] else {}) for r in results])
     else:
         _show(results, opened)
+        if replayed:
+            _show_replay(replayed)
     if out is not None:
         from hwsim.spatten.timeline import write_timeline
 
@@ -65,6 +69,32 @@ def spatten(
             opened.whole.write(paths[-1])
         if not json_:
             made(paths)
+
+
+def _replay(run: SpattenRun, folder: Path) -> list[dict[str, Any]]:
+    """The trace's tensors through the functional level, beside torch's."""
+    from dataflow.attention_trace import read_attention_trace
+    from hwsim.spatten.replay import replay
+
+    from .studies import progress
+
+    meta, steps = read_attention_trace(folder)
+    with progress() as bar:
+        task = bar.add_task("every bit, beside torch", total=len(steps))
+        return [row.as_dict() for row in replay(run.machine, meta, steps, lambda: bar.update(task, advance=1))]
+
+
+def _show_replay(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    queries, again, values = (sum(r[n] for r in rows) for n in ("queries", "again_different", "values_different"))
+    units, error = (max(r[n] for r in rows) for n in ("probability_units", "output_error"))
+    Console().print(
+        f"every bit of {queries:,} queries, beside torch's: probabilities within {units:.2f} units; {again} differ on "
+        f"LSBs; {values:,} kept other values of equal probability; outputs of the rest within {error:.2%} of a head's "
+        "largest",
+        highlight=False,
+    )
 
 
 def _run(run: SpattenRun, opened: Opened) -> SpattenResult:

@@ -11,10 +11,16 @@ import pytest
 import torch
 from test_cli import run
 
+from algorithms.attention.attach import attach
 from algorithms.attention.examples import trace_generation
+from algorithms.attention.traces import write_attention_trace
 from algorithms.models import CharLM
 from dataflow.attention import PUBLISHED, read_workload
+from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention_trace import read_attention_trace
 from hwsim.spatten import run as module
+from hwsim.spatten.config import SpattenConfig
+from hwsim.spatten.replay import replay
 from hwsim.spatten.run import SpattenRun, SpattenStudy
 
 ROWS = PUBLISHED["gpt2-small-wikitext2"].read_text().splitlines()
@@ -158,3 +164,29 @@ def test_a_trace_runs_with_its_own_probabilities(tmp_path: Path, monkeypatch, ca
     path.write_bytes(path.read_bytes()[:50])
     assert run(monkeypatch, "spatten", tmp_path / "t") == 2
     assert f"{path.name}: broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("quantized", [True, False])
+def test_a_trace_through_the_functional_level(tmp_path: Path, quantized: bool) -> None:
+    """Torch and the machine agree on LSBs; probabilities differ by rounding, unless only the machine quantizes."""
+    torch.manual_seed(1)
+    model = CharLM(60, dim=128, depth=2, heads=2, context=64).eval()
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attention.q.weight *= 6  # sharper than a new model's
+    pruning = AttentionPruning(tokens=RatioSchedule(average=0.3), values=0.4)
+    if quantized:
+        pruning = pruning.model_copy(update={"quantization": Quantization(msb=6, lsb=4, threshold=0.3)})
+    ids = torch.randint(0, 60, (1, 40))
+    with torch.no_grad(), attach(model, pruning, record=True) as done:
+        model(ids)
+    write_attention_trace(tmp_path / "t", done.sessions[0], origin="t", dimension=64)
+    rows = replay(SpattenConfig(), *read_attention_trace(tmp_path / "t"))
+    assert [r.queries for r in rows] == [s.again.numel() for s in done.sessions[0].steps]
+    if quantized:
+        assert 0 < sum(int(s.again.sum()) for s in done.sessions[0].steps) < sum(r.queries for r in rows)
+        assert sum(r.again_different for r in rows) == 0
+        assert max(r.probability_units for r in rows) < 0.51
+    else:
+        assert 0.51 < max(r.probability_units for r in rows) < 40
+    assert max(r.output_error for r in rows) < 0.02
