@@ -48,6 +48,8 @@ from .topk import select
 
 Tick = Callable[[int], None]
 RESULT_FORMAT = "hwsim-spatten-result/1"
+MAX_ROWS = 1 << 16
+"""Rows of a result; the last one, of iteration and layer -1, stands for all further ones."""
 MAX_QUERIES = 1 << 18
 """Queries whose way is kept; and of a segment, where layers overlap."""
 BETWEEN = ("selection", "projections")
@@ -188,7 +190,11 @@ def simulate(
         found = run.layer(frame, following)
         if found is not None:
             row, log = found
-            result.rows.append(row)
+            if len(result.rows) < MAX_ROWS:
+                result.rows.append(row)
+            else:
+                last = result.rows[-1]
+                last.update({k: last[k] + v for k, v in row.items()} | {"iteration": -1, "layer": -1})
             if kept < MAX_QUERIES:
                 logs.append(log[: MAX_QUERIES - kept])
                 kept += len(logs[-1])

@@ -13,6 +13,7 @@ import pytest
 from dataflow.attention import COLUMNS, PUBLISHED, QUERIES, Transformer, Workload, make_workload, read_workload
 from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule, top_k
 from hwsim.dram.energy import dram_energy
+from hwsim.spatten import simulate as module
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.energy import COMPONENTS, row_energy
 from hwsim.spatten.fetch import COUNT, FIRST, plan
@@ -82,6 +83,20 @@ def test_however_it_is_cut() -> None:
         assert run(SpattenConfig(), work, cut).rows == whole.rows
     assert run(SpattenConfig(), work).rows == whole.rows
     assert run(SpattenConfig(), work, seed=1).rows != whole.rows
+
+
+def test_a_long_workload_keeps_few_rows(monkeypatch) -> None:
+    work = random_workload(4)
+    whole = run(SpattenConfig(), work)
+    assert len(whole.rows) > 4
+    monkeypatch.setattr(module, "MAX_ROWS", 3)
+    monkeypatch.setattr(module, "MAX_QUERIES", 5)
+    found = run(SpattenConfig(), work)
+    assert len(found.rows) == 3
+    assert len(found.queries) == 5
+    assert (found.rows[-1]["iteration"], found.rows[-1]["layer"]) == (-1, -1)
+    assert found.rows[:2] == whole.rows[:2]
+    assert all(found.total(k) == whole.total(k) for k in whole.rows[0] if k not in ("iteration", "layer"))
 
 
 def test_a_query_by_hand() -> None:
