@@ -28,6 +28,19 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return int(end.value.code or 0)
 
 
+def check_refused(words: str, reason: str, folder: Path, monkeypatch, capsys) -> None:
+    """In ``folder``, ``hwsim words`` ends with exit code 2 and one line that has the reason, and writes nothing."""
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    assert run(monkeypatch, *words.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("hwsim: ")
+    assert err.count("\n") == 1
+    assert reason in err
+    assert sorted(folder.rglob("*")) == before
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """Files that are wrong in one way each."""
@@ -90,15 +103,7 @@ WRONG = {
 
 @pytest.mark.parametrize("words", WRONG)
 def test_wrong_input_is_one_line(words: str, files: Path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(files)
-    before = sorted(files.rglob("*"))
-    assert run(monkeypatch, *words.format(files).split()) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("hwsim: ")
-    assert err.count("\n") == 1
-    assert WRONG[words] in err
-    assert sorted(files.rglob("*")) == before
+    check_refused(words.format(files), WRONG[words], files, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from test_cli import run
+from test_cli import check_refused, run
 
 from algorithms.attention.attach import attach
 from algorithms.attention.examples import trace_generation
@@ -84,15 +84,7 @@ WRONG = {
 
 @pytest.mark.parametrize("words", WRONG)
 def test_wrong_input_is_one_line(words: str, files: Path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(files)
-    before = sorted(files.rglob("*"))
-    assert run(monkeypatch, *words.format(files).split(), "--out", "o") == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("hwsim: ")
-    assert err.count("\n") == 1
-    assert WRONG[words] in err
-    assert sorted(files.rglob("*")) == before
+    check_refused(f"{words.format(files)} --out o", WRONG[words], files, monkeypatch, capsys)
 
 
 def test_writes_what_it_shows(files: Path, monkeypatch, capsys) -> None:

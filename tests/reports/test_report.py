@@ -71,8 +71,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_page_is_whole_and_self_contained(report) -> None:
-    text = (report[1] / "report.html").read_text()
+def check_page(text: str) -> None:
+    """Every tag is closed, every link is to a place in the page, no place has another's name."""
     page = Page()
     page.feed(text)
     assert page.open == []
@@ -80,6 +80,11 @@ def test_page_is_whole_and_self_contained(report) -> None:
     inside = {link[1:] for link in page.links if link.startswith("#")}
     assert {link for link in page.links if not link.startswith("#")} == set()
     assert (inside | page.refs) <= set(page.ids)
+
+
+def test_page_is_whole_and_self_contained(report) -> None:
+    text = (report[1] / "report.html").read_text()
+    check_page(text)
     assert "prefers-color-scheme: dark" in text
     assert "width=device-width" in text
     assert "<c>" not in text.split("<body>")[1]

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_report import Page
+from test_report import check_page
 
 from dataflow.attention import Transformer, make_workload
 from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
@@ -56,13 +56,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyTables, Path]
 
 def test_page_is_whole(report) -> None:
     text = (report[1] / "report.html").read_text()
-    page = Page()
-    page.feed(text)
-    assert page.open == []
-    assert len(page.ids) == len(set(page.ids))
-    inside = {link[1:] for link in page.links if link.startswith("#")}
-    assert {link for link in page.links if not link.startswith("#")} == set()
-    assert (inside | page.refs) <= set(page.ids)
+    check_page(text)
     assert "<d>" not in text.split("<body>")[1]
     assert len(re.findall("<figure", text)) == 10
     markdown = (report[1] / "report.md").read_text()
