@@ -22,6 +22,11 @@ class MachineName(StrEnum):
     """Machines with RTL."""
 
     SAT = "sat"
+    SPATTEN = "spatten"
+
+
+SPATTEN_CASES = 50_000
+"""Its blocks are small: as many cases take a minute."""
 
 
 def verify(
@@ -46,18 +51,22 @@ def verify(
 
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
     options |= {"coverage": coverage}
-    run = load(VerifyRun, config, set_, **options, failures=failures)
-    from hwsim.verify.blocks import BLOCKS
+    base = {"cases": SPATTEN_CASES} if machine is MachineName.SPATTEN else {}
+    run = load(VerifyRun, config, set_, base, **options, failures=failures)
+    from hwsim.verify.blocks import MACHINES
     from hwsim.verify.blocks import verify as compare
     from hwsim.verify.case import Job, rerun
     from hwsim.verify.verilator import RTL, sources
 
     from .studies import progress
 
-    names = run.blocks or (tuple(BLOCKS) if run.array is None else ("stce",))
+    blocks = MACHINES[machine.value]
+    if run.array is not None and machine is not MachineName.SAT:
+        raise InputError("--rows, --cols: only sat has an array")
+    names = run.blocks or (tuple(blocks) if run.array is None else ("stce",))
     for name in names:
-        if name not in BLOCKS:
-            raise InputError(f"block {name!r}: one of {', '.join(BLOCKS)}")
+        if name not in blocks:
+            raise InputError(f"block {name!r}: one of {', '.join(blocks)}")
     folder = run.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
@@ -79,7 +88,7 @@ def verify(
         _show(found)
     files = []
     if junit is not None:
-        files.append(_junit(found, junit))
+        files.append(_junit(found, machine, junit))
     if out is not None:
         from hwsim.study import StudyTables
 
@@ -139,13 +148,13 @@ def _show(rows: list[BlockRow]) -> None:
             console.print(f"  {path}", markup=False)
 
 
-def _junit(rows: list[BlockRow], path: Path) -> Path:
+def _junit(rows: list[BlockRow], machine: MachineName, path: Path) -> Path:
     from xml.etree import ElementTree as Xml
 
     from dataflow.files import write_text
 
     failed = sum(not r.agrees for r in rows)
-    suite = Xml.Element("testsuite", name="hwsim verify sat", tests=str(len(rows)), failures=str(failed))
+    suite = Xml.Element("testsuite", name=f"hwsim verify {machine.value}", tests=str(len(rows)), failures=str(failed))
     for r in rows:
         case = Xml.SubElement(suite, "testcase", classname="rtl", name=r.block, time=f"{r.seconds:.3f}")
         if not r.agrees:

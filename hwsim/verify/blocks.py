@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blocks of SAT's RTL, and comparing each with the simulator on random cases."""
+"""The blocks of the machines' RTL, and comparing each with the simulator on random cases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .array import stce, stce_32x32
 from .case import BlockRow, Job
 from .core import sat_core
 from .engines import sore, wuve
+from .selection import topk, zero_eliminator
 from .units import fp16_mul, fp16_to_fp32, fp32_add, fp32_mul, fp32_to_fp16
 
 Block = Callable[[np.random.Generator, int, Job], BlockRow]
 
-BLOCKS: dict[str, tuple[Block, int]] = {
+SAT: dict[str, tuple[Block, int]] = {
     "fp16_mul": (fp16_mul, 1000),
     "fp32_add": (fp32_add, 1000),
     "fp32_mul": (fp32_mul, 1000),
@@ -29,6 +30,9 @@ BLOCKS: dict[str, tuple[Block, int]] = {
     "sat_core": (sat_core, 1),
 }
 """Each block, and how many random operands stand for one case (0: the block has a fixed number)."""
+SPATTEN: dict[str, tuple[Block, int]] = {"zero_eliminator": (zero_eliminator, 1), "topk": (topk, 1)}
+MACHINES = {"sat": SAT, "spatten": SPATTEN}
+BLOCKS = {**SAT, **SPATTEN}
 
 
 def verify(names: Sequence[str], cases: int, seed: int, job: Job) -> Iterator[BlockRow]:

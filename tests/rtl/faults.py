@@ -110,6 +110,23 @@ FAULTS = [
         "sat_core",
     ),
     Fault("common/delay_valid.v", "d && !rst", "d", "stce"),
+    Fault("spatten/zero_eliminator.v", "keep[i] && !moves", "keep[i] || !moves", "zero_eliminator"),
+    Fault("spatten/zero_eliminator.v", "!keep[i]};", "keep[i]};", "zero_eliminator"),
+    Fault("spatten/zero_eliminator.v", "!valid_reg || m_axis_tready", "1'b1", "zero_eliminator"),
+    Fault("spatten/zero_eliminator.v", "!valid_reg || m_axis_tready", "!valid_reg", "zero_eliminator"),
+    Fault("spatten/topk.v", "random_reg[0] ? 16'hB400", "random_reg[0] ? 16'hB500", "topk"),
+    Fault("spatten/topk.v", "there && key > pivot_reg", "there && key >= pivot_reg", "topk"),
+    Fault("spatten/topk.v", "missing_reg <= larger)", "missing_reg < larger)", "topk"),
+    Fault("spatten/topk.v", "missing_reg <= not_below", "missing_reg < not_below", "topk"),
+    Fault("spatten/topk.v", "s_cmd_k >= s_cmd_count;", "s_cmd_k > s_cmd_count;", "topk"),
+    Fault("spatten/topk.v", "stall ? row[ROW_WIDTH-1:0] :", "1'b0 ? row[ROW_WIDTH-1:0] :", "topk"),
+    Fault("spatten/topk.v", "cycle_reg == rows + THREE", "cycle_reg == rows + TWO", "topk"),
+    Fault("spatten/topk.v", "remain > PLACE", "remain >= PLACE", "topk"),
+    Fault("spatten/topk.v", "missing_reg - {{PAD{1'b0}}, chosen}", "missing_reg", "topk"),
+    Fault("spatten/topk_ring.v", "flush && held_reg != 0", "1'b0", "topk"),
+    Fault("spatten/topk_ring.v", "filled >= LANES", "filled > LANES", "topk"),
+    Fault("spatten/topk_ring.v", "region_reg <= next_reg;", "region_reg <= region_reg;", "topk"),
+    Fault("spatten/topk_ring.v", "start ? region_reg : read_reg", "read_reg", "topk"),
 ]
 
 
