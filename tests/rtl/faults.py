@@ -121,7 +121,7 @@ FAULTS = [
     Fault("spatten/topk.v", "s_cmd_k >= s_cmd_count;", "s_cmd_k > s_cmd_count;", "topk"),
     Fault("spatten/topk.v", "stall ? row[ROW_WIDTH-1:0] :", "1'b0 ? row[ROW_WIDTH-1:0] :", "topk"),
     Fault("spatten/topk.v", "cycle_reg == rows + THREE", "cycle_reg == rows + TWO", "topk"),
-    Fault("spatten/topk.v", "remain > PLACE", "remain >= PLACE", "topk"),
+    Fault("spatten/topk.v", "remain > PLACE", "remain != PLACE", "topk"),
     Fault("spatten/topk.v", "missing_reg - {{PAD{1'b0}}, chosen}", "missing_reg", "topk"),
     Fault("spatten/topk_ring.v", "flush && held_reg != 0", "1'b0", "topk"),
     Fault("spatten/topk_ring.v", "filled >= LANES", "filled > LANES", "topk"),
