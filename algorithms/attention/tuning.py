@@ -50,7 +50,7 @@ def tune(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
         tick(f"fine-tune, step {step + 1}")
     model.eval()
     return losses

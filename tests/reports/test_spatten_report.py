@@ -12,6 +12,10 @@ from test_report import check_page
 
 from dataflow.attention import Transformer, make_workload
 from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.network import Linear, Network
+from dataflow.pattern import NM
+from hwsim.sat.config import SatConfig
+from hwsim.sat.study import study as sat_study
 from hwsim.spatten import study as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.study import Case, runs, study
@@ -77,6 +81,23 @@ def test_numbers_are_the_studys(report) -> None:
     write_report(stored, again)
     assert (again / "report.md").read_text() == text
     assert (again / "report.html").read_text() == (out / "report.html").read_text()
+
+
+def test_behind_sat(report, tmp_path: Path) -> None:
+    """One page of both machines: a heading each, that the page's first lines lead to."""
+    small = Network(name="n", layers=(Linear(name="l", in_features=64, out_features=64),))
+    tables, _ = sat_study(SatConfig(), [small], 8, [NM(2, 8)], detail=NM(2, 8))
+    config = SatConfig()
+    meta = report[0].meta | {
+        "config": config.model_dump(), "batch": 8, "detail_pattern": "2:8", "peak_macs_per_cycle": 1024,
+        "dram_bytes_per_cycle": config.dram_bytes_per_cycle, "frequency_hz": config.frequency_hz,
+    }  # fmt: skip
+    write_report(StudyTables(meta, tables | {"accuracy": []} | report[0].tables), tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    check_page(text)
+    for name in ("sat-sparse-training", "spatten-sparse-attention"):
+        assert text.count(f'<h1 id="{name}">') == text.count(f'href="#{name}"') == 1
+    assert not re.search(r"<td[^>]*>#", text)
 
 
 def test_tables_agree_with_each_other(report) -> None:
