@@ -2,7 +2,8 @@
 """A DRAM device and its controller: organisation and timing, in the standards' names, cycles of the command clock.
 
 `PRESETS` are one HBM2 stack (JEDEC JESD235, 2 Gb/s a pin, 8 Gb a channel) and DDR4-2400 (JEDEC JESD79-4, 8 Gb x8).
-Left out: power-down and self refresh, on-die error correction, the command bus's parity, write forwarding to reads.
+Left out: ranks that share a data bus, power-down and self refresh, on-die error correction, the command bus's parity,
+write forwarding to reads.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class DramConfig(BaseModel):
     clock_ps: int = Field(1000, ge=100, le=100_000, description="period of the command clock, picoseconds")
     transaction_bytes: int = Field(32, ge=8, le=256, description="bytes of a burst; a power of two")
     pseudo_channels: int = Field(
-        2, ge=1, le=8, description="pseudo-channels (HBM) or ranks that share a channel's commands"
+        2, ge=1, le=8, description="pseudo-channels that share a channel's commands (HBM); 1 for DDR4"
     )
     bank_groups: int = Field(4, ge=1, le=16, description="bank groups of a pseudo-channel")
     banks: int = Field(4, ge=1, le=16, description="banks of a group")
@@ -123,6 +124,10 @@ class DramConfig(BaseModel):
             raise ValueError(f"piece_bytes={self.piece_bytes}: {self.transaction_bytes} to row_bytes={self.row_bytes}")
         if self.write_low > self.write_high:
             raise ValueError(f"write_low={self.write_low}: above write_high={self.write_high}")
+        if self.standard == "DDR4" and self.pseudo_channels > 1:
+            raise ValueError(f"pseudo_channels={self.pseudo_channels}: DDR4 has 1 (ranks on one data bus are left out)")
+        if self.nCCDS < self.nBL or self.nCCDL < self.nCCDS:
+            raise ValueError(f"nCCDS={self.nCCDS}: nBL={self.nBL} (bursts would overlap) to nCCDL={self.nCCDL}")
         if self.nREFI <= self.nRFC + self.nRC + self.nRP:
             raise ValueError(f"nREFI={self.nREFI}: no time between refreshes of nRFC={self.nRFC}")
         return self
@@ -139,12 +144,7 @@ class DramConfig(BaseModel):
     @property
     def peak_bytes_per_cycle(self) -> float:
         """Of all channels together, with every data bus always busy."""
-        return self.channels * self.pseudo_buses * self.transaction_bytes / self.nBL
-
-    @property
-    def pseudo_buses(self) -> int:
-        """Data buses of a channel: HBM's pseudo-channels have one each, DDR4's ranks share one."""
-        return self.pseudo_channels if self.standard == "HBM2" else 1
+        return self.channels * self.pseudo_channels * self.transaction_bytes / self.nBL
 
     def timing(self) -> Timing:
         """The kernels' numbers. An ACT counts from its last cycle on the bus where it opens a row, from its first where

@@ -174,6 +174,7 @@ def random_config(rng: np.random.Generator) -> DramConfig:
     """Timings off every round number, few banks, small queues, refreshes often."""
     pick = lambda low, high: int(rng.integers(low, high))  # noqa: E731
     short = {n: pick(1, 8) for n in ("nBL", "nCCDS", "nRRDS", "nRTP", "nWTRS", "nRTW")}
+    short["nCCDS"] += short["nBL"] - 1
     long = {n: short[n[:-1] + "S"] + pick(0, 5) for n in ("nCCDL", "nRRDL", "nWTRL")}
     rcd, rp, ras = pick(2, 20), pick(3, 20), pick(5, 40)
     return DramConfig(
@@ -309,7 +310,10 @@ def test_broken_traces(tmp_path: Path, text: str, message: str) -> None:
     [({"channels": 3}, "power of two"), ({"interleave_bytes": 16}, "below transaction_bytes"),
      ({"write_low": 0.9}, "above write_high"), ({"nREFI": 300}, "no time between refreshes"),
      ({"banks": 16}, "at most 64"), ({"piece_bytes": 16}, "piece_bytes=16"),
-     ({"transaction_bytes": 256, "row_bytes": 128, "interleave_bytes": 256}, "above row_bytes")],
+     ({"transaction_bytes": 256, "row_bytes": 128, "interleave_bytes": 256}, "above row_bytes"),
+     ({"nBL": 4}, "bursts would overlap"), ({"nCCDL": 1}, "bursts would overlap"),
+     ({"standard": "DDR4"}, "DDR4 has 1"),
+    ],
 )  # fmt: skip
 def test_devices_that_cannot_be(change: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
