@@ -221,17 +221,19 @@ class _Run:
         self.places: list[np.ndarray] = []
         self.layers: list[int] = []
         self.facts = dict.fromkeys(("heads", "keys", "values"), 0)
+        self.products = np.zeros(3, np.int64)
 
     def layer(self, frame: Rows, following: Rows | None) -> tuple[dict[str, Any], np.ndarray] | None:
         """Add a layer; if its segment ends with it, run that: its row, and its queries' way."""
         iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
         found = groups(frame, self.config.operand_bits)
-        tokens: dict[int, np.ndarray] = {}
+        tokens: dict[tuple[int, int], np.ndarray] = {}
         for group in found:
             head = group.head
-            if head.keys not in tokens:
-                tokens[head.keys] = self.source.tokens(iteration, layer, head.length, head.keys)
-            self.builder.add(group, tokens[head.keys], self.style.work(group))
+            size = (head.length, head.keys)
+            if size not in tokens:
+                tokens[size] = self.source.tokens(iteration, layer, *size)
+            self.builder.add(group, tokens[size], self.style.work(group))
             place = np.array([[iteration, layer, head.head]])
             self.places.append(np.repeat(place, head.queries, axis=0))
             self.facts["keys"] += head.keys
@@ -239,22 +241,23 @@ class _Run:
         self.facts["heads"] += len(found)
         self.layers.append(layer)
         self.heads = max(self.heads, max(frame["head_id"]) + 1)
+        if self.config.projections:
+            rows = sum(g.head.queries for g in found) / max(len({g.head.head for g in found}), 1)
+            self.products += self._projections(rows, frame["embedding_length_D"][0])
         last = following is None or following["iteration_id"][0] != iteration
         if self.config.layers_overlap and not last and self.builder.query_count < MAX_QUERIES:
             return None
         selection = 0 if self.config.layers_overlap else self._selection(frame, following, tokens)
-        rows = sum(g.head.queries for g in found) / max(len({g.head.head for g in found}), 1)
-        dimension = frame["embedding_length_D"][0]
-        products = self._projections(rows, dimension) if self.config.projections else (0, 0, 0)
-        return self._finish(iteration, selection, tuple(n * len(self.layers) for n in products))
+        return self._finish(iteration, selection)
 
-    def _selection(self, frame: Rows, following: Rows | None, tokens: dict[int, np.ndarray]) -> int:
+    def _selection(self, frame: Rows, following: Rows | None, tokens: dict[tuple[int, int], np.ndarray]) -> int:
         """Cycles of the importance engine at a layer's end."""
         cycles = 0
         iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
-        for wanted, keys, k in zip(frame["if_topk"], frame["key_fetch_num"], frame["topk"], strict=True):
+        columns = (frame[n] for n in ("if_topk", "sentence_length_L", "key_fetch_num", "topk"))
+        for wanted, length, keys, k in zip(*columns, strict=True):
             if wanted and keys:
-                cycles += self._select(self.source.importance(iteration, layer, tokens[keys]), k)
+                cycles += self._select(self.source.importance(iteration, layer, tokens[length, keys]), k)
         heads = len(set(frame["head_id"]))
         if following is not None and following["iteration_id"][0] == iteration:
             after = len(set(following["head_id"]))
@@ -281,9 +284,9 @@ class _Run:
         cycles = max(-(-macs // (c.qk_multipliers + c.pv_multipliers)), int(np.ceil(size / self.stream)))
         return cycles, macs, size
 
-    def _finish(self, iteration: int, selection: int, products: tuple[int, ...]) -> tuple[dict[str, Any], np.ndarray]:
+    def _finish(self, iteration: int, selection: int) -> tuple[dict[str, Any], np.ndarray]:
         m = self.machine
-        projections, macs, weights = products
+        projections, macs, weights = self.products.tolist()
         work, done = self.builder.segment()
         before, causes, stalls, used = m.now, m.causes.copy(), m.stalls.copy(), m.used.copy()
         commands = counts(m.mem)
