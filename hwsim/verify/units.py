@@ -90,6 +90,16 @@ def fp32_mul(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     return _unit("fp32_mul", 1, a, b, y, job)
 
 
+def fp32_div(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    a, b = operands32(rng, cases)
+    # a product's edge cases, with the second exponent turned round: quotients nearly subnormal or too large
+    turned = (b & 0x807FFFFF) | ((254 - ((b >> 23) & 0xFF).astype(np.int64)).clip(0, 254).astype(np.uint32) << 23)
+    a, b = np.concatenate([a, a]), np.concatenate([b, turned])
+    with np.errstate(all="ignore"):
+        y = canonical(a.view(np.float32) / b.view(np.float32))
+    return _unit("fp32_div", 29, a, b, y, job)
+
+
 def fp16_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a = np.arange(1 << 16, dtype=np.uint16)  # all there are
     return _unit("fp16_to_fp32", None, a, None, canonical(a.view(np.float16).astype(np.float32)), job)
