@@ -97,6 +97,15 @@ def exponential(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def exponentials(x):  # type: ignore[no-untyped-def]
+    """`exponential` of float32[n]."""
+    out = np.empty(len(x), np.float32)
+    for i in range(len(x)):
+        out[i] = exponential(x[i])
+    return out
+
+
+@njit(cache=True)
 def softmax(scores, scale, partial_sums, bits, out):  # type: ignore[no-untyped-def]
     """Integer probabilities of int64[n] scores into uint16[n] ``out``; the sum of the exponentials, binary32."""
     n = len(scores)

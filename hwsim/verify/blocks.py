@@ -13,7 +13,7 @@ from .case import BlockRow, Job
 from .core import sat_core
 from .engines import sore, wuve
 from .selection import topk, zero_eliminator
-from .units import fp16_mul, fp16_to_fp32, fp32_add, fp32_div, fp32_mul, fp32_to_fp16
+from .units import fp16_mul, fp16_to_fp32, fp32_add, fp32_div, fp32_exp, fp32_mul, fp32_to_fp16
 
 Block = Callable[[np.random.Generator, int, Job], BlockRow]
 
@@ -31,8 +31,11 @@ SAT: dict[str, tuple[Block, int]] = {
 }
 """Each block, and how many random operands stand for one case (0: the block has a fixed number)."""
 SPATTEN: dict[str, tuple[Block, int]] = {
-    "fp32_div": (fp32_div, 1000), "zero_eliminator": (zero_eliminator, 1), "topk": (topk, 1),
-}  # fmt: skip
+    "fp32_div": (fp32_div, 1000),
+    "fp32_exp": (fp32_exp, 1000),
+    "zero_eliminator": (zero_eliminator, 1),
+    "topk": (topk, 1),
+}
 MACHINES = {"sat": SAT, "spatten": SPATTEN}
 BLOCKS = {**SAT, **SPATTEN}
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.sat.functional import canonical, to_fp16
+from hwsim.spatten.functional import exponentials
 
 from .case import Bench, BlockRow, Case, Job, check
 
@@ -53,12 +54,20 @@ def operands32(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.nda
 
 
 def _unit(
-    block: str, latency: int | None, a: np.ndarray, b: np.ndarray | None, expected: np.ndarray, job: Job
+    block: str,
+    latency: int | None,
+    a: np.ndarray,
+    b: np.ndarray | None,
+    expected: np.ndarray,
+    job: Job,
+    parameters: dict[str, int] | None = None,
 ) -> BlockRow:
+    """Compare; ``parameters``: of a unit whose latency is not one of them."""
     defines: dict[str, str | int] = {"LATENCY": latency or 0}
     defines |= {"HAS_CLOCK": 1} if latency is not None else {}
     defines |= {"HAS_B": 1} if b is not None else {}
-    bench = Bench(block, "unit_main.cpp", {} if latency is None else {"LATENCY": latency}, defines)
+    parameters = parameters or ({} if latency is None else {"LATENCY": latency})
+    bench = Bench(block, "unit_main.cpp", parameters, defines)
     words = np.zeros((len(a), 2), np.uint32)
     words[:, 0] = a
     if b is not None:
@@ -98,6 +107,22 @@ def fp32_div(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) / b.view(np.float32))
     return _unit("fp32_div", 29, a, b, y, job)
+
+
+def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    """Numbers that are not positive: any bits, evenly and over all magnitudes, and around every place where the nearest
+    integer, the flush to 0 or the result's exponent changes."""
+    turns = np.arange(-302, 1) / 2 * np.log(2)
+    near = turns.astype(np.float32).view(np.uint32)[:, None] + np.arange(-40, 41)
+    x = np.concatenate([
+        near.ravel().astype(np.uint32).view(np.float32),
+        -rng.uniform(0, 110, cases), -(10 ** rng.uniform(-40, 2.1, cases)),
+        [0.0, -0.0, -np.inf, np.nan, -104.0, np.nextafter(np.float32(-104), np.float32(0)), -1e-45],
+    ]).astype(np.float32)  # fmt: skip
+    bits = rng.integers(1 << 31, 1 << 32, cases, dtype=np.uint32).view(np.float32)
+    x = np.concatenate([x[~(x > 0)], bits])
+    y = canonical(exponentials(x))
+    return _unit("fp32_exp", 21, x.view(np.uint32), None, y, job, {"MUL_LATENCY": 1, "ADD_LATENCY": 2})
 
 
 def fp16_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:

@@ -119,11 +119,11 @@ def test_every_proof_has_faults() -> None:
     assert {p.stem.removesuffix("_proof") for p in FORMAL.glob("*.v")} == {p.top for p in PROOFS if p.faults}
 
 
-@pytest.mark.parametrize("top", ["sat_core", "topk", "fp32_div"])
+@pytest.mark.parametrize("top", ["sat_core", "topk", "fp32_div", "fp32_exp"])
 def test_yosys_reads_all_of_it(top: str) -> None:
     """No latch (Verilator's lint does not see those of loop variables), no combinational loop, nothing undriven."""
-    parameters = bench_of(core_config(3, 2)).parameters if top == "sat_core" else {"LATENCY": 30}
-    parameters = {"LANES": 4, "SIZE": 64} if top == "topk" else parameters
+    machines = {"topk": {"LANES": 4, "SIZE": 64}, "fp32_div": {"LATENCY": 30}, "fp32_exp": {"ADD_LATENCY": 3}}
+    parameters = machines.get(top) or bench_of(core_config(3, 2)).parameters
     done = yosys(
         "read_verilog " + " ".join(map(str, sources())), "hierarchy -check",
         "chparam " + " ".join(f"-set {k} {v}" for k, v in parameters.items()) + f" {top}",
