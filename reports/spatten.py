@@ -119,7 +119,7 @@ def _stacked(rows: Rows, part: str, value: str, text: str, colours: dict[str, st
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", visible=True)
     axes.set_xlabel(label)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, fontsize=8, borderaxespad=0)
+    figure.legend(loc="outside upper left", ncols=2, fontsize=8)
     return figure
 
 
