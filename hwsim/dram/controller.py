@@ -236,13 +236,14 @@ def _refresh(m, c, t, p, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _pick(m, c, t, which, now):  # type: ignore[no-untyped-def]
-    """The oldest request of a queue whose next command may go now: its place (-1: none), the command, and the earliest
-    cycle of those before it. Requests that need the same command of the same bank are as one."""
+def _pick(m, c, t, which, start, now):  # type: ignore[no-untyped-def]
+    """The oldest request of a queue, from place ``start`` on, whose next command may go now: its place (-1: none), the
+    command, and the earliest cycle of those before it. Requests that need the same command of the same bank are as
+    one."""
     soonest = NEVER
     hits, misses = 0, 0  # banks seen, requests to their open row and others
     where = _WHERE + QUEUE * which
-    for i in range(m[c, _LENGTH + which]):
+    for i in range(start, m[c, _LENGTH + which]):
         w = m[c, where + i]
         bit = 1 << (w & 63)
         if m[c, _BANK + 8 * (w & 127) + _ROW] == w >> 8:
@@ -266,10 +267,12 @@ def tick(m, c, t, now):  # type: ignore[no-untyped-def]
     if now < m[c, _WAKE]:
         return False
     issued, more = False, True  # more: a further command may go in this very cycle
-    soonest = NEVER
+    soonest = passed = NEVER
+    start_active, start_queue, queue = 0, 0, -1  # who could not go in this cycle is not asked again in it
     for _ in range(1 + t.two_buses):
         which = _ACTIVE  # requests that have opened their row come first
-        at, command, soonest = _pick(m, c, t, which, now)
+        at, command, soonest = _pick(m, c, t, which, start_active, now)
+        soonest = min(soonest, passed)
         if at < 0:
             due = -1
             for p in range(t.pseudo_channels):
@@ -290,7 +293,7 @@ def tick(m, c, t, now):  # type: ignore[no-untyped-def]
             else:
                 m[c, _DRAINING] = 1 if writes > t.high or reads == 0 else 0
             which = m[c, _DRAINING]
-            at, command, earliest = _pick(m, c, t, which, now)
+            at, command, earliest = _pick(m, c, t, which, start_queue if which == queue else 0, now)
             soonest = min(soonest, earliest)
             if at >= 0 and command == PRE:
                 bank = m[c, _WHERE + QUEUE * which + at] & 127
@@ -301,6 +304,11 @@ def tick(m, c, t, now):  # type: ignore[no-untyped-def]
         if at < 0:
             more = False
             break
+        passed = soonest
+        if which == _ACTIVE:
+            start_active = at
+        else:
+            start_active, start_queue, queue = m[c, _LENGTH + _ACTIVE], at, which
         w, tag = m[c, _WHERE + QUEUE * which + at], m[c, _TAG + QUEUE * which + at]
         _issue(m, c, t, w, command, now)
         issued = True

@@ -391,7 +391,8 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                 changed = True
             memory_cycle(mem, t, now)
             held, _ = request(lanes, mem, t, now, stalls)
-            mem_next = memory_next(mem)
+            asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
+            mem_next = memory_next(mem) if asked else now
         later = now + 1
         if not changed and not working:
             later = mem_next
