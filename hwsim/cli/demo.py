@@ -94,24 +94,17 @@ def demo(
 def _spatten(target: Path) -> StudyTables:
     """SpAtten's study, with a trace of a real model and a picture of what pruning leaves."""
     from algorithms.attention import minilm
-    from dataflow.attention import read_workload
-    from dataflow.attention_trace import read_attention_trace
     from hwsim.spatten.run import SpattenStudy
-    from hwsim.spatten.scores import Traced
-    from hwsim.spatten.study import Case
 
     from .attention import SENTENCE, words_left, write_trace
     from .studies import run_spatten_study
 
-    settings = SpattenStudy()
     real = minilm.folder() is not None
     folder = target / "attention"
     text = " ".join(text for _, text in minilm.docstrings()[:6])[:1000] if real else ""
-    name = write_trace(real, folder, text, 0.4, 50, target / "train" / "char-lm")
-    _, steps = read_attention_trace(folder)
-    source = Traced(steps, settings.machine.probability_bits, str(folder))
-    case = Case(name, read_workload(folder / "workload.csv"), "a trace of real weights", traced=source)
-    tables = run_spatten_study(settings, extra=[case])
+    write_trace(real, folder, text, 0.4, 50, target / "train" / "char-lm")
+    settings = SpattenStudy()
+    tables = run_spatten_study(settings.model_copy(update={"workloads": (*settings.workloads, str(folder))}))
     if real:
         tables.tables["words"] = words_left(SENTENCE, 0.4)
     return tables

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +37,7 @@ def spatten(
     json_: Json = False,
 ) -> None:
     """Simulate attention on SpAtten: cycles by cause, DRAM traffic by kind, energy, how close to the bound."""
+    from hwsim.spatten.baselines import STYLES
     from hwsim.spatten.config import eighth
     from hwsim.spatten.run import SpattenRun
 
@@ -46,9 +46,9 @@ def spatten(
     opened = run.open()
     with quick_numba():
         results = [_run(run, opened)]
-        replayed = _replay(run, Path(run.workload)) if opened.traced else []
+        replayed = _replay(run, opened)
         if compare:
-            for style in ("dense", "MNNFast", "A3"):
+            for style in [name for name in STYLES if name != run.style]:
                 results.append(_run(run.model_copy(update={"style": style}), opened))
     if json_:
         print_json([_summary(r) | ({"replay": replayed} if replayed and r is results[0] else {}) for r in results])
@@ -71,14 +71,15 @@ def spatten(
             made(paths)
 
 
-def _replay(run: SpattenRun, folder: Path) -> list[dict[str, Any]]:
-    """The trace's tensors through the functional level, beside torch's."""
-    from dataflow.attention_trace import read_attention_trace
+def _replay(run: SpattenRun, opened: Opened) -> list[dict[str, Any]]:
+    """A trace's tensors through the functional level, beside torch's; nothing of another workload."""
+    if opened.trace is None:
+        return []
     from hwsim.spatten.replay import replay
 
     from .studies import progress
 
-    meta, steps = read_attention_trace(folder)
+    meta, steps = opened.trace
     with progress() as bar:
         task = bar.add_task("every bit, beside torch", total=len(steps))
         return [row.as_dict() for row in replay(run.machine, meta, steps, lambda: bar.update(task, advance=1))]
@@ -125,7 +126,7 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwsim.spatten.energy import COMPONENTS, total_energy_j
+    from hwsim.spatten.energy import COMPONENTS
     from hwsim.spatten.lower import KINDS
     from hwsim.spatten.simulate import ALL_CAUSES, CAUSE_TEXT
 
@@ -164,13 +165,13 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     add("multiplies", [si(r.macs) for r in results])
     add("throughput", [si(2 * r.macs / r.seconds if r.cycles else 0.0, "FLOP/s") for r in results])
     add("queries; with LSBs", [f"{s['queries']:,}; {s['again'] / max(s['queries'], 1):.1%}" for s in summaries])
-    energies = [total_energy_j(r.settings, r.rows) for r in results]
+    energies = [s["energy_j"] for s in summaries]
     add("energy", [f"{1e3 * sum(e.values()):.4g} mJ" for e in energies])
     for component in COMPONENTS:
         if any(e[component] for e in energies):
             add(f"  {component}", [f"{e[component] / sum(e.values()):.1%}" for e in energies])
     console.print(table)
-    if not opened.traced:
+    if opened.trace is None:
         console.print("importance and probabilities: drawn (see `hwsim schema spatten`)", highlight=False)
     for r in results[1:]:
         console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] faster than {r.machine}, "

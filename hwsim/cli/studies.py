@@ -62,10 +62,9 @@ def run_study(settings: SatStudy, extra: Sequence[Network] = ()) -> StudyTables:
     return StudyTables(meta, tables)
 
 
-def run_spatten_study(settings: SpattenStudy, extra: Sequence[Case] = ()) -> StudyTables:
-    """SpAtten's study of the settings' workloads and ``extra`` ones, with torch's attention on this CPU where torch is
-    installed."""
-    cases = [*settings.cases(), *extra]
+def run_spatten_study(settings: SpattenStudy) -> StudyTables:
+    """SpAtten's study of the settings' workloads, with torch's attention on this machine where torch is installed."""
+    cases = settings.cases()
     machine = settings.machine
     with progress() as bar:
         task = bar.add_task("SpAtten", total=runs(cases))

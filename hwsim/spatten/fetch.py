@@ -165,11 +165,11 @@ def respond(jobs, mem, now, stalls):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def request(lanes, mem, t, now, stalls):  # type: ignore[no-untyped-def]
-    """A cycle of the request crossbar. Returns how many requests wait in lanes afterwards, and how many went."""
+    """A cycle of the request crossbar. Returns how many requests wait in lanes afterwards."""
     count = lanes.shape[0]
     depth = (lanes.shape[1] - 2) // 2
     taken = np.int64(0)
-    held, went = 0, 0
+    held = 0
     first = now % count
     for i in range(count):
         lane = i + first
@@ -188,8 +188,8 @@ def request(lanes, mem, t, now, stalls):  # type: ignore[no-untyped-def]
         taken |= bit
         lanes[lane, 0] = lanes[lane, 0] + 1 if lanes[lane, 0] + 1 < depth else 0
         lanes[lane, 1] -= 1
-        went += 1
-    return held - went, went
+        held -= 1
+    return held
 
 
 @njit(cache=True)
@@ -230,7 +230,7 @@ def _run(jobs, tokens, lanes, generators, size_bits, place_of, mem, t, stalls): 
             generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
         respond(jobs, mem, now, stalls)
         memory_cycle(mem, t, now)
-        held, _ = request(lanes, mem, t, now, stalls)
+        held = request(lanes, mem, t, now, stalls)
         if jobs[0, DONE] >= 0:
             return jobs[0, DONE]
         now += 1

@@ -57,6 +57,7 @@ from .topk import START_CYCLES, select
 
 KINDS = ("query", "key", "lsb", "value")
 """What a job fetches."""
+_QUERIES, _KEYS, _LSBS, _VALUES = range(len(KINDS))
 _HEADS = 64
 """Heads that a layer's regions are laid out for."""
 _PAGE = 1024
@@ -215,6 +216,16 @@ def groups(columns: Rows, operand_bits: int) -> list[Group]:
     return found
 
 
+def _dot_cycles(config: SpattenConfig, keys: Any, dimension: int) -> Any:
+    """Rows of Q x K for so many keys: as many as the multipliers do in a cycle, and the softmax takes."""
+    return np.maximum(-(-keys * dimension // config.qk_multipliers), -(-keys // config.softmax_lanes))
+
+
+def _output_cycles(config: SpattenConfig, values: Any, dimension: int) -> Any:
+    """Rows of prob x V for so many values."""
+    return -(-values * dimension // config.pv_multipliers)
+
+
 class Builder:
     """Tables of a segment, filled head by head."""
 
@@ -260,27 +271,25 @@ class Builder:
         resident = n <= key_room
         shared = count > 1 and n <= value_room
         table = np.zeros((count, QUERY_FIELDS), np.int64)
-        table[:, DOT] = np.maximum(-(-work.dots * d // c.qk_multipliers), -(-work.dots // c.softmax_lanes))
+        table[:, DOT] = _dot_cycles(c, work.dots, d)
         table[:, ROW] = -(-work.rows // c.softmax_lanes)
         table[:, TOPK], table[:, CANDIDATES] = work.topk, work.candidates
         table[:, HOLD], table[:, AGAIN] = group.progressive and resident, work.again
-        table[:, OUT] = -(-work.kept * d // c.pv_multipliers)
+        table[:, OUT] = _output_cycles(c, work.kept, d)
         table[:, [REST, VALUE, SHARED]] = -1
         table[:, KEY_PARTS] = 1
         if resident:
-            table[:, KEY] = self._job(1, key_base, group.key_bytes, first, n, n * d, count)
+            table[:, KEY] = self._job(_KEYS, key_base, group.key_bytes, first, n, n * d, count)
             self.key_jobs.append(int(table[0, KEY]))
             if work.again.any():
-                table[:, REST] = self._job(2, lsb_base, group.lsb_bytes, first, n)
+                table[:, REST] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
         if shared or (work.all_values and n <= value_room):
-            j = self._job(3, value_base, group.value_bytes, first, n, n * d, count)
+            j = self._job(_VALUES, value_base, group.value_bytes, first, n, n * d, count)
             table[:, VALUE], table[0, SHARED] = j, j
             shared = True
-        position = max(
-            group.head.length - count, 0
-        )  # of the first query, where there are several the last ones of a sequence
+        position = max(group.head.length - count, 0)  # of the first query: they are a sequence's last
         for i in range(count):
-            table[i, QUERY] = self._job(0, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
+            table[i, QUERY] = self._job(_QUERIES, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
             if not resident:
                 self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_room, key_base)
             if not shared and work.kept[i]:
@@ -289,7 +298,7 @@ class Builder:
                                   value_base)  # fmt: skip
         self.queries.append(table)
         self.query_count += count
-        self._count(group, work, resident, shared)
+        self._count(group, work)
 
     def _key_parts(self, row: np.ndarray, query: int, group: Group, first: int, n: int, room: int, base: int) -> None:
         """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
@@ -300,9 +309,9 @@ class Builder:
             starts = range(0, n, room)
             for at in starts:
                 number = min(room, n - at)
-                cycles = max(-(-number * d // c.qk_multipliers), -(-number // c.softmax_lanes))
+                cycles = int(_dot_cycles(c, number, d))
                 after = query if again else -1
-                j = self._job(1 + again, base, size, first + at, number, number * d, 1, cycles, after)
+                j = self._job(_LSBS if again else _KEYS, base, size, first + at, number, number * d, 1, cycles, after)
                 self.key_jobs.append(j)
                 if at == 0:
                     row[REST if again else KEY] = j
@@ -313,13 +322,13 @@ class Builder:
         starts = range(0, n, room)
         for at in starts:
             number = min(room, n - at)
-            cycles = -(-min(number, max(kept - at, 0)) * d // self.config.pv_multipliers)
-            j = self._job(3, base, group.value_bytes, first + at, number, number * d, 1, cycles)
+            cycles = int(_output_cycles(self.config, min(number, max(kept - at, 0)), d))
+            j = self._job(_VALUES, base, group.value_bytes, first + at, number, number * d, 1, cycles)
             if at == 0:
                 row[VALUE] = j
         row[VALUE_PARTS] = len(starts)
 
-    def _count(self, group: Group, work: Work, resident: bool, shared: bool) -> None:
+    def _count(self, group: Group, work: Work) -> None:
         c, d = self.counts, group.head.dimension
         again = int((work.dots * work.again).sum())
         c.qk_macs += (int(work.dots.sum()) + again) * d
@@ -338,8 +347,10 @@ class Builder:
             jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER]] = self.jobs
         self.counts.kinds = np.array(self.kinds, np.int64)
         written = jobs[:, SPACE]
-        self.counts.key_elements_written = int(written[(self.counts.kinds == 1) | (self.counts.kinds == 2)].sum())
-        self.counts.value_elements_written = int(written[self.counts.kinds == 3].sum())
+        self.counts.key_elements_written = int(
+            written[(self.counts.kinds == _KEYS) | (self.counts.kinds == _LSBS)].sum()
+        )
+        self.counts.value_elements_written = int(written[self.counts.kinds == _VALUES].sum())
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)
         return segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

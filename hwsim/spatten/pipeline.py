@@ -390,7 +390,7 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             if respond(jobs, mem, now, stalls) > 0:
                 changed = True
             memory_cycle(mem, t, now)
-            held, _ = request(lanes, mem, t, now, stalls)
+            held = request(lanes, mem, t, now, stalls)
             asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
             mem_next = memory_next(mem) if asked else now
         later = now + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -43,7 +43,8 @@ class Opened(NamedTuple):
     """None: too large to be held."""
     pieces: Callable[[], Iterable[pd.DataFrame]]
     source: Callable[[], Source]
-    traced: bool
+    trace: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+    """A trace's meta data and steps."""
 
 
 class SpattenStudy(BaseModel):
@@ -71,13 +72,13 @@ class SpattenStudy(BaseModel):
                 raise InputError(f"workloads: {name}: too large for a study")
             rows, label = opened.whole.rows, opened.name
             count = rows["iteration_id"].nunique()
-            if count > self.every and not opened.traced:
+            if count > self.every and opened.trace is None:
                 rows = rows[rows["iteration_id"] % self.every == 0]
                 label += f", 1 token of {self.every}" if self.every > 1 else ""
             if label in (c.name for c in found):
                 raise InputError(f"workloads: {label!r} appears twice")
             note = "the authors' file" if name in PUBLISHED else "sizes by name" if name in MODELS else "a file"
-            source = opened.source() if opened.traced else None
+            source = opened.source() if opened.trace else None
             model = "gpt2-small" if name in PUBLISHED else name if name in MODELS else ""
             found.append(Case(label, Workload(label, rows), "a trace" if source else note, model, source))
         return found
@@ -116,14 +117,16 @@ class SpattenRun(BaseModel):
             model = MODELS[self.workload]
             pruning = self.pruning or usual_pruning(model)
             whole = make_workload(self.workload, model, pruning, refetched=self.refetched)
-            return Opened(whole.name, whole, lambda: [whole.rows], drawn, False)
+            return Opened(whole.name, whole, lambda: [whole.rows], drawn)
         if self.pruning is not None:
             raise InputError(f"pruning: only for a model's size by name ({', '.join(MODELS)}); a file says its own")
         if path.is_dir():
-            _, steps = read_attention_trace(path)
+            meta, steps = read_attention_trace(path)
             whole = read_workload(path / "workload.csv")
             bits = self.machine.probability_bits
-            return Opened(whole.name, whole, lambda: [whole.rows], lambda: Traced(steps, bits, str(path)), True)
+            return Opened(
+                whole.name, whole, lambda: [whole.rows], lambda: Traced(steps, bits, str(path)), (meta, steps)
+            )
         if path.suffix.lower() != ".csv":
             raise InputError(
                 f"{self.workload}: no such workload: a name ({', '.join([*MODELS, *PUBLISHED])}), a .csv file, or the "
@@ -134,9 +137,9 @@ class SpattenRun(BaseModel):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if large:
-            return Opened(path.stem, None, lambda: stream_workload(path), drawn, False)
+            return Opened(path.stem, None, lambda: stream_workload(path), drawn)
         whole = read_workload(path)
-        return Opened(path.stem, whole, lambda: [whole.rows], drawn, False)
+        return Opened(path.stem, whole, lambda: [whole.rows], drawn)
 
     def run(self, opened: Opened, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
         """Simulate; a baseline style runs the workload without any technique.

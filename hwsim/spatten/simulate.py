@@ -298,9 +298,7 @@ class _Run:
         row |= {"selection_cycles": selection, "projections_cycles": projections}
         size = self.config.memory.transaction_bytes
         for kind, name in enumerate(KINDS):
-            row[f"{name}_bytes"] = (
-                size * int(work.jobs[done.kinds == kind, TRANSACTIONS].sum()) if len(done.kinds) else 0
-            )
+            row[f"{name}_bytes"] = size * int(work.jobs[done.kinds == kind, TRANSACTIONS].sum())
         row["weight_bytes"] = weights
         row["dram_bytes"] = weights + sum(row[f"{name}_bytes"] for name in KINDS)
         row |= _work(done)

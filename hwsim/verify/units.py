@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.sat.functional import canonical, to_fp16
+from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.functional import exponentials
 
 from .case import Bench, BlockRow, Case, Job, check
@@ -106,7 +107,7 @@ def fp32_div(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a, b = np.concatenate([a, a]), np.concatenate([b, turned])
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) / b.view(np.float32))
-    return _unit("fp32_div", 29, a, b, y, job)
+    return _unit("fp32_div", SpattenConfig().divide_cycles, a, b, y, job)
 
 
 def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
@@ -122,7 +123,8 @@ def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     bits = rng.integers(1 << 31, 1 << 32, cases, dtype=np.uint32).view(np.float32)
     x = np.concatenate([x[~(x > 0)], bits])
     y = canonical(exponentials(x))
-    return _unit("fp32_exp", 21, x.view(np.uint32), None, y, job, {"MUL_LATENCY": 1, "ADD_LATENCY": 2})
+    return _unit("fp32_exp", SpattenConfig().exponential_cycles, x.view(np.uint32), None, y, job,
+                 {"MUL_LATENCY": 1, "ADD_LATENCY": 2})  # fmt: skip
 
 
 def fp16_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
