@@ -7,8 +7,8 @@
 //   cycle 0          the random register steps; row of the pivot = candidate number (random * candidates) / 2^16
 //   cycle 1          that row is there; the pivot is taken; row 0 is asked for
 //   cycles 2 .. R+1  a row is compared; larger and smaller keys are packed and follow two cycles behind into a ring each
-//   cycle R+2        what side holds the k-th largest is known from the counts
-//   cycle R+3        incomplete rows are written
+//   cycle R+2        the last row is packed and counted
+//   cycle R+3        incomplete rows are written; the counts say which side holds the k-th largest
 //
 // A key that equals the pivot is in neither ring. When the k-th largest is the pivot, the filter pass reads the caller's
 // rows once more and gives a beat of keep flags for each, in order, in R + 4 cycles if the beats are taken. One cycle goes
