@@ -34,6 +34,9 @@ class SpattenConfig(BaseModel):
     queries_in_flight: int = Field(
         8, ge=1, le=64, description="queries between the fetch of q and the output, each with a score buffer (choice)"
     )
+    heads_in_flight: int = Field(
+        16, ge=1, le=64, description="heads between the fetch of their keys and their last output (choice)"
+    )
     crossbar_inputs: int = Field(
         32, ge=2, le=32, description="lanes of the crossbars; one half fetches keys, the other values (paper: 32)"
     )
@@ -65,6 +68,9 @@ class SpattenConfig(BaseModel):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name}={value}: must be a power of two")
+        for name, row in (("key_sram_bytes", self.key_row_bytes), ("value_sram_bytes", self.value_row_bytes)):
+            if getattr(self, name) < 2 * row:
+                raise ValueError(f"{name}={getattr(self, name)}: must hold two rows of {row} bytes")
         if self.memory.channels > 32:
             raise ValueError(f"memory.channels={self.memory.channels}: the crossbars have at most 32")
         if self.memory.clock_ps * self.frequency_hz != 10**12:
@@ -78,15 +84,30 @@ class SpattenConfig(BaseModel):
         """Partial sums of a softmax row."""
         return self.softmax_lanes * self.adder_cycles
 
-    @property
-    def key_elements(self) -> int:
-        """Elements that the key SRAM holds, at the operands' width."""
-        return self.key_sram_bytes * 8 // self.operand_bits
+    def _row_bytes(self, multipliers: int) -> int:
+        """Bytes of an SRAM row: a bank for each lane that writes; enough for all multipliers at 16 bits, so also at 12
+        where vectors begin within a transaction; at least a vector of 128 elements."""
+        return max(self.crossbar_inputs // 2 * self.memory.transaction_bytes, 2 * multipliers, 256)
 
     @property
-    def value_elements(self) -> int:
-        """Elements that the value SRAM holds, at the operands' width."""
-        return self.value_sram_bytes * 8 // self.operand_bits
+    def key_row_bytes(self) -> int:
+        """Bytes of a row of the key SRAM."""
+        return self._row_bytes(self.qk_multipliers)
+
+    @property
+    def value_row_bytes(self) -> int:
+        """Bytes of a row of the value SRAM."""
+        return self._row_bytes(self.pv_multipliers)
+
+    @property
+    def key_rows(self) -> int:
+        """Rows of the key SRAM."""
+        return self.key_sram_bytes // self.key_row_bytes
+
+    @property
+    def value_rows(self) -> int:
+        """Rows of the value SRAM."""
+        return self.value_sram_bytes // self.value_row_bytes
 
 
 def eighth() -> SpattenConfig:

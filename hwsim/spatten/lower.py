@@ -3,8 +3,10 @@
 
 A head is what consecutive rows of the same head say together. One query of a head fetches its own values, those that
 the local top-k leaves; several queries share keys and values: both are fetched once, all alive tokens' values (some
-query needs nearly each of them), and local value pruning saves multiplies only. Where keys or values are more than half
-of their SRAM, each query fetches its own, in parts.
+query needs nearly each of them), and prob x V passes over all that a query sees: local value pruning saves multiplies'
+energy. Where keys or values are more than half of their SRAM, each query fetches its own, in parts.
+
+An SRAM holds transactions as they come; a job takes whole rows, for as many transactions as its vectors touch at most.
 
 Places: each head of each layer has a region for q, one for the keys' first plane, one for their LSBs, one for values;
 vectors lie one after the other in token order, packed to their bits. -1 for bits means as wide as the multipliers.
@@ -18,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,7 @@ from .pipeline import (
     CANDIDATES,
     CYCLES,
     DOT,
+    HEAD,
     HOLD,
     KEY,
     KEY_PARTS,
@@ -53,7 +57,7 @@ from .pipeline import (
     segment,
 )
 from .scores import Head, Source, Weights
-from .topk import START_CYCLES, select
+from .topk import SEED, START_CYCLES, select
 
 KINDS = ("query", "key", "lsb", "value")
 """What a job fetches."""
@@ -133,7 +137,6 @@ class Style:
 
     def __init__(self, config: SpattenConfig, source: Source) -> None:
         self.config, self.source = config, source
-        self.state = 1
 
     def work(self, group: Group) -> Work:
         """What the queries of a group do."""
@@ -142,9 +145,7 @@ class Style:
         k = np.minimum(group.values, weights.seen)
         keep = np.zeros((n, group.head.keys), np.bool_)
         cycles = np.full(n, START_CYCLES)
-        compared, self.state = _choose(
-            weights.probabilities, weights.seen, k, self.config.topk_parallel, self.state, keep, cycles
-        )
+        compared = _choose(weights.probabilities, weights.seen, k, self.config.topk_parallel, keep, cycles)
         none = np.zeros(n, np.int64)
         again = _again(group, weights)
         return Work(weights.seen, weights.seen, weights.seen, k, cycles, none, again, keep, int(compared))
@@ -156,16 +157,16 @@ def _again(group: Group, weights: Weights) -> np.ndarray:
 
 
 @njit(cache=True)
-def _choose(p, seen, k, parallel, state, keep, cycles):  # type: ignore[no-untyped-def]
-    """The top-k of every query; those that keep all need no engine. Keys streamed, and the random register."""
+def _choose(p, seen, k, parallel, keep, cycles):  # type: ignore[no-untyped-def]
+    """The top-k of every query; those that keep all need no engine. Returns the keys streamed."""
     streamed = 0
     for i in range(len(seen)):
         if k[i] < seen[i]:
-            cycles[i], _, count, state = select(p[i, : seen[i]], k[i], parallel, state, keep[i, : seen[i]])
+            cycles[i], _, count, _ = select(p[i, : seen[i]], k[i], parallel, SEED, keep[i, : seen[i]])
             streamed += count
         else:
             keep[i, : seen[i]] = True
-    return streamed, state
+    return streamed
 
 
 Rows = dict[str, list[Any]]
@@ -226,6 +227,11 @@ def _output_cycles(config: SpattenConfig, values: Any, dimension: int) -> Any:
     return -(-values * dimension // config.pv_multipliers)
 
 
+def touched(size: int, transaction: int) -> int:
+    """Transactions that a vector of ``size`` bytes touches at most; vectors lie one after the other."""
+    return (transaction - gcd(size, transaction) + size - 1) // transaction + 1
+
+
 class Builder:
     """Tables of a segment, filled head by head."""
 
@@ -237,6 +243,7 @@ class Builder:
         self.tokens: list[np.ndarray] = [np.zeros(1, np.int64)]
         self.token_count = 1
         self.query_count = 0
+        self.heads = 0
         self.counts = Counts()
         self.kinds: list[int] = []
 
@@ -247,9 +254,19 @@ class Builder:
 
     def _job(self, kind: int, base: int, size: int, first: int, count: int, space: int = 0, users: int = 0,
              cycles: int = 0, after: int = -1) -> int:  # fmt: skip
-        self.jobs.append((base, size, first, count, space, users, cycles, after))
+        self.jobs.append((base, size, first, count, space, users, cycles, after, self.heads - 1))
         self.kinds.append(kind)
         return len(self.jobs) - 1
+
+    def _rows(self, count: int, size: int, row_bytes: int) -> int:
+        """Rows of an SRAM for so many vectors of ``size`` bytes."""
+        transaction = self.config.memory.transaction_bytes
+        return -(-count * touched(size, transaction) * transaction // row_bytes)
+
+    def _room(self, size: int, row_bytes: int, rows: int) -> int:
+        """Vectors that half of an SRAM holds; at least one."""
+        transaction = self.config.memory.transaction_bytes
+        return max(rows // 2 * row_bytes // transaction // touched(size, transaction), 1)
 
     def add(self, group: Group, tokens: np.ndarray, work: Work) -> None:
         """Add a head's queries.
@@ -267,43 +284,50 @@ class Builder:
         lsb_base = key_base + pages * group.key_bytes
         value_base = lsb_base + pages * group.lsb_bytes
         first = self._list(tokens)
-        key_room, value_room = c.key_elements // 2 // d, c.value_elements // 2 // d
-        resident = n <= key_room
-        shared = count > 1 and n <= value_room
+        self.heads += 1
+        key_rows = self._rows(n, group.key_bytes, c.key_row_bytes)
+        if group.lsb_bytes:
+            key_rows += self._rows(n, group.lsb_bytes, c.key_row_bytes)
+        value_rows = self._rows(n, group.value_bytes, c.value_row_bytes)
+        resident = key_rows <= c.key_rows // 2
+        fits = value_rows <= c.value_rows // 2
+        shared = count > 1 and fits
         table = np.zeros((count, QUERY_FIELDS), np.int64)
         table[:, DOT] = _dot_cycles(c, work.dots, d)
         table[:, ROW] = -(-work.rows // c.softmax_lanes)
         table[:, TOPK], table[:, CANDIDATES] = work.topk, work.candidates
         table[:, HOLD], table[:, AGAIN] = group.progressive and resident, work.again
-        table[:, OUT] = _output_cycles(c, work.kept, d)
+        table[:, OUT] = _output_cycles(c, work.seen if shared and not work.all_values else work.kept, d)
         table[:, [REST, VALUE, SHARED]] = -1
         table[:, KEY_PARTS] = 1
         if resident:
-            table[:, KEY] = self._job(_KEYS, key_base, group.key_bytes, first, n, n * d, count)
+            table[:, KEY] = self._job(_KEYS, key_base, group.key_bytes, first, n, key_rows, count)
             self.key_jobs.append(int(table[0, KEY]))
+            self.counts.key_elements_written += n * d
             if work.again.any():
                 table[:, REST] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
-        if shared or (work.all_values and n <= value_room):
-            j = self._job(_VALUES, value_base, group.value_bytes, first, n, n * d, count)
+        if shared or (work.all_values and fits):
+            j = self._job(_VALUES, value_base, group.value_bytes, first, n, value_rows, count)
             table[:, VALUE], table[0, SHARED] = j, j
+            self.counts.value_elements_written += n * d
             shared = True
         position = max(group.head.length - count, 0)  # of the first query: they are a sequence's last
         for i in range(count):
             table[i, QUERY] = self._job(_QUERIES, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
             if not resident:
-                self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_room, key_base)
+                self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_base)
             if not shared and work.kept[i]:
                 chosen = tokens[: work.seen[i]] if work.all_values else tokens[work.keep[i]]
-                self._value_parts(table[i], group, self._list(chosen), len(chosen), int(work.kept[i]), value_room,
-                                  value_base)  # fmt: skip
+                self._value_parts(table[i], group, self._list(chosen), len(chosen), int(work.kept[i]), value_base)
         self.queries.append(table)
         self.query_count += count
         self._count(group, work)
 
-    def _key_parts(self, row: np.ndarray, query: int, group: Group, first: int, n: int, room: int, base: int) -> None:
+    def _key_parts(self, row: np.ndarray, query: int, group: Group, first: int, n: int, base: int) -> None:
         """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
         check. Both planes count as one run of vectors that are as wide as both."""
         d, c = group.head.dimension, self.config
+        room = self._room(group.key_bytes + group.lsb_bytes, c.key_row_bytes, c.key_rows)
         for again in range(1 + int(row[AGAIN])):
             size = group.key_bytes + group.lsb_bytes * again
             starts = range(0, n, room)
@@ -311,19 +335,24 @@ class Builder:
                 number = min(room, n - at)
                 cycles = int(_dot_cycles(c, number, d))
                 after = query if again else -1
-                j = self._job(_LSBS if again else _KEYS, base, size, first + at, number, number * d, 1, cycles, after)
+                rows = min(self._rows(number, size, c.key_row_bytes), c.key_rows // 2)
+                j = self._job(_LSBS if again else _KEYS, base, size, first + at, number, rows, 1, cycles, after)
+                self.counts.key_elements_written += number * d
                 self.key_jobs.append(j)
                 if at == 0:
                     row[REST if again else KEY] = j
             row[KEY_PARTS] = len(starts)
 
-    def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, room: int, base: int) -> None:
-        d = group.head.dimension
+    def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, base: int) -> None:
+        d, c = group.head.dimension, self.config
+        room = self._room(group.value_bytes, c.value_row_bytes, c.value_rows)
         starts = range(0, n, room)
         for at in starts:
             number = min(room, n - at)
             cycles = int(_output_cycles(self.config, min(number, max(kept - at, 0)), d))
-            j = self._job(_VALUES, base, group.value_bytes, first + at, number, number * d, 1, cycles)
+            rows = min(self._rows(number, group.value_bytes, c.value_row_bytes), c.value_rows // 2)
+            j = self._job(_VALUES, base, group.value_bytes, first + at, number, rows, 1, cycles)
+            self.counts.value_elements_written += number * d
             if at == 0:
                 row[VALUE] = j
         row[VALUE_PARTS] = len(starts)
@@ -344,13 +373,8 @@ class Builder:
         """The finished tables."""
         jobs = empty_jobs(len(self.jobs))
         if self.jobs:
-            jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER]] = self.jobs
+            jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER, HEAD]] = self.jobs
         self.counts.kinds = np.array(self.kinds, np.int64)
-        written = jobs[:, SPACE]
-        self.counts.key_elements_written = int(
-            written[(self.counts.kinds == _KEYS) | (self.counts.kinds == _LSBS)].sum()
-        )
-        self.counts.value_elements_written = int(written[self.counts.kinds == _VALUES].sum())
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)
         return segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

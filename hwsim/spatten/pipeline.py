@@ -8,16 +8,17 @@
 
 A query takes a slot when its q is fetched and gives it back with its output; a slot has the query's score buffer, so
 between Q x K and the output a FIFO of slots in front of each unit never overflows. What holds the machine back is: a
-slot, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings: a job's room is taken when its
-fetch begins (at most half of the ring) and given back, oldest first, when its last reader is through. Keys stay until
-every query on them is decided. Where a head's keys are more than half an SRAM, each query fetches them in parts; so
-values. prob x V takes the oldest query whose values are there: where two heads' values fill the SRAM, the later head's
-may come first.
+slot, a head's place in the table, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings of
+rows: a job's rows are taken when its fetch begins (at most half of the ring) and given back, oldest first and one job
+a cycle, when its last reader is through. Keys stay until every query on them is decided. Where a head's keys are more
+than half an SRAM, each query fetches them in parts; so values. prob x V takes the oldest query whose values are there:
+where two heads' values fill the SRAM, the later head's may come first.
 
-A cycle, in this order: outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
-(a recomputation goes first); the two address generators begin a job; then `fetch`'s four steps. A unit begins a query
-when the one before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand
-on a fixed latency after the last row. Handshakes are registered.
+A cycle, in this order: `fetch`'s four steps; the address generators begin a job (values first); SRAM rows and heads'
+places are given back; outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
+(a recomputation goes first). So what a unit tells one that comes before it in this order is seen a cycle later:
+handshakes are registered. A unit begins a query when the one before has left its first stage; all but the top-k take a
+row a cycle (the tables say how many) and hand on a fixed latency after the last row.
 
 Left out: what is between segments (`simulate`), the way of outputs back to the memory.
 Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
@@ -30,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hwsim.dram.controller import NEVER, new_state
+from hwsim.dram.controller import NEVER, room
 from hwsim.kernels import unowned
 
 from .config import SpattenConfig
@@ -46,18 +47,15 @@ from .fetch import (
     kernel_fields,
     memory_cycle,
     memory_next,
-    memory_rests,
-    new_generators,
-    new_lanes,
     request,
     respond,
 )
 
 # a job's further registers
-SPACE, USERS, CYCLES, AFTER = range(JOB_FIELDS, JOB_FIELDS + 4)
-"""Elements of an SRAM that it fills; passes that still read it; cycles of a pass over it where it is a part; the query
-whose check must have failed before it is fetched, or -1."""
-PIPELINE_JOB_FIELDS = JOB_FIELDS + 4
+SPACE, USERS, CYCLES, AFTER, HEAD = range(JOB_FIELDS, JOB_FIELDS + 5)
+"""Rows of an SRAM that it fills; passes that still read it; cycles of a pass over it where it is a part; the query
+whose check must have failed before it is fetched, or -1; its head, counted in the segment."""
+PIPELINE_JOB_FIELDS = JOB_FIELDS + 5
 
 # a query, a row of int64: jobs of q, of keys (the first, how many parts), of their LSBs or all bits (-1: none; the
 # first of as many parts), cycles of candidate selection (A3), Q x K, a row of the softmax; whether keys are held until
@@ -88,8 +86,9 @@ _FIFOS = 13
 class Sizes(NamedTuple):
     """What the kernel needs of a configuration."""
 
-    key_elements: int
-    value_elements: int
+    key_rows: int
+    value_rows: int
+    heads: int
     slots: int
     engines: int
     dot: int
@@ -103,7 +102,7 @@ class Sizes(NamedTuple):
 def sizes(config: SpattenConfig) -> Sizes:
     """The kernel's numbers."""
     return Sizes(
-        config.key_elements, config.value_elements, config.queries_in_flight, config.value_topk_engines,
+        config.key_rows, config.value_rows, config.heads_in_flight, config.queries_in_flight, config.value_topk_engines,
         config.dot_cycles + config.dequantize_cycles, config.exponential_cycles + config.accumulate_cycles,
         config.divide_cycles + config.quantize_cycles, config.output_cycles, kernel_fields(config)[0],
     )  # fmt: skip
@@ -173,27 +172,41 @@ def _there(jobs, j, now):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _given_back(jobs, order, ring):  # type: ignore[no-untyped-def]
-    """Take jobs without readers out of a ring, oldest first. ring: used, first, count of those in it."""
-    while ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
-        ring[0] -= jobs[order[ring[1]], SPACE]
-        ring[1] += 1
+def _place(s, jobs, k, freed):  # type: ignore[no-untyped-def]
+    """When a key job's head has a place in the table: two cycles after one was given back; -1: not yet known."""
+    head = jobs[k, HEAD]
+    if head < s.heads:
+        return 0
+    at = freed[head - s.heads]
+    return at + 2 if at >= 0 else -1
 
 
 @njit(cache=True)
-def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used, stalls, start):  # type: ignore[no-untyped-def]
+def _give_back(jobs, order, ring):  # type: ignore[no-untyped-def]
+    """Take the oldest job out of a ring if it has no readers left. ring: used, first, count of those in it."""
+    if ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
+        ring[0] -= jobs[order[ring[1]], SPACE]
+        ring[1] += 1
+        return True
+    return False
+
+
+@njit(cache=True)
+def run_segment(s, t, place_of, mem, work, lanes, sticky, generators, log, causes, used, stalls, start, record, ready):  # type: ignore[no-untyped-def]
     """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
 
     Args:
         s, t, place_of: `sizes`, the memory's timing and address fields.
-        mem, lanes, generators: state of the memory and the fetch units.
+        mem, lanes, sticky, generators: state of the memory and the fetch units.
         work: `Segment`; the jobs' state is filled in.
         log: int64[queries, LOG], filled with -1 before.
         causes: int64[CAUSES], counted up; they sum to the cycles.
-        used: int64[3], counted up: elements of both SRAMs and slots, times cycles.
+        used: int64[3], counted up: rows of both SRAMs and slots, times cycles.
         stalls: int64[3] of `fetch`, counted up.
+        record: of `fetch`: what the memory did.
+        ready: int64[cycles from start on], filled with a bit for each channel that has room; may be empty.
     """
-    mem, lanes, generators = unowned(mem), unowned(lanes), unowned(generators)
+    mem, lanes, generators, sticky = unowned(mem), unowned(lanes), unowned(generators), unowned(sticky)
     log, causes, used, stalls = unowned(log), unowned(causes), unowned(used), unowned(stalls)
     jobs, key_jobs = unowned(work.jobs), unowned(work.key_jobs)
     queries, tokens = unowned(work.queries), unowned(work.tokens)
@@ -204,6 +217,11 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
     begun = np.zeros(len(jobs), np.bool_)
     value_jobs = np.empty(len(jobs), np.int64)  # in the order of their fetch
     key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    left = np.zeros(1 + jobs[key_jobs[-1], HEAD], np.int64)  # of each head, queries that have not ended
+    for q in range(count):
+        left[jobs[queries[q, KEY], HEAD]] += 1
+    freed = np.full(len(left), -1, np.int64)  # when the head's place was given back
+    heads = 0  # whose places were
     engines = np.zeros(s.engines, np.int64)
     now, free, finished, held = start, s.slots, 0, 0
     admitted, next_key = 0, 0  # next query and next key job of the key unit
@@ -212,10 +230,76 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
     mem_next = NEVER
     while True:
         changed = False
+        # fetch
+        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
+        if working or mem_next <= now:
+            if respond(jobs, mem, now, now - start, stalls, record) > 0:
+                changed = True
+            memory_cycle(mem, t, now)
+            if now - start < len(ready):
+                for c in range(len(mem)):
+                    ready[now - start] |= np.int64(room(mem, c, t, False)) << c
+            held = request(lanes, sticky, mem, t, now, now - start, stalls, record)
+            if not idle(generators, VALUES):
+                held += generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if not idle(generators, KEYS):
+                held += generate(generators, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
+            mem_next = memory_next(mem) if asked else now
+        # the address generators begin a job
+        if idle(generators, VALUES):
+            which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
+            if ends[which, 0] < ends[which, 1]:
+                j = fifo[which, ends[which, 0], 0]
+                if value_ring[0] + jobs[j, SPACE] <= s.value_rows:
+                    ends[which, 0] += 1
+                    value_ring[0] += jobs[j, SPACE]
+                    value_jobs[value_ring[2]] = j
+                    value_ring[2] += 1
+                    begin(generators, VALUES, jobs, j, tokens, s.size_bits)
+                    changed = True
+        if idle(generators, KEYS):
+            j = -1
+            if ends[_REST, 0] < ends[_REST, 1]:
+                j = _take(fifo, ends, _REST)
+            elif free > 0 and admitted < count and begun[queries[admitted, KEY]]:
+                j = queries[admitted, QUERY]
+                log[admitted, ADMITTED] = now
+                if queries[admitted, SHARED] >= 0:
+                    _put(fifo, ends, _V_SHARED, queries[admitted, SHARED], now)
+                admitted += 1
+                free -= 1
+            elif next_key < len(key_jobs):
+                k = key_jobs[next_key]
+                after, wait = jobs[k, AFTER], _place(s, jobs, k, freed)
+                if (
+                    (after < 0 or state[after])
+                    and key_ring[0] + jobs[k, SPACE] <= s.key_rows
+                    and wait >= 0
+                    and wait <= now
+                ):
+                    j = k
+                    begun[j] = True
+                    key_ring[0] += jobs[j, SPACE]
+                    key_ring[2] += 1
+                    next_key += 1
+            if j >= 0:
+                begin(generators, KEYS, jobs, j, tokens, s.size_bits)
+                changed = True
+        # what nobody reads any more is given back
+        if _give_back(jobs, key_jobs, key_ring):
+            changed = True
+        if _give_back(jobs, value_jobs, value_ring):
+            changed = True
+        if heads < len(left) and left[heads] == 0:
+            freed[heads] = now
+            heads += 1
+            changed = True
         # outputs leave
         if _ready(fifo, ends, _OUT, now):
             q = _take(fifo, ends, _OUT)
             log[q, END] = now
+            left[jobs[queries[q, KEY], HEAD]] -= 1
             free += 1
             finished += 1
             changed = True
@@ -227,10 +311,9 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             and memory_next(mem) == NEVER
         ):
             return now
-        # prob x V; what it has read is given back
+        # prob x V
         while _ready(fifo, ends, _FREE_V, now):
             jobs[_take(fifo, ends, _FREE_V), USERS] -= 1
-            _given_back(jobs, value_jobs, value_ring)
             changed = True
         if pv_busy <= now:
             at = _oldest(fifo, ends, jobs, now)
@@ -283,11 +366,10 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                 if queries[q, HOLD] and not begun[j]:
                     begun[j] = True
                     _put(fifo, ends, _REST, j, now)
-                _put(fifo, ends, _AGAIN, q, now)
+                _put(fifo, ends, _AGAIN, q, now + 1)
             else:
                 if queries[q, HOLD] and state[q] == 0:
                     jobs[queries[q, KEY], USERS] -= 1
-                    _given_back(jobs, key_jobs, key_ring)
                 _put(fifo, ends, _DIV, q, now)
             changed = True
         # exp and sum
@@ -306,14 +388,13 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             picked[pick] = pick_busy
             pick += 1
             changed = True
-        # Q x K; keys that it has read are given back
+        # Q x K
         while _ready(fifo, ends, _FREE_K, now):
             jobs[_take(fifo, ends, _FREE_K), USERS] -= 1
-            _given_back(jobs, key_jobs, key_ring)
             changed = True
         if dot_busy <= now:
             q, i = -1, 0
-            if ends[_AGAIN, 0] < ends[_AGAIN, 1]:
+            if _ready(fifo, ends, _AGAIN, now):
                 q, i = fifo[_AGAIN, ends[_AGAIN, 0], 0], again_part
                 if not _there(jobs, queries[q, REST] + i, now):
                     q = -1
@@ -345,54 +426,7 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
                 else:
                     part = i + 1
                 changed = True
-        # the address generators begin a job
-        if idle(generators, KEYS):
-            j = -1
-            if ends[_REST, 0] < ends[_REST, 1]:
-                j = _take(fifo, ends, _REST)
-            elif free > 0 and admitted < count and begun[queries[admitted, KEY]]:
-                j = queries[admitted, QUERY]
-                log[admitted, ADMITTED] = now
-                if queries[admitted, SHARED] >= 0:
-                    _put(fifo, ends, _V_SHARED, queries[admitted, SHARED], now)
-                admitted += 1
-                free -= 1
-            elif next_key < len(key_jobs):
-                k = key_jobs[next_key]
-                after = jobs[k, AFTER]
-                if (after < 0 or state[after]) and key_ring[0] + jobs[k, SPACE] <= s.key_elements:
-                    j = k
-                    begun[j] = True
-                    key_ring[0] += jobs[j, SPACE]
-                    key_ring[2] += 1
-                    next_key += 1
-            if j >= 0:
-                begin(generators, KEYS, jobs, j, tokens, s.size_bits)
-                changed = True
-        if idle(generators, VALUES):
-            which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
-            if ends[which, 0] < ends[which, 1]:
-                j = fifo[which, ends[which, 0], 0]
-                if value_ring[0] + jobs[j, SPACE] <= s.value_elements:
-                    ends[which, 0] += 1
-                    value_ring[0] += jobs[j, SPACE]
-                    value_jobs[value_ring[2]] = j
-                    value_ring[2] += 1
-                    begin(generators, VALUES, jobs, j, tokens, s.size_bits)
-                    changed = True
-        # fetch
         working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
-        if working or mem_next <= now:
-            if not idle(generators, KEYS):
-                generate(generators, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
-            if not idle(generators, VALUES):
-                generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
-            if respond(jobs, mem, now, stalls) > 0:
-                changed = True
-            memory_cycle(mem, t, now)
-            held = request(lanes, mem, t, now, stalls)
-            asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
-            mem_next = memory_next(mem) if asked else now
         later = now + 1
         if not changed and not working:
             later = mem_next
@@ -407,6 +441,10 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             for e in range(s.engines):
                 if engines[e] > now:
                     later = min(later, engines[e])
+            if next_key < len(key_jobs):
+                wait = _place(s, jobs, key_jobs[next_key], freed)
+                if wait > now:
+                    later = min(later, wait)
             if later == NEVER:
                 return -1  # nothing will ever happen again
             later = max(later, now + 1)
@@ -434,47 +472,13 @@ def run_segment(s, t, place_of, mem, work, lanes, generators, log, causes, used,
             if jobs[k, AFTER] >= 0 and not state[jobs[k, AFTER]]:
                 cause = _LSB
             else:
-                cause = _KEY_SRAM if key_ring[0] + jobs[k, SPACE] > s.key_elements else _KEYS
+                cause = _KEY_SRAM if key_ring[0] + jobs[k, SPACE] > s.key_rows else _KEYS
         dt = later - now
         causes[cause] += dt
         used[0] += key_ring[0] * dt
         used[1] += value_ring[0] * dt
         used[2] += (s.slots - free) * dt
         now = later
-
-
-class Machine:
-    """State that goes from segment to segment: the memory, the fetch units' turns, the time."""
-
-    def __init__(self, config: SpattenConfig) -> None:
-        self.config = config
-        self.sizes = sizes(config)
-        self.timing = config.memory.timing()
-        self.place_of = kernel_fields(config)[1]
-        self.mem = new_state(config.memory)
-        self.lanes, self.generators = new_lanes(config), new_generators()
-        self.now = 0
-        self.causes = np.zeros(len(CAUSES), np.int64)
-        self.used = np.zeros(3, np.int64)
-        self.stalls = np.zeros(3, np.int64)
-
-    def run(self, work: Segment) -> np.ndarray:
-        """Run a segment; int64[queries, LOG] in cycles of the run."""
-        log = np.full((len(work.queries), len(LOG)), -1, np.int64)
-        if len(work.queries):
-            end = int(run_segment(
-                self.sizes, self.timing, self.place_of, self.mem, work, self.lanes, self.generators, log, self.causes,
-                self.used, self.stalls, self.now,
-            ))  # fmt: skip
-            if end < 0:
-                raise RuntimeError("SpAtten's pipeline: every unit waits for another")
-            self.now = end
-        return log
-
-    def rest(self, cycles: int) -> None:
-        """Let time pass without fetches; the memory refreshes itself."""
-        self.now += cycles
-        memory_rests(self.mem, self.timing, self.now)
 
 
 def empty_jobs(count: int) -> np.ndarray:

@@ -29,6 +29,7 @@ from .config import SpattenConfig
 from .energy import row_energy
 from .fetch import STALLS, TRANSACTIONS, fetch
 from .lower import KINDS, Builder, Counts, Rows, Style, groups
+from .machine import Machine
 from .pipeline import (
     AGAIN,
     CAUSES,
@@ -40,11 +41,10 @@ from .pipeline import (
     TOPK,
     VALUE,
     VALUE_PARTS,
-    Machine,
     Segment,
 )  # fmt: skip
 from .scores import Source
-from .topk import select
+from .topk import SEED, select
 
 Tick = Callable[[int], None]
 RESULT_FORMAT = "hwsim-spatten-result/1"
@@ -211,7 +211,6 @@ class _Run:
     def __init__(self, config: SpattenConfig, source: Source, style: Style) -> None:
         self.config, self.source, self.style = config, source, style
         self.machine = Machine(config)
-        self.state = 1
         self.heads = 0
         self.stream = 0.0
         self._begin()
@@ -267,7 +266,7 @@ class _Run:
 
     def _select(self, keys: np.ndarray, k: int) -> int:
         keep = np.empty(len(keys), np.bool_)
-        cycles, _, count, self.state = select(keys, k, self.config.topk_parallel, self.state, keep)
+        cycles, _, count, _ = select(keys, k, self.config.topk_parallel, SEED, keep)
         self.builder.counts.compared += count
         return int(cycles)
 
@@ -303,7 +302,7 @@ class _Run:
         row["dram_bytes"] = weights + sum(row[f"{name}_bytes"] for name in KINDS)
         row |= _work(done)
         row["projection_macs"] = macs
-        stay = zip(("key_sram_elements", "value_sram_elements", "slots"), m.used - used, strict=True)
+        stay = zip(("key_sram_rows", "value_sram_rows", "slots"), m.used - used, strict=True)
         row |= {f"{name}_x_cycles": int(v) for name, v in stay}
         row |= {f"fetch_{n}": int(v) for n, v in zip(STALLS, m.stalls - stalls, strict=True)}
         m.rest(selection + projections)

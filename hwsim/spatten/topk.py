@@ -23,6 +23,8 @@ from numba import njit
 PASS_CYCLES = 4
 """Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
 START_CYCLES = 1
+SEED = 1
+"""Of the random register, for every command of a machine: what a query takes does not hang on those before it."""
 LFSR_TAPS = 0xB400
 """x^16 + x^14 + x^13 + x^11 + 1, Galois form: period 65,535."""
 

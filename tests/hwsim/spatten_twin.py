@@ -29,6 +29,7 @@ class Job:
     left: int = 0
     done: int | None = None
     begun: bool = False
+    head: int = 0
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Ring:
         self.inside.append(job)
 
     def clean(self) -> None:
-        while self.inside and self.inside[0].users == 0:
+        if self.inside and self.inside[0].users == 0:
             self.inside.popleft()
 
 
@@ -79,14 +80,18 @@ class Fetcher:
     def __init__(self, config: SpattenConfig, unit: int) -> None:
         half = config.crossbar_inputs // 2
         self.lanes = [deque() for _ in range(half)]
+        self.before = [0] * half  # requests in each when the cycle began
         self.names = [unit * half + i for i in range(half)]
         self.depth = config.lane_depth
         self.turn = 0
         self.job: Job | None = None
 
+    def take(self, job: Job) -> None:
+        self.job, self.turn = job, 0
+
     def generate(self) -> None:
         for _ in range(len(self.lanes)):
-            if self.job is None or len(self.lanes[self.turn]) == self.depth:
+            if self.job is None or self.before[self.turn] == self.depth:
                 return
             self.lanes[self.turn].append((self.job, self.names[self.turn], self.job.transactions.popleft()))
             self.turn = (self.turn + 1) % len(self.lanes)
@@ -102,7 +107,8 @@ class Twin:
         self.mem = controller.new_state(config.memory)
         self.timing = config.memory.timing()
         self.fetchers = [Fetcher(config, 0), Fetcher(config, 1)]
-        self.now = start
+        self.refused: dict[int, int] = {}  # of a channel without room: the lane that waits for it
+        self.now = self.start = start
         self.tags: dict[int, tuple[Job, int]] = {}
 
     def run(self, work: Segment) -> tuple[np.ndarray, int]:
@@ -114,10 +120,11 @@ class Twin:
             where = fetch.plan(c, row[fetch.BASE], tokens, row[fetch.BYTES])
             places = deque(zip(where.channel.tolist(), where.bank.tolist(), where.row.tolist(), strict=True))
             jobs.append(Job(i, row[p.SPACE], row[p.USERS], row[p.CYCLES], row[p.AFTER], places, len(places)))
+            jobs[-1].head = row[p.HEAD]
         queries = [Query(i, row) for i, row in enumerate(work.queries.tolist())]
         waiting = deque(queries)  # for a slot
         candidates, dots = deque(), deque()  # admitted, in order
-        again: deque[Query] = deque()
+        again: deque[tuple[int, Query]] = deque()
         rest: deque[Job] = deque()
         key_jobs = deque(jobs[i] for i in work.key_jobs.tolist())
         shared, wanted = deque(), deque()  # jobs of values
@@ -125,15 +132,55 @@ class Twin:
         pv: deque[tuple[Query, Job | None, bool]] = deque()
         leaving: deque[tuple[int, Query]] = deque()
         read: list[tuple[int, Job]] = []
-        keys, values = Ring(c.key_elements), Ring(c.value_elements)
+        keys, values = Ring(c.key_rows), Ring(c.value_rows)
         engines = [0] * c.value_topk_engines
         slots, gone, worked = c.queries_in_flight, 0, 0
         dot_free, pick_free, pv_free = 0, 0, 0
         scored_after = c.dot_cycles + c.dequantize_cycles
+        heads = [0] * (jobs[queries[-1][p.KEY]].head + 1)  # queries that are still to end
+        for q in queries:
+            heads[jobs[q[p.KEY]].head] += 1
+        places: list[int] = [0] * c.heads_in_flight  # from when on each head has a place
+        self.start = self.now
         while True:
             now = self.now
+            self._fetch_cycle()
+            # address generators
+            key_unit, value_unit = self.fetchers
+            if value_unit.job is None:
+                line = shared or wanted
+                if line and values.fits(line[0]):
+                    value_unit.take(line.popleft())
+                    values.put(value_unit.job)
+            if key_unit.job is None:
+                if rest:
+                    key_unit.take(rest.popleft())
+                elif slots and waiting and jobs[waiting[0][p.KEY]].begun:
+                    q = waiting.popleft()
+                    key_unit.take(jobs[q[p.QUERY]])
+                    q.times["admitted"] = now
+                    slots -= 1
+                    candidates.append(q)
+                    dots.append(q)
+                    if q[p.SHARED] >= 0:
+                        shared.append(jobs[q[p.SHARED]])
+                elif key_jobs:
+                    job = key_jobs[0]
+                    decided = job.after < 0 or queries[job.after].failed
+                    if decided and keys.fits(job) and job.head < len(places) and places[job.head] <= now:
+                        key_unit.take(key_jobs.popleft())
+                        job.begun = True
+                        keys.put(job)
+            # given back
+            keys.clean()
+            values.clean()
+            oldest = len(places) - c.heads_in_flight
+            if oldest < len(heads) and heads[oldest] == 0:
+                places.append(now + 2)
             if leaving and leaving[0][0] <= now:
-                leaving.popleft()[1].times["end"] = now
+                q = leaving.popleft()[1]
+                q.times["end"] = now
+                heads[jobs[q[p.KEY]].head] -= 1
                 slots += 1
                 gone += 1
             if (
@@ -146,8 +193,6 @@ class Twin:
                 if cycle <= now:
                     job.users -= 1
             read = [r for r in read if r[0] > now]
-            keys.clean()
-            values.clean()
             # prob x V
             if pv_free <= now:
                 firsts = {}
@@ -190,14 +235,13 @@ class Twin:
             if q := check.next(now):
                 if q[p.AGAIN] and not q.failed:
                     q.failed = True
-                    again.append(q)
+                    again.append((now + 1, q))
                     if q[p.HOLD] and not jobs[q[p.REST]].begun:
                         jobs[q[p.REST]].begun = True
                         rest.append(jobs[q[p.REST]])
                 else:
                     if q[p.HOLD] and not q.failed:
                         jobs[q[p.KEY]].users -= 1
-                        keys.clean()
                     divide.queue.append((now, q))
             # exp, sum
             if q := exp.next(now):
@@ -217,8 +261,8 @@ class Twin:
             # Q x K
             if dot_free <= now:
                 q, second = None, False
-                if again and self._there(jobs[again[0][p.REST] + again[0].parts_again]):
-                    q, second = again[0], True
+                if again and again[0][0] <= now and self._rest_there(jobs, again[0][1]):
+                    q, second = again[0][1], True
                 elif dots:
                     first = dots[0]
                     ready = first.picked is not None and first.picked <= now and self._there(jobs[first[p.QUERY]])
@@ -245,37 +289,12 @@ class Twin:
                         exp.queue.append((dot_free + scored_after, q))
                         (again if second else dots).popleft()
             worked += dot_free > now
-            # address generators
-            key_unit, value_unit = self.fetchers
-            if key_unit.job is None:
-                job = None
-                if rest:
-                    job = rest.popleft()
-                elif slots and waiting and jobs[waiting[0][p.KEY]].begun:
-                    q = waiting.popleft()
-                    job = jobs[q[p.QUERY]]
-                    q.times["admitted"] = now
-                    slots -= 1
-                    candidates.append(q)
-                    dots.append(q)
-                    if q[p.SHARED] >= 0:
-                        shared.append(jobs[q[p.SHARED]])
-                elif (
-                    key_jobs and keys.fits(key_jobs[0]) and (key_jobs[0].after < 0 or queries[key_jobs[0].after].failed)
-                ):
-                    job = key_jobs.popleft()
-                    job.begun = True
-                    keys.put(job)
-                key_unit.job = job
-            if value_unit.job is None:
-                line = shared or wanted
-                if line and values.fits(line[0]):
-                    value_unit.job = line.popleft()
-                    values.put(value_unit.job)
-            self._fetch_cycle()
             self.now += 1
         log = np.array([[q.times.get(name, -1) for name in LOG] for q in queries], np.int64)
         return log, worked
+
+    def _rest_there(self, jobs: list[Job], q: Query) -> bool:
+        return self._there(jobs[q[pipeline.REST] + q.parts_again])
 
     def _there(self, job: Job) -> bool:
         return job.done is not None and job.done <= self.now
@@ -283,11 +302,11 @@ class Twin:
     def _fetch_cycle(self) -> None:
         now, mem, t = self.now, self.mem, self.timing
         for fetcher in self.fetchers:
-            fetcher.generate()
+            fetcher.before = [len(lane) for lane in fetcher.lanes]
         channels = len(mem)
         taken: set[int] = set()
         for i in range(channels):
-            ch = (i + now) % channels
+            ch = (i + now - self.start) % channels
             if controller.answer_at(mem, ch) <= now:
                 job, lane = self.tags[controller.answer_tag(mem, ch)]
                 if lane not in taken:
@@ -301,11 +320,18 @@ class Twin:
         lanes = self.fetchers[0].lanes + self.fetchers[1].lanes
         taken = set()
         for i in range(len(lanes)):
-            lane = lanes[(i + now) % len(lanes)]
+            which = (i + now - self.start) % len(lanes)
+            lane = lanes[which]
             if lane:
                 job, name, (ch, bank, row) = lane[0]
                 tag = max(self.tags, default=0) + 1
-                if ch not in taken and controller.push(mem, ch, t, bank, row, tag, False, now + 1):
-                    taken.add(ch)
+                if ch in taken or self.refused.get(ch, which) != which:
+                    continue
+                taken.add(ch)
+                self.refused[ch] = which
+                if controller.push(mem, ch, t, bank, row, tag, False, now + 1):
+                    del self.refused[ch]
                     lane.popleft()
                     self.tags[tag] = (job, name)
+        for fetcher in self.fetchers:
+            fetcher.generate()

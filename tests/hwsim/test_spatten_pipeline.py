@@ -11,7 +11,8 @@ from hwsim.dram.config import DramConfig
 from hwsim.dram.controller import counts
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.lower import Builder, Group, Work
-from hwsim.spatten.pipeline import CAUSES, LOG, Machine, Segment
+from hwsim.spatten.machine import Machine
+from hwsim.spatten.pipeline import CAUSES, LOG, Segment
 from hwsim.spatten.scores import Head
 
 
@@ -23,6 +24,7 @@ def random_machine(rng: np.random.Generator) -> SpattenConfig:
         qk_multipliers=pick(32, 128, 512), pv_multipliers=pick(32, 256), softmax_lanes=pick(1, 4, 8),
         value_topk_engines=pick(1, 2, 3), key_sram_bytes=pick(2048, 4096, 196_608), crossbar_inputs=pick(2, 8, 32),
         value_sram_bytes=pick(2048, 4096, 196_608), queries_in_flight=pick(1, 2, 3, 8), lane_depth=pick(1, 2, 4),
+        heads_in_flight=pick(1, 2, 16),
         dot_cycles=pick(1, 11), exponential_cycles=pick(1, 21), divide_cycles=pick(2, 29), output_cycles=pick(1, 3),
         memory=DramConfig(channels=pick(1, 2, 4, 16), queue=pick(4, 32), nREFI=pick(500, 3900)),
     )  # fmt: skip
