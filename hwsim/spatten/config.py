@@ -10,6 +10,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dataflow.attention import OPERAND_BITS
+from dataflow.errors import InputError
 from hwsim.dram.config import DramConfig
 
 
@@ -40,6 +41,9 @@ class SpattenConfig(BaseModel):
     crossbar_inputs: int = Field(
         32, ge=2, le=32, description="lanes of the crossbars; one half fetches keys, the other values (paper: 32)"
     )
+    buffer_keys: int = Field(
+        1024, ge=8, le=65536, description="keys of a head that the RTL's buffers hold; the simulator takes any (choice)"
+    )
     lane_depth: int = Field(
         4, ge=1, le=64, description="requests a lane's FIFO in front of the crossbar holds (choice)"
     )
@@ -64,7 +68,7 @@ class SpattenConfig(BaseModel):
     @model_validator(mode="after")
     def _powers(self) -> SpattenConfig:
         for name in ("qk_multipliers", "pv_multipliers", "softmax_lanes", "adder_cycles", "topk_parallel",
-                     "crossbar_inputs"):  # fmt: skip
+                     "crossbar_inputs", "buffer_keys"):  # fmt: skip
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name}={value}: must be a power of two")
@@ -108,6 +112,60 @@ class SpattenConfig(BaseModel):
     def value_rows(self) -> int:
         """Rows of the value SRAM."""
         return self.value_sram_bytes // self.value_row_bytes
+
+    def verilog_parameters(self) -> dict[str, int]:
+        """Parameters of the RTL, by their Verilog names.
+
+        Raises:
+            InputError: the simulator can model this machine, the RTL cannot be built so.
+        """
+        lanes, m = self.crossbar_inputs // 2, self.memory
+        tree = 2 * (self.partial_sums.bit_length() - 1)
+        list_row = max(2 * lanes, self.topk_parallel, self.softmax_lanes, self.pv_multipliers // 32)
+        for name, allowed, what in (
+            ("value_topk_engines", self.value_topk_engines == 1, "1"),
+            ("topk_parallel", self.topk_parallel >= 2, "2 or more"),
+            ("output_cycles", self.output_cycles == 3, "3"),
+            ("dot_cycles", self.dot_cycles + self.dequantize_cycles >= 13, "13 or more with dequantize_cycles"),
+            ("accumulate_cycles", self.exponential_cycles + self.accumulate_cycles >= 24 + self.adder_cycles + tree,
+             f"{24 + self.adder_cycles + tree} or more with exponential_cycles"),
+            ("divide_cycles", self.divide_cycles + self.quantize_cycles >= 34, "34 or more with quantize_cycles"),
+            ("buffer_keys", self.buffer_keys >= 2 * list_row, f"{2 * list_row} or more"),
+            ("memory.transaction_bytes", m.transaction_bytes == 32, "32"),
+            ("memory.interleave_bytes", m.interleave_bytes >= 32, "32 or more"),
+            ("qk_multipliers", self.qk_multipliers <= 1024, "1024 or less"),
+            ("pv_multipliers", self.pv_multipliers <= 1024, "1024 or less"),
+        ):  # fmt: skip
+            if not allowed:
+                raise InputError(f"{name}={_field(self, name)}: must be {what} for the RTL")
+        return {
+            "QK_MULTIPLIERS": self.qk_multipliers,
+            "PV_MULTIPLIERS": self.pv_multipliers,
+            "SOFTMAX_LANES": self.softmax_lanes,
+            "ADDER_CYCLES": self.adder_cycles,
+            "TOPK_PARALLEL": self.topk_parallel,
+            "OPERAND_BITS": self.operand_bits,
+            "PROBABILITY_BITS": self.probability_bits,
+            "SIZE": self.buffer_keys,
+            "SLOTS": self.queries_in_flight,
+            "HEADS": self.heads_in_flight,
+            "FETCH_LANES": lanes,
+            "LANE_DEPTH": self.lane_depth,
+            "CHANNELS": m.channels,
+            "INTERLEAVE": m.interleave_bytes.bit_length() - 1,
+            "KEY_ROWS": self.key_rows,
+            "VALUE_ROWS": self.value_rows,
+            "DOT_CYCLES": self.dot_cycles + self.dequantize_cycles,
+            "SUM_CYCLES": self.exponential_cycles + self.accumulate_cycles,
+            "DIVIDE_CYCLES": self.divide_cycles + self.quantize_cycles,
+        }
+
+
+def _field(config: BaseModel, path: str) -> object:
+    found: object = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
 
 
 def eighth() -> SpattenConfig:

@@ -238,7 +238,7 @@ def run_segment(s, t, place_of, mem, work, lanes, sticky, generators, log, cause
             memory_cycle(mem, t, now)
             if now - start < len(ready):
                 for c in range(len(mem)):
-                    ready[now - start] |= np.int64(room(mem, c, t, False)) << c
+                    ready[now - start] |= np.int64(room(mem, c, t, False) > 0) << c
             held = request(lanes, sticky, mem, t, now, now - start, stalls, record)
             if not idle(generators, VALUES):
                 held += generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)

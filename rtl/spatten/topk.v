@@ -12,7 +12,7 @@
 //
 // A key that equals the pivot is in neither ring. When the k-th largest is the pivot, the filter pass reads the caller's
 // rows once more and gives a beat of keep flags for each, in order, in R + 4 cycles if the beats are taken. One cycle goes
-// before the first pass. `done` is high for a cycle when all is over. k = 0: nothing is read; k >= count: only the filter
+// before the first pass. `done` is high for a cycle when all is over; the next command may come in it. k = 0: nothing is read; k >= count: only the filter
 // pass is run. A seed other than 0 sets the random register when the command is taken.
 
 `resetall
@@ -157,7 +157,7 @@ module topk #(
     wire [COUNT_WIDTH-1:0] not_below = left_reg - smaller;
     wire taken = s_cmd_valid && s_cmd_ready;
 
-    assign s_cmd_ready   = state_reg == IDLE && !done_reg;
+    assign s_cmd_ready   = state_reg == IDLE;
     assign done          = done_reg;
     assign m_axis_tvalid = beat_reg;
     assign m_axis_tkeep  = keep_reg;

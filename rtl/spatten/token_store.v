@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tokens: the lists that the host wrote, and of each slot those whose values the top-k kept, with their probabilities.
+//
+// Five readers of the host's lists, two of the slots': a copy for each. What is read comes one cycle later.
+
+`resetall
+`default_nettype none
+
+module token_store #(
+    parameter TOKEN_WIDTH = 20,
+    parameter PROB_BITS = 12,
+    parameter LIST = 32,
+    // bits of the number of a row of LIST: of the host's lists, of a slot's
+    parameter LIST_WIDTH = 6,
+    parameter SLOT_WIDTH = 3,
+    parameter LINE_WIDTH = SLOT_WIDTH + LIST_WIDTH - 1,
+    parameter PLACE_WIDTH = LINE_WIDTH + $clog2(LIST) + 1
+) (
+    input  wire                              clk,
+
+    input  wire                              host_write,
+    input  wire [LIST_WIDTH+$clog2(LIST)-1:0] host_place,
+    input  wire [TOKEN_WIDTH-1:0]            host_token,
+
+    input  wire [LIST-1:0]                   kept_write,
+    input  wire [LINE_WIDTH-1:0]             kept_line,
+    input  wire [TOKEN_WIDTH*LIST-1:0]       kept_tokens,
+    input  wire [PROB_BITS*LIST-1:0]         kept_probabilities,
+    input  wire [LIST-1:0]                   flags_write,
+    input  wire [LINE_WIDTH-1:0]             flags_line,
+    input  wire [LIST-1:0]                   flags,
+
+    // windows of the address generators: keys', values', values' of a slot
+    input  wire [PLACE_WIDTH-1:0]            key_place,
+    output wire [TOKEN_WIDTH*(LIST+1)-1:0]   key_window,
+    input  wire [PLACE_WIDTH-1:0]            value_place,
+    input  wire                              value_kept,    // of what was asked for a cycle ago
+    output wire [TOKEN_WIDTH*(LIST+1)-1:0]   value_window,
+
+    // rows: for Q x K, the top-k, prob x V
+    input  wire [LIST_WIDTH-1:0]             dot_row,
+    output wire [TOKEN_WIDTH*LIST-1:0]       dot_tokens,
+    input  wire [LIST_WIDTH-1:0]             select_row,
+    output wire [TOKEN_WIDTH*LIST-1:0]       select_tokens,
+    input  wire [LIST_WIDTH-1:0]             output_row,
+    output wire [TOKEN_WIDTH*LIST-1:0]       output_tokens,
+    input  wire [LINE_WIDTH-1:0]             output_line,
+    output wire [TOKEN_WIDTH*LIST-1:0]       output_kept_tokens,
+    output wire [PROB_BITS*LIST-1:0]         output_kept_probabilities,
+    output wire [LIST-1:0]                   output_flags
+);
+
+    localparam LIST_LOG = $clog2(LIST);
+
+    wire [LIST-1:0] host_columns = {{LIST-1{1'b0}}, host_write} << host_place[LIST_LOG-1:0];
+    wire [LIST_WIDTH-1:0] host_row = host_place[LIST_LOG +: LIST_WIDTH];
+    wire [TOKEN_WIDTH*LIST-1:0] host_tokens = {LIST{host_token}};
+    wire [TOKEN_WIDTH*(LIST+1)-1:0] listed, kept;
+
+    token_list #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ROW_WIDTH(LIST_WIDTH)) of_keys (
+        .clk(clk), .write(host_columns), .write_row(host_row), .write_tokens(host_tokens),
+        .place(key_place[LIST_WIDTH+LIST_LOG-1:0]), .window(key_window)
+    );
+    token_list #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ROW_WIDTH(LIST_WIDTH)) of_values (
+        .clk(clk), .write(host_columns), .write_row(host_row), .write_tokens(host_tokens),
+        .place(value_place[LIST_WIDTH+LIST_LOG-1:0]), .window(listed)
+    );
+    token_list #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ROW_WIDTH(LINE_WIDTH)) of_kept (
+        .clk(clk), .write(kept_write), .write_row(kept_line), .write_tokens(kept_tokens),
+        .place(value_place[LINE_WIDTH+LIST_LOG-1:0]), .window(kept)
+    );
+    assign value_window = value_kept ? kept : listed;
+
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(LIST_WIDTH)) for_dot (
+        .clk(clk), .write(host_columns), .write_address(host_row), .write_data(host_tokens), .read_address(dot_row),
+        .read_data(dot_tokens)
+    );
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(LIST_WIDTH)) for_select (
+        .clk(clk), .write(host_columns), .write_address(host_row), .write_data(host_tokens), .read_address(select_row),
+        .read_data(select_tokens)
+    );
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(LIST_WIDTH)) for_output (
+        .clk(clk), .write(host_columns), .write_address(host_row), .write_data(host_tokens), .read_address(output_row),
+        .read_data(output_tokens)
+    );
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_for_output (
+        .clk(clk), .write(kept_write), .write_address(kept_line), .write_data(kept_tokens), .read_address(output_line),
+        .read_data(output_kept_tokens)
+    );
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_probability (
+        .clk(clk), .write(kept_write), .write_address(kept_line), .write_data(kept_probabilities),
+        .read_address(output_line), .read_data(output_kept_probabilities)
+    );
+    ram_columns #(.WIDTH(1), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_flag (
+        .clk(clk), .write(flags_write), .write_address(flags_line), .write_data(flags), .read_address(output_line),
+        .read_data(output_flags)
+    );
+
+    wire unused_place = &{1'b0, key_place, value_place};
+
+endmodule
+
+`resetall
