@@ -25,10 +25,6 @@ class MachineName(StrEnum):
     SPATTEN = "spatten"
 
 
-SPATTEN_CASES = 50_000
-"""Its blocks are small: as many cases take a minute."""
-
-
 def verify(
     machine: Annotated[MachineName, typer.Argument(help="Which machine.")] = MachineName.SAT,
     cases: Annotated[int | None, typer.Option(help="Random cases a block.")] = None,
@@ -51,8 +47,7 @@ def verify(
 
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
     options |= {"coverage": coverage}
-    base = {"cases": SPATTEN_CASES} if machine is MachineName.SPATTEN else {}
-    run = load(VerifyRun, config, set_, base, **options, failures=failures)
+    run = load(VerifyRun, config, set_, **options, failures=failures)
     from hwsim.verify.blocks import MACHINES
     from hwsim.verify.blocks import verify as compare
     from hwsim.verify.case import Job, rerun

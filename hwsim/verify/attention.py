@@ -2,9 +2,10 @@
 """Cases of spatten_core: random heads with random queries, every answer, every importance score, every cycle.
 
 Heads are dense, pruned, in one plane or two, with one query or several, of every dimension and every number of bits, on
-one list of tokens or on several. The functional level says what must come out, the clock level when. In half of the cases
-the memory behind AXI answers exactly as the DRAM model did in the simulator (every cycle is compared); in the others in any
-order after any time, with pauses on every stream, resets in mid-work, illegal descriptors and answers that are errors.
+one list of tokens or on several. The functional level says what must come out, the clock level when. In half of the
+cases the memory behind AXI answers exactly as the DRAM model did in the simulator (every cycle is compared); in the
+others in any order after any time, with pauses on every stream, resets in mid-work, illegal descriptors and a memory
+that fails.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from .case import Bench, BlockRow, Case, Job, check_all
 
 CODES = {4: 0, 6: 1, 8: 2, 10: 3, 12: 4, 16: 5, 0: 7}
 """Bits of an element as a descriptor has them; 0: no such plane."""
+RIGHT, HEAD_ILLEGAL, QUERY_ILLEGAL, MEMORY_FAILED = range(4)
+"""Status of an answer."""
 _ALIGN = 32
 _FREE = 256
 
@@ -121,7 +124,8 @@ class Scene:
         self.heads: list[list[int]] = []
         self.queries: list[list[int]] = []
         self.work: list[Attention] = []
-        self.key_rows = 0
+        self.starts: list[int] = []
+        """Of each head, the first byte of its data."""
 
     def _place(self, data: bytes, room: int) -> int:
         """Put data at the next free address; ``room``: bytes that the region takes at least."""
@@ -145,6 +149,7 @@ class Scene:
         q_bits, k_bits, l_bits, v_bits = a.bits
         n, d = a.k.shape
         count = len(a.q)
+        self.starts.append(len(self.memory))
         q_at = [self._place(pack(q, q_bits), 0) for q in a.q]
         k_at = self._vectors(a.k >> l_bits, a.tokens, k_bits)
         l_at = self._vectors(a.k & ((1 << l_bits) - 1), a.tokens, l_bits) if l_bits else 0
@@ -282,24 +287,30 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
             asked[channel] += 1
         else:
             answers.append([channel, order.pop(tag), cycle])
+    status, failing, text = _spoil(rng, scene) if not timed and rng.random() < 0.4 else ([0] * len(end), 0, "")
     tokens_before = rng.integers(0, 1 << 32, places, dtype=np.uint32)
     tokens_before[rng.random(places) < 0.5] = 0
     heads_before = rng.integers(0, 1 << 62, 64, dtype=np.uint64)
     tokens_after, heads_after = tokens_before.copy(), heads_before.copy()
     values = []
     row_of = _list_row(config)
+    told = iter(status)
     for a in scene.work:
         at = a.list_row * row_of
         for result, seen in zip(a.results, a.seen, strict=True):
             one = np.zeros(2 + 256, np.uint32)
+            one[0] = next(told)
             one[1] = result.again
             wide = np.zeros(128, np.int64)
             wide[: len(result.output)] = result.output
             one[2:] = wide.view(np.uint32)
             values.append(one)
+            if one[0] in (HEAD_ILLEGAL, QUERY_ILLEGAL):
+                continue
             part = tokens_after[at : at + seen].astype(np.uint64) + result.probabilities
             tokens_after[at : at + seen] = np.minimum(part, SATURATED)
-            heads_after[a.number] += np.uint64(np.abs(result.output).sum())
+            if one[0] == RIGHT:
+                heads_after[a.number] += np.uint64(np.abs(result.output).sum())
     again = sum(bool(r.again) for a in scene.work for r in a.results)
     gone, last = -1, 0  # heads leave the table in their order, one a cycle
     for a in scene.work:
@@ -321,9 +332,9 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     mask = ready[:cycles].astype(np.uint32)
     laid = np.array(answers if timed else [], np.uint32)
     head = [len(scene.memory), len(lists), len(scene.heads), len(scene.queries), len(mask), len(laid),
-            int(rng.integers(1, 1 << 31)), *shares, reset, limit, len(scene.memory)]  # fmt: skip
-    words = [lists, tokens_before, heads_before.view(np.uint32), scene.heads, scene.queries]
-    parts = [np.array(w, np.uint32).tobytes() for w in words]
+            int(rng.integers(1, 1 << 31)), *shares, reset, limit, failing or len(scene.memory)]  # fmt: skip
+    arrays = [lists, tokens_before, heads_before.view(np.uint32), scene.heads, scene.queries]
+    parts = [np.array(w, np.uint32).tobytes() for w in arrays]
     stdin = (
         np.array(head, np.uint32).tobytes() + bytes(scene.memory) + b"".join(parts) + mask.tobytes() + laid.tobytes()
     )
@@ -331,8 +342,50 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     care = np.ones(len(output), np.bool_)
     if not timed:
         care[-11:-9] = care[-3:-1] = False  # cycles; those of Q x K
-    text = f"{len(scene.heads)} heads, {len(scene.queries)} queries, {again} again"
-    return Case(text, stdin, expected, timed=timed, care=care)
+        if any(status):
+            care[-9:-1] = False
+        for i, said in enumerate(status):
+            if said in (HEAD_ILLEGAL, QUERY_ILLEGAL):
+                care[258 * i + 1 : 258 * (i + 1)] = False
+    label = f"{len(scene.work)} heads, {len(scene.queries)} queries, {again} again{text}"
+    return Case(label, stdin, expected, timed=timed, care=care)
+
+
+def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], int, str]:
+    """Make descriptors illegal, or part of the memory fail: every query's status, the first failing byte, in words."""
+    size = scene.config.verilog_parameters()["SIZE"]
+    counts = [len(a.q) for a in scene.work]
+    firsts = [sum(counts[:i]) for i in range(len(counts))]
+    status = [RIGHT] * sum(counts)
+    which = int(rng.integers(0, len(counts)))
+    kind = str(rng.choice(["head", "query", "memory", "empty"]))
+    head = scene.heads[which]
+    if kind == "head":
+        wrong = [(0, 8), (1, 16), (2, 31), (4, 0), (4, size + 1), (5, 3), (6, 6),
+                 (7, 5), (7, 7), (8, 5), (9, 6), (12, 0x80000000), (12, _word(2.0**96)), (13, 0xBF800000)]  # fmt: skip
+        if head[4] * scene.work[which].k.shape[1] > 64:
+            wrong.append((8, 2))  # LSBs beside too many MSBs
+            head[7] = CODES[12]
+        row = _list_row(scene.config)
+        if head[4] > row:
+            wrong.append((3, 2 * size // row - 1))  # it would end behind the lists
+        place, value = wrong[int(rng.integers(len(wrong)))]
+        head[place] = head[place] + value if place < 3 else value
+        status[firsts[which] : firsts[which] + counts[which]] = [HEAD_ILLEGAL] * counts[which]
+        return status, 0, f"; head {which}: field {place} wrong"
+    if kind == "query":
+        at = int(rng.integers(firsts[which], firsts[which] + counts[which]))
+        place, value = [(0, 4), (0, 1), (1, 0), (1, head[4] + 1), (2, 0)][int(rng.integers(5))]
+        scene.queries[at][place] = scene.queries[at][0] + value if place == 0 else value
+        status[at] = QUERY_ILLEGAL
+        return status, 0, f"; query {at}: field {place} wrong"
+    if kind == "memory":
+        status[firsts[which] :] = [MEMORY_FAILED] * (len(status) - firsts[which])
+        return status, scene.starts[which], f"; memory fails from head {which} on"
+    idle = [int(x) for x in rng.integers(0, 1 << 5, 15)]
+    idle[11] = 0
+    scene.heads.insert(which, idle)
+    return status, 0, "; a head without queries"
 
 
 def _list_row(config: SpattenConfig) -> int:

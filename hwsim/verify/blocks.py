@@ -5,48 +5,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from .array import stce, stce_32x32
+from .attention import spatten_core
 from .case import BlockRow, Job
 from .core import sat_core
 from .engines import sore, wuve
 from .selection import topk, zero_eliminator
-from .units import fp16_mul, fp16_to_fp32, fp32_add, fp32_div, fp32_exp, fp32_mul, fp32_to_fp16
+from .softmax import softmax
+from .units import (
+    fp16_mul,
+    fp16_to_fp32,
+    fp32_add,
+    fp32_div,
+    fp32_exp,
+    fp32_mul,
+    fp32_to_fp16,
+    fp32_to_int,
+    int_to_fp32,
+)
 
-Block = Callable[[np.random.Generator, int, Job], BlockRow]
 
-SAT: dict[str, tuple[Block, int]] = {
-    "fp16_mul": (fp16_mul, 1000),
-    "fp32_add": (fp32_add, 1000),
-    "fp32_mul": (fp32_mul, 1000),
-    "fp16_to_fp32": (fp16_to_fp32, 0),
-    "fp32_to_fp16": (fp32_to_fp16, 1000),
-    "sore": (sore, 1),
-    "wuve": (wuve, 1),
-    "stce": (stce, 1),
-    "stce_32x32": (stce_32x32, 0),
-    "sat_core": (sat_core, 1),
+class Block(NamedTuple):
+    """A block of a machine."""
+
+    compare: Callable[[np.random.Generator, int, Job], BlockRow]
+    operands: int
+    """Random operands that stand for one case; 0: the block has a fixed number."""
+    cases: int
+    """How many, where nobody says otherwise."""
+
+
+SAT = {
+    "fp16_mul": Block(fp16_mul, 1000, 7000),
+    "fp32_add": Block(fp32_add, 1000, 7000),
+    "fp32_mul": Block(fp32_mul, 1000, 7000),
+    "fp16_to_fp32": Block(fp16_to_fp32, 0, 7000),
+    "fp32_to_fp16": Block(fp32_to_fp16, 1000, 7000),
+    "sore": Block(sore, 1, 7000),
+    "wuve": Block(wuve, 1, 7000),
+    "stce": Block(stce, 1, 7000),
+    "stce_32x32": Block(stce_32x32, 0, 7000),
+    "sat_core": Block(sat_core, 1, 7000),
 }
-"""Each block, and how many random operands stand for one case (0: the block has a fixed number)."""
-SPATTEN: dict[str, tuple[Block, int]] = {
-    "fp32_div": (fp32_div, 1000),
-    "fp32_exp": (fp32_exp, 1000),
-    "zero_eliminator": (zero_eliminator, 1),
-    "topk": (topk, 1),
+SPATTEN = {
+    "fp32_div": Block(fp32_div, 1000, 7000),
+    "fp32_exp": Block(fp32_exp, 1000, 7000),
+    "int_to_fp32": Block(int_to_fp32, 1000, 7000),
+    "fp32_to_int": Block(fp32_to_int, 1000, 7000),
+    "zero_eliminator": Block(zero_eliminator, 1, 50_000),
+    "topk": Block(topk, 1, 50_000),
+    "softmax": Block(softmax, 1, 10_000),
+    "spatten_core": Block(spatten_core, 1, 2000),
 }
 MACHINES = {"sat": SAT, "spatten": SPATTEN}
 BLOCKS = {**SAT, **SPATTEN}
 
 
-def verify(names: Sequence[str], cases: int, seed: int, job: Job) -> Iterator[BlockRow]:
-    """Compare blocks on ``cases`` random cases each (a thousand operands of an arithmetic unit are one), two at a time:
-    building takes longest."""
+def verify(names: Sequence[str], cases: int | None, seed: int, job: Job) -> Iterator[BlockRow]:
+    """Compare blocks on ``cases`` random cases each (none: as many as each has by itself; a thousand operands of an
+    arithmetic unit are one), two at a time: building takes longest."""
 
     def compare(name: str) -> BlockRow:
-        block, scale = BLOCKS[name]
-        return block(np.random.default_rng([seed, list(BLOCKS).index(name)]), cases * scale, job)
+        block = BLOCKS[name]
+        rng = np.random.default_rng([seed, list(BLOCKS).index(name)])
+        return block.compare(rng, (cases or block.cases) * block.operands, job)
 
     with ThreadPoolExecutor(2) as pool:
         yield from pool.map(compare, names)

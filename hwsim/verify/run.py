@@ -13,7 +13,9 @@ class VerifyRun(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cases: int = Field(7000, ge=1, le=10_000_000, description="random cases a block; 1000 operands of a unit are one")
+    cases: int | None = Field(
+        None, ge=1, le=10_000_000, description="random cases a block; none: as many as each has; 1000 operands are one"
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     blocks: tuple[str, ...] = Field((), description="blocks to verify; none named: all")
     rows: int | None = Field(None, ge=1, le=64, description="verify only an STCE of this many rows (with cols)")

@@ -141,3 +141,22 @@ def fp32_to_fp16(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     random = operands32(rng, cases)[0]
     a = np.concatenate([steps, steps | 0x80000000, random])
     return _unit("fp32_to_fp16", None, a, None, to_fp16(a.view(np.float32)), job)
+
+
+def int_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    """Every magnitude, and around every place where rounding turns."""
+    edges = (np.int64(1) << np.arange(32))[:, None] * np.array([1, 3]) // 2
+    near = (edges.ravel()[:, None] + np.arange(-70, 71)).ravel()
+    random = rng.integers(-(1 << 31), 1 << 31, cases) >> rng.integers(0, 31, cases)
+    a = np.concatenate([near, -near, random]).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
+    return _unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), job, {"WIDTH": 32})
+
+
+def fp32_to_int(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    """Every half and its neighbours, anything at all, special values; saturating at 2^12 - 1."""
+    halves = (np.arange(0, 8300) / 2).astype(np.float32).view(np.uint32)
+    bits = np.concatenate([halves, halves + 1, np.maximum(halves, 1) - 1, operands32(rng, cases)[0]])
+    x = bits.view(np.float32)
+    with np.errstate(invalid="ignore"):
+        y = np.clip(np.rint(np.where(np.isnan(x), np.inf, x)), 0, 4095).astype(np.uint32)
+    return _unit("fp32_to_int", 1, bits, None, y, job, {"WIDTH": 12})

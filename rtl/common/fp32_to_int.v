@@ -16,7 +16,8 @@ module fp32_to_int #(
     output reg  [WIDTH-1:0] y
 );
 
-    localparam [7:0] LIMIT = 127 + WIDTH;  // exponent of 2^WIDTH
+    localparam LIMIT_EXPONENT = 127 + WIDTH;
+    localparam [7:0] LIMIT = LIMIT_EXPONENT[7:0];  // exponent of 2^WIDTH
 
     // below 2^WIDTH the significand moves right by 24 - WIDTH bits at least; 26 and more leave nothing but sticky
     wire [7:0]  distance = 8'd150 - a[30:23];

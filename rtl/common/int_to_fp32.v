@@ -15,7 +15,8 @@ module int_to_fp32 #(
 );
 
     localparam WIDE = WIDTH < 27 ? 27 : WIDTH;
-    localparam [7:0] TOP = 127 + WIDTH - 1;  // exponent of a leading one in the integer's highest bit
+    localparam TOP_EXPONENT = 127 + WIDTH - 1;
+    localparam [7:0] TOP = TOP_EXPONENT[7:0];  // exponent of a leading one in the integer's highest bit
 
     wire [WIDTH-1:0] magnitude = a[WIDTH-1] ? -a : a;
 
