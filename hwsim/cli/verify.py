@@ -15,7 +15,7 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 if TYPE_CHECKING:
-    from hwsim.verify.case import BlockRow
+    from hwsim.verify.case import BlockRow, Job
 
 
 class MachineName(StrEnum):
@@ -34,6 +34,9 @@ def verify(
     cols: Annotated[int | None, typer.Option(help="... and this many columns.")] = None,
     rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
     coverage: Annotated[bool | None, typer.Option("--coverage", help="Also count line and toggle coverage.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Run an attention trace's queries through spatten_core, and nothing else.")
+    ] = None,
     case: Annotated[Path | None, typer.Option(help="Run a failing case that an earlier run left, alone.")] = None,
     failures: Annotated[Path | None, typer.Option(help="Where a failing case and its waveform are left.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML file.")] = None,
@@ -58,6 +61,8 @@ def verify(
     blocks = MACHINES[machine.value]
     if run.array is not None and machine is not MachineName.SAT:
         raise InputError("--rows, --cols: only sat has an array")
+    if trace is not None and machine is not MachineName.SPATTEN:
+        raise InputError("--trace: only spatten has attention to run; give `hwsim verify spatten --trace`")
     names = run.blocks or (tuple(blocks) if run.array is None else ("stce",))
     for name in names:
         if name not in blocks:
@@ -69,8 +74,9 @@ def verify(
         job = Job(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
         found = []
         with progress() as bar:
-            task = bar.add_task("build and compare", total=1 if case else len(names))
-            for row in [rerun(case, job)] if case else compare(names, run.cases, run.seed, job):
+            alone = rerun(case, job) if case else _trace(trace, job) if trace else None
+            task = bar.add_task("build and compare", total=1 if alone else len(names))
+            for row in [alone] if alone else compare(names, run.cases, run.seed, job):
                 found.append(row)
                 bar.update(task, advance=1, description=row.block)
         table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]
@@ -93,6 +99,13 @@ def verify(
         made(files)
     if not all(r.agrees for r in found):
         raise typer.Exit(1)
+
+
+def _trace(folder: Path, job: Job) -> BlockRow:
+    from dataflow.attention_trace import read_attention_trace
+    from hwsim.verify.attention_trace import attention_trace
+
+    return attention_trace(*read_attention_trace(folder), job)
 
 
 def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:

@@ -29,6 +29,10 @@ from .case import Bench, BlockRow, Case, Job, check_all
 
 CODES = {4: 0, 6: 1, 8: 2, 10: 3, 12: 4, 16: 5, 0: 7}
 """Bits of an element as a descriptor has them; 0: no such plane."""
+HEAD_FIELDS = ("key_address", "lsb_address", "value_address", "list", "count", "dimension", "query_bits", "key_bits",
+               "lsb_bits", "value_bits", "shared", "queries", "scale", "limit", "number")  # fmt: skip
+QUERY_FIELDS = ("address", "count", "keep", "seed", "tag")
+"""Fields of the descriptors, in the order in which they stand here."""
 RIGHT, HEAD_ILLEGAL, QUERY_ILLEGAL, MEMORY_FAILED = range(4)
 """Status of an answer."""
 _ALIGN = 32
@@ -290,6 +294,7 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     status, failing, text = _spoil(rng, scene) if not timed and rng.random() < 0.4 else ([0] * len(end), 0, "")
     tokens_before = rng.integers(0, 1 << 32, places, dtype=np.uint32)
     tokens_before[rng.random(places) < 0.5] = 0
+    tokens_before[rng.random(places) < 0.1] = SATURATED - 100
     heads_before = rng.integers(0, 1 << 62, 64, dtype=np.uint64)
     tokens_after, heads_after = tokens_before.copy(), heads_before.copy()
     values = []

@@ -58,7 +58,7 @@ module exp_sum #(
     wire [COUNT_WIDTH-1:0] behind  = count - (row << LANE_LOG);   // elements from this row on
     wire [COUNT_WIDTH-1:0] left    = (behind + LAST_LANE[COUNT_WIDTH-1:0]) >> LANE_LOG;  // rows, this one included
     wire                   final_  = left <= ADDER[COUNT_WIDTH-1:0];               // the last one of its partial sum
-    wire                   first_final = final_ && (left == ADDER[COUNT_WIDTH-1:0] || row == 0);
+    wire                   alone = final_ && row == 0;            // there are no more rows than partial sums
     wire [LANES-1:0] present;
     wire [LANES-1:0] present_late;
     genvar l, v;
@@ -72,14 +72,14 @@ module exp_sum #(
     localparam TAG = SLOT_WIDTH + LINE_WIDTH + PHASE + 4;
     wire [TAG-1:0] tag;
     wire begins;  // of their partial sums, the first
-    wire is_final, is_first_final, is_last;
+    wire is_final, is_alone, is_last;
     wire [PHASE-1:0] phase;
     delay #(.WIDTH(LANES + TAG), .DEPTH(EXP + 1)) tag_delay (
         .clk(clk), .ce(1'b1),
-        .d({present, slot, row[LINE_WIDTH-1:0], ADDER > 1 ? row[PHASE-1:0] : {PHASE{1'b0}}, row < ADDER[COUNT_WIDTH-1:0], final_, first_final,
+        .d({present, slot, row[LINE_WIDTH-1:0], ADDER > 1 ? row[PHASE-1:0] : {PHASE{1'b0}}, row < ADDER[COUNT_WIDTH-1:0], final_, alone,
             last}), .q({present_late, tag})
     );
-    assign {m_line, phase, begins, is_final, is_first_final, is_last} = tag;
+    assign {m_line, phase, begins, is_final, is_alone, is_last} = tag;
     delay_valid #(.DEPTH(EXP + 1)) valid_delay (.clk(clk), .rst(rst), .d(active), .q(m_valid));
 
     // level 0 of the tree: the lanes' partial sums
@@ -127,20 +127,20 @@ module exp_sum #(
     endgenerate
 
     localparam LATE = ADDER + TREE * LANE_LOG;
-    wire                  final_valid, last_late, first_final_late;
+    wire                  final_valid, last_late, alone_late;
     wire [PHASE-1:0]      phase_late;
     wire [SLOT_WIDTH-1:0] slot_late;
     delay_valid #(.DEPTH(LATE)) final_delay (.clk(clk), .rst(rst), .d(m_valid && is_final), .q(final_valid));
     delay #(.WIDTH(SLOT_WIDTH + PHASE + 2), .DEPTH(LATE)) late_delay (
-        .clk(clk), .ce(1'b1), .d({m_line[SLOT_WIDTH+LINE_WIDTH-1 -: SLOT_WIDTH], phase, is_first_final, is_last}),
-        .q({slot_late, phase_late, first_final_late, last_late})
+        .clk(clk), .ce(1'b1), .d({m_line[SLOT_WIDTH+LINE_WIDTH-1 -: SLOT_WIDTH], phase, is_alone, is_last}),
+        .q({slot_late, phase_late, alone_late, last_late})
     );
 
     // over the partial sums of a lane
     reg [32*ADDER-1:0] phases_reg, phases;
     integer n;
     always @* begin
-        phases = first_final_late ? {32*ADDER{1'b0}} : phases_reg;
+        phases = alone_late ? {32*ADDER{1'b0}} : phases_reg;
         for (n = 0; n < ADDER; n = n + 1) begin
             if (n[PHASE-1:0] == phase_late || ADDER == 1) begin
                 phases[32*n +: 32] = of_lanes;

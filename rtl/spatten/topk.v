@@ -107,7 +107,8 @@ module topk #(
 
     // comparison
     wire [LANES-1:0]                 above, below, equal, kept;
-    wire [(LANE_WIDTH+1)*LANES-1:0]  rank;      // equal keys in lower lanes
+    reg  [(LANE_WIDTH+1)*LANES-1:0]  rank;      // equal keys in lower lanes
+    reg  [LANE_WIDTH:0]              ranked;
     wire [COUNT_WIDTH-1:0]           remain = left_reg - (row << LANE_WIDTH);  // candidates from this row on
     genvar i;
     generate
@@ -118,16 +119,19 @@ module topk #(
             assign above[i] = there && key > pivot_reg;
             assign below[i] = there && key < pivot_reg;
             assign equal[i] = there && key == pivot_reg;
-            if (i == 0) begin : g_first
-                assign rank[LANE_WIDTH:0] = {LANE_WIDTH+1{1'b0}};
-            end else begin : g_other
-                assign rank[(LANE_WIDTH+1)*i +: LANE_WIDTH+1] =
-                    rank[(LANE_WIDTH+1)*(i-1) +: LANE_WIDTH+1] + {{LANE_WIDTH{1'b0}}, equal[i-1]};
-            end
             assign kept[i] = there && (all_reg || above[i]
                 || (equal[i] && {{PAD{1'b0}}, rank[(LANE_WIDTH+1)*i +: LANE_WIDTH+1]} < missing_reg));
         end
     endgenerate
+
+    integer r;
+    always @* begin
+        ranked = {LANE_WIDTH+1{1'b0}};
+        for (r = 0; r < LANES; r = r + 1) begin
+            rank[(LANE_WIDTH+1)*r +: LANE_WIDTH+1] = ranked;
+            ranked = ranked + {{LANE_WIDTH{1'b0}}, equal[r]};
+        end
+    end
 
     // rings of larger and of smaller keys
     wire begins  = state_reg == SELECT && cycle_reg == 0;

@@ -23,38 +23,47 @@ module vector_walk #(
     input  wire [5:0]                     bytes,
     input  wire [TOKEN_WIDTH*VECTORS-1:0] tokens,
     output wire [WORD_WIDTH-1:0]          word,
-    output wire [UNIT_WIDTH*VECTORS-1:0]  unit
+    output reg  [UNIT_WIDTH*VECTORS-1:0]  unit
 );
 
     reg [WORD_WIDTH-1:0]  next_reg;   // the word behind the last vector's
     reg [TOKEN_WIDTH-1:0] before_reg; // the token before the row
 
+    // vector by vector: its first word; of each number of vectors, the word behind them
     wire [TOKEN_WIDTH*(VECTORS+1)-1:0] line = {tokens, before_reg};
-    wire [WORD_WIDTH*(VECTORS+1)-1:0]  from, behind;  // of each vector: its first word, the word behind it
-    assign behind[WORD_WIDTH-1:0] = first ? {WORD_WIDTH{1'b0}} : next_reg;
-    assign from[WORD_WIDTH-1:0]   = {WORD_WIDTH{1'b0}};
-    assign word = from[WORD_WIDTH +: WORD_WIDTH];
-
-    genvar v;
-    generate
-        for (v = 0; v < VECTORS; v = v + 1) begin : g_vector
-            wire [TOKEN_WIDTH-1:0] previous = line[TOKEN_WIDTH*v +: TOKEN_WIDTH];
-            wire [TOKEN_WIDTH-1:0] token    = line[TOKEN_WIDTH*(v+1) +: TOKEN_WIDTH];
-            wire [1:0] offset = token[1:0] * bytes[1:0];
-            wire [6:0] reach  = {5'd0, offset} + {1'b0, bytes} + 7'd3;
-            wire       shared = token == previous + 1'b1 && offset != 2'd0 && (v != 0 || !first);
-            assign from[WORD_WIDTH*(v+1) +: WORD_WIDTH] =
-                behind[WORD_WIDTH*v +: WORD_WIDTH] - {{WORD_WIDTH-1{1'b0}}, shared};
-            assign behind[WORD_WIDTH*(v+1) +: WORD_WIDTH] =
-                from[WORD_WIDTH*(v+1) +: WORD_WIDTH] + {{WORD_WIDTH-5{1'b0}}, reach[6:2]};
-            wire [WORD_WIDTH-1:0] apart = from[WORD_WIDTH*(v+1) +: WORD_WIDTH] - word;
-            assign unit[UNIT_WIDTH*v +: UNIT_WIDTH] = {apart[UNIT_WIDTH-3:0], offset};
-            wire unused_bits = &{1'b0, apart[WORD_WIDTH-1:UNIT_WIDTH-2], reach[1:0]};
+    reg  [WORD_WIDTH*VECTORS-1:0]      from;
+    reg  [WORD_WIDTH*(VECTORS+1)-1:0]  behind;
+    reg  [WORD_WIDTH-1:0]              at;
+    reg  [TOKEN_WIDTH-1:0]             token;
+    reg  [1:0]                         offset;
+    reg  [6:0]                         reach;
+    integer v;
+    always @* begin
+        at     = first ? {WORD_WIDTH{1'b0}} : next_reg;
+        from   = {WORD_WIDTH*VECTORS{1'b0}};
+        behind = {WORD_WIDTH*(VECTORS+1){1'b0}};
+        unit   = {UNIT_WIDTH*VECTORS{1'b0}};
+        token  = {TOKEN_WIDTH{1'b0}};
+        offset = 2'd0;
+        reach  = 7'd0;
+        for (v = 0; v < VECTORS; v = v + 1) begin
+            token  = line[TOKEN_WIDTH*(v+1) +: TOKEN_WIDTH];
+            offset = token[1:0] * bytes[1:0];
+            reach  = {5'd0, offset} + {1'b0, bytes} + 7'd3;
+            // it begins within the last word of the one before
+            if (token == line[TOKEN_WIDTH*v +: TOKEN_WIDTH] + 1'b1 && offset != 2'd0 && (v != 0 || !first)) begin
+                at = at - 1'b1;
+            end
+            from[WORD_WIDTH*v +: WORD_WIDTH] = at;
+            unit[UNIT_WIDTH*v +: UNIT_WIDTH] = {at[UNIT_WIDTH-3:0] - from[UNIT_WIDTH-3:0], offset};
+            at = at + {{WORD_WIDTH-5{1'b0}}, reach[6:2]};
+            behind[WORD_WIDTH*(v+1) +: WORD_WIDTH] = at;
         end
-    endgenerate
+    end
+    assign word = from[WORD_WIDTH-1:0];
 
-    wire unused_from = &{1'b0, from};
     wire [6:0] count = 7'd1 << take;
+    wire       unused_bits = &{1'b0, from, reach};
     always @(posedge clk) begin
         if (advance) begin
             next_reg   <= behind[WORD_WIDTH*count +: WORD_WIDTH];

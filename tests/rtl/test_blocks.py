@@ -26,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faults import FAULTS, caught
 
 CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
-         "zero_eliminator": 5000, "topk": 5000}  # fmt: skip
+         "zero_eliminator": 5000, "topk": 5000, "softmax": 1000, "spatten_core": 240}  # fmt: skip
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
-    and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and top-k engine."""
+    and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and top-k engine, 1,000 softmax rows,
+    240 scenes of its core with some thousand queries."""
     (row,) = verify([block], CASES.get(block, 400), seed=2, job=Job(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
@@ -117,7 +118,8 @@ def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
 
 def test_coverage_of_the_design(tmp_path: Path) -> None:
     """Of every module, reached by 120 cases a block on one machine."""
-    blocks = ["sore", "wuve", "stce", "sat_core", "fp32_div", "fp32_exp", "zero_eliminator", "topk"]
+    blocks = ["sore", "wuve", "stce", "sat_core", "fp32_div", "fp32_exp", "int_to_fp32", "fp32_to_int",
+              "zero_eliminator", "topk", "softmax", "spatten_core"]  # fmt: skip
     for row in verify(blocks, 120, 0, Job(coverage=tmp_path)):
         assert row.agrees, row.first
     modules = by_module(read_points(tmp_path.glob("*.dat")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RTL in cocotb: stream modules with random pauses and resets; sat_core with cocotbext-axi's memory and host.
+"""RTL in cocotb: stream modules with random pauses and resets; both cores with cocotbext-axi's memory.
 
 One real training step goes through the core, every word and every cycle.
 """
@@ -22,8 +22,11 @@ from algorithms.config import TrainConfig
 from algorithms.train import train
 from dataflow.errors import InputError
 from dataflow.trace import Trace
+from hwsim.dram.config import DramConfig
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import REDUCE, RUN, UPDATE, MemoryTiming, Program, timeline
+from hwsim.spatten.topk import select
+from hwsim.verify import attention
 from hwsim.verify.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.verify.engines import sore_commands, wuve_commands
 from hwsim.verify.step import step_programs
@@ -175,6 +178,50 @@ def test_weight_block_stream(tmp_path: Path) -> None:
         fields = {"m": m, "direct": direct, "across": across}
         works.append({"fields": fields, "beats": [w.tobytes() for w in words], "expected": expected})
     simulate("weight_block", {"LANES": lanes, "GROUP_MAX": 4}, "bench_stream", works, tmp_path)
+
+
+def test_spatten_core_protocol(tmp_path: Path) -> None:
+    """Random heads on cocotbext-axi's memory, with pauses on every stream and resets in the middle."""
+    config = attention.small(
+        qk_multipliers=32, pv_multipliers=64, softmax_lanes=2, adder_cycles=2, topk_parallel=2, crossbar_inputs=4,
+        queries_in_flight=3, buffer_keys=16, memory=DramConfig(channels=1),
+    )  # fmt: skip
+    rng = np.random.default_rng(11)
+    works = []
+    while len(works) < 7:
+        scene, lists = attention.random_scene(rng, config)
+        results = [r for a in scene.work for r in a.results]
+        works.append({
+            "memory": bytes(scene.memory), "lists": lists.tolist(),
+            "heads": [dict(zip(attention.HEAD_FIELDS, h, strict=True)) for h in scene.heads],
+            "queries": [dict(zip(attention.QUERY_FIELDS, q, strict=True)) for q in scene.queries],
+            "expected": [{"again": int(r.again), "output": r.output.tolist()} for r in results],
+        })  # fmt: skip
+    simulate("spatten_core", attention.bench_of(config).parameters, "bench_attention", works, tmp_path)
+
+
+def test_zero_eliminator_stream(tmp_path: Path) -> None:
+    rng = np.random.default_rng(12)
+    works = [{"elements": rng.integers(0, 256, 5).tolist(), "keep": (rng.random(5) < 0.5).tolist()} for _ in range(60)]
+    simulate("zero_eliminator", {"LANES": 5, "WIDTH": 8}, "bench_attention", works, tmp_path)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_fifo_stream(depth: int, tmp_path: Path) -> None:
+    works = np.random.default_rng(13).integers(0, 256, 80).tolist()
+    simulate("fifo", {"WIDTH": 8, "DEPTH": depth}, "bench_attention", works, tmp_path)
+
+
+def test_topk_stream(tmp_path: Path) -> None:
+    rng = np.random.default_rng(14)
+    works = []
+    for _ in range(15):
+        keys = rng.integers(0, int(rng.choice([2, 200])), int(rng.integers(1, 65)))
+        k, seed = int(rng.integers(1, len(keys) + 1)), int(rng.integers(1, 1 << 16))
+        keep = np.zeros(len(keys), np.bool_)
+        select(keys.astype(np.uint32), k, 4, seed, keep)
+        works.append({"keys": keys.tolist(), "k": k, "seed": seed, "keep": keep.astype(int).tolist()})
+    simulate("topk", {"LANES": 4, "SIZE": 64, "WIDTH": 8}, "bench_attention", works, tmp_path)
 
 
 def test_weight_block_turns_weights_round() -> None:

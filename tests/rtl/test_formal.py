@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.verify import attention
 from hwsim.verify.core import bench_of, core_config
 from hwsim.verify.verilator import RTL, needed, sources
 
@@ -92,6 +93,28 @@ PROOFS = [
         ("done_next  = beats_reg == 32'd1", "done_next  = 1'b0"),
         ("address_next = address_reg + {32'd0, BYTES[31:0]}", "address_next = address_reg"),
     )),
+    Proof("zero_eliminator", 4, {"LANES": 8}, (
+        ("keep[i] && !moves", "keep[i] || !moves"),
+        ("!keep[i]};", "keep[i]};"),
+        ("!valid_reg || m_axis_tready", "1'b1"),
+    )),
+    Proof("zero_eliminator", 3, {"LANES": 16, "WIDTH": 1}),
+    Proof("fifo", 12, {"DEPTH": 3}, (
+        ("count_reg != DEPTH[COUNT-1:0]", "1'b1"),
+        ("next_reg == LAST", "1'b0"),
+        ("{{COUNT-1{1'b0}}, put} - ", "{{COUNT-1{1'b0}}, s_valid} - "),
+        ("m_data  = entries[first_reg]", "m_data  = entries[next_reg]"),
+    )),
+    Proof("fifo", 8, {"DEPTH": 1}),
+    Proof("fifo", 12, {"DEPTH": 4}),
+    Proof("crossbar", 6, {"SOURCES": 4, "TARGETS": 2}, (
+        ("waits_reg[t] ? offered_reg[t] : first", "first"),
+        ("&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] == t", "&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] <= t"),
+        ("m_valid[t] && m_ready[t]} << source", "m_valid[t]} << source"),
+        ("|later ? later : wants", "later"),
+    )),
+    Proof("crossbar", 5, {"SOURCES": 4, "TARGETS": 4, "WIDTH": 2}),
+    Proof("crossbar", 5, {"SOURCES": 8, "TARGETS": 1, "WIDTH": 2}),
 ]  # fmt: skip
 
 
@@ -119,10 +142,11 @@ def test_every_proof_has_faults() -> None:
     assert {p.stem.removesuffix("_proof") for p in FORMAL.glob("*.v")} == {p.top for p in PROOFS if p.faults}
 
 
-@pytest.mark.parametrize("top", ["sat_core", "topk", "fp32_div", "fp32_exp"])
+@pytest.mark.parametrize("top", ["sat_core", "topk", "fp32_div", "fp32_exp", "spatten_core"])
 def test_yosys_reads_all_of_it(top: str) -> None:
     """No latch (Verilator's lint does not see those of loop variables), no combinational loop, nothing undriven."""
     machines = {"topk": {"LANES": 4, "SIZE": 64}, "fp32_div": {"LATENCY": 30}, "fp32_exp": {"ADD_LATENCY": 3}}
+    machines |= {"spatten_core": attention.bench_of(attention.MACHINES[1]).parameters}
     parameters = machines.get(top) or bench_of(core_config(3, 2)).parameters
     done = yosys(
         "read_verilog " + " ".join(map(str, sources())), "hierarchy -check",
