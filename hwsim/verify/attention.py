@@ -37,6 +37,7 @@ RIGHT, HEAD_ILLEGAL, QUERY_ILLEGAL, MEMORY_FAILED = range(4)
 """Status of an answer."""
 _ALIGN = 32
 _FREE = 256
+WORD = 0xFFFFFFFF
 
 
 def small(**changes: object) -> SpattenConfig:
@@ -120,8 +121,8 @@ class Attention:
 class Scene:
     """Heads in the memory and in the simulator's tables, and as descriptors."""
 
-    def __init__(self, config: SpattenConfig) -> None:
-        self.config = config
+    def __init__(self, config: SpattenConfig, base: int = 0) -> None:
+        self.config, self.base = config, base
         self.builder = Builder(config)
         self.memory = bytearray(_FREE)
         self.bases: list[int] = []
@@ -136,15 +137,16 @@ class Scene:
         at = len(self.memory)
         self.memory += data + bytes(max(room - len(data), 0))
         self.memory += bytes(-len(self.memory) % _ALIGN)
-        return at
+        return self.base + at
 
     def _vectors(self, integers: np.ndarray, tokens: np.ndarray, bits: int) -> int:
         """Vectors at their tokens' places; what lies between is never looked at."""
         size = integers.shape[1] * bits // 8
-        region = bytearray(np.random.default_rng(len(self.memory)).bytes(int(tokens[-1] + 1) * size))
-        for token, vector in zip(tokens.tolist(), integers, strict=True):
+        first = int(tokens[0]) // 4 * 4  # four vectors are whole transactions
+        region = bytearray(np.random.default_rng(len(self.memory)).bytes((int(tokens[-1]) + 1 - first) * size))
+        for token, vector in zip((tokens - first).tolist(), integers, strict=True):
             region[token * size : (token + 1) * size] = pack(vector, bits)
-        return self._place(bytes(region), 0)
+        return self._place(bytes(region), 0) - first * size
 
     def add(self, a: Attention) -> None:
         """Add a head."""
@@ -233,9 +235,9 @@ def random_attention(rng: np.random.Generator, config: SpattenConfig, tokens: np
     )  # fmt: skip
 
 
-def random_scene(rng: np.random.Generator, config: SpattenConfig) -> tuple[Scene, np.ndarray]:
-    """Some heads, and the lists' places and tokens, int[places, 2]."""
-    scene = Scene(config)
+def random_scene(rng: np.random.Generator, config: SpattenConfig, *, far: bool = True) -> tuple[Scene, np.ndarray]:
+    """Some heads, and the lists' places and tokens, int[places, 2]; ``far``: at any addresses, with any tokens."""
+    scene = Scene(config, int(rng.integers(1 << 29, 1 << 40)) // 4096 * 4096 - (1 << 28) if far else 0)
     p = config.verilog_parameters()
     row_of = max(2 * p["FETCH_LANES"], p["TOPK_PARALLEL"], p["SOFTMAX_LANES"], p["PV_MULTIPLIERS"] // 32)
     lists, entries, row = [], [], 0
@@ -243,6 +245,8 @@ def random_scene(rng: np.random.Generator, config: SpattenConfig) -> tuple[Scene
         length = int(rng.integers(1, p["SIZE"] + 1))
         spread = int(length * rng.choice([1, 1.3, 3])) + 1
         tokens = np.sort(rng.choice(spread, length, replace=False))
+        if far and rng.random() < 0.5:
+            tokens += int(rng.integers(0, (1 << 20) - spread))
         if row * row_of + length > 2 * p["SIZE"]:
             break
         lists.append((tokens, row))
@@ -336,9 +340,12 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     limit = 20_000 + 200 * total
     mask = ready[:cycles].astype(np.uint32)
     laid = np.array(answers if timed else [], np.uint32)
-    head = [len(scene.memory), len(lists), len(scene.heads), len(scene.queries), len(mask), len(laid),
-            int(rng.integers(1, 1 << 31)), *shares, reset, limit, failing or len(scene.memory)]  # fmt: skip
-    arrays = [lists, tokens_before, heads_before.view(np.uint32), scene.heads, scene.queries]
+    head = [len(scene.memory), scene.base & WORD, scene.base >> 32, len(lists), len(scene.heads), len(scene.queries),
+            len(mask), len(laid), int(rng.integers(1, 1 << 31)), *shares, reset, limit,
+            failing or len(scene.memory)]  # fmt: skip
+    heads = [[part for address in h[:3] for part in (address & WORD, address >> 32)] + h[3:] for h in scene.heads]
+    queries = [[q[0] & WORD, q[0] >> 32, *q[1:]] for q in scene.queries]
+    arrays = [lists, tokens_before, heads_before.view(np.uint32), heads, queries]
     parts = [np.array(w, np.uint32).tobytes() for w in arrays]
     stdin = (
         np.array(head, np.uint32).tobytes() + bytes(scene.memory) + b"".join(parts) + mask.tobytes() + laid.tobytes()

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs heads and queries on spatten_core: the host and an AXI4 memory on each channel are in this program.
-// stdin, for each case, 32-bit words: bytes of memory, tokens of the lists, heads, queries, cycles of the ready mask (0: the
+// stdin, for each case, 32-bit words: bytes of memory, their address (two words), tokens of the lists, heads, queries, cycles of the ready mask (0: the
 // memory answers as it likes), answers that are laid down, seed, shares of cycles (of 256; 256 is always) in which the
 // memory accepts, in which it answers, in which answers are taken and in which descriptors are offered, reset after
 // (cycles; 0 never), most cycles, byte from which on the memory answers with errors. Then: the memory; of each token place and
-// number; initial token scores (2 SIZE) and head scores (64, two words each); heads (key, LSB and value address, list, count,
-// dimension, bits of q, k, LSBs, v, shared, queries, scale, limit, number) and queries (address, count, keep, seed, tag: the
+// number; initial token scores (2 SIZE) and head scores (64, two words each); heads (key, LSB and value address, two words each, list, count,
+// dimension, bits of q, k, LSBs, v, shared, queries, scale, limit, number) and queries (address in two words, count, keep, seed, tag: the
 // query's number); a mask of ready channels a cycle; of each answer its channel, which of the channel's requests, cycle from
 // which on it may come.
 // stdout: cycles (of the last answer), then for each query, heads and counters `when` and, again, the values: of a query
@@ -52,8 +52,9 @@ struct Channel {
     uint32_t shown = 0;
 };
 
-static uint32_t header[14];
+static uint32_t header[16];
 static std::vector<uint8_t> image;
+static uint64_t base;
 static Channel channels[CHANNELS];
 static std::vector<uint32_t> mask;
 static uint32_t bad;
@@ -64,7 +65,7 @@ static bool laid_down() { return !mask.empty(); }
 static void drive(uint32_t cycle) {
     for (size_t c = 0; c < CHANNELS; c++) {
         Channel& ch = channels[c];
-        bool ready = draw() < header[7];
+        bool ready = draw() < header[9];
         if (laid_down()) ready = cycle >= mask.size() || (mask[cycle] >> c) & 1;
         put(top.m_axi_arready, c, 1, ready);
         if (!ch.offering) {
@@ -75,7 +76,7 @@ static void drive(uint32_t cycle) {
                     ch.offered = ch.asked[a.request];
                     ch.answered++;
                 }
-            } else if (!ch.open.empty() && draw() < header[8]) {
+            } else if (!ch.open.empty() && draw() < header[10]) {
                 const size_t at = laid_down() ? 0 : junk() % ch.open.size();  // any order
                 ch.offering = true;
                 ch.offered = ch.asked[ch.open[at]];
@@ -85,11 +86,11 @@ static void drive(uint32_t cycle) {
         put(top.m_axi_rvalid, c, 1, ch.offering);
         put(top.m_axi_rid, c * ID_WIDTH, ID_WIDTH, ch.offering ? ch.offered.id : junk());
         uint8_t* data = reinterpret_cast<uint8_t*>(&top.m_axi_rdata) + 32 * c;
-        const uint64_t address = ch.offered.address;
-        const bool inside = ch.offering && address + 32 <= image.size();
+        const uint64_t address = ch.offered.address - base;
+        const bool inside = ch.offering && address < image.size() && address + 32 <= image.size();
         if (inside) memcpy(data, &image[address], 32);
         else memset(data, int(draw()), 32);
-        put(top.m_axi_rresp, c * 2, 2, ch.offering ? (inside && address + 32 <= header[13] ? 0 : 2) : draw() & 3);
+        put(top.m_axi_rresp, c * 2, 2, ch.offering ? (inside && address + 32 <= header[15] ? 0 : 2) : draw() & 3);
     }
     put(top.m_axi_rlast, 0, CHANNELS, ~0ull);
 }
@@ -130,22 +131,23 @@ int main(int argc, char** argv) {
     open_wave(argc, argv);
     top.clk = 0;
     reset();
-    while (fread(header, 4, 14, stdin) == 14) {
-        const uint32_t tokens = header[1], heads = header[2], queries = header[3];
+    while (fread(header, 4, 16, stdin) == 16) {
+        const uint32_t tokens = header[3], heads = header[4], queries = header[5];
+        base = header[1] | uint64_t(header[2]) << 32;
         image.resize(header[0]);
         if (fread(image.data(), 1, image.size(), stdin) != image.size()) return 3;
         const auto list = words(2 * tokens), scores = words(2 * SIZE), sums = words(128);
-        const auto head = words(15 * heads), query = words(5 * queries);
-        mask = words(header[4]);
-        const auto answers = words(3 * header[5]);
+        const auto head = words(18 * heads), query = words(6 * queries);
+        mask = words(header[6]);
+        const auto answers = words(3 * header[7]);
         const size_t PER = 2 + 256;
         std::vector<uint32_t> values(PER * queries, 0), when(values.size(), 0);
         uint32_t cycles = UINT32_MAX;
-        for (int attempt = header[11] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
-            rng = header[6] | 1;
+        for (int attempt = header[13] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
+            rng = header[8] | 1;
             bad = 0;
             for (auto& ch : channels) ch = Channel();
-            for (size_t i = 0; i < header[5]; i++) channels[answers[3 * i]].laid.push_back({answers[3 * i + 1], answers[3 * i + 2]});
+            for (size_t i = 0; i < header[7]; i++) channels[answers[3 * i]].laid.push_back({answers[3 * i + 1], answers[3 * i + 2]});
             put(top.m_axi_arready, 0, CHANNELS, 0);
             put(top.m_axi_rvalid, 0, CHANNELS, 0);
             top.m_ready = 0;
@@ -169,35 +171,36 @@ int main(int argc, char** argv) {
             bool head_offered = false, query_offered = false, answer_waits = false;
             uint64_t answer_seen = 0;
             int64_t cycle = -1;
-            const int64_t limit = attempt ? header[12] : header[11];
+            const int64_t limit = attempt ? header[14] : header[13];
             while (left && cycle < limit) {
-                head_offered = next_head < heads && (head_offered || draw() < header[10]);
-                query_offered = next_query < queries && (query_offered || draw() < header[10]);
-                const uint32_t* h = head_offered ? &head[15 * next_head] : nullptr;
+                head_offered = next_head < heads && (head_offered || draw() < header[12]);
+                query_offered = next_query < queries && (query_offered || draw() < header[12]);
+                const uint32_t* h = head_offered ? &head[18 * next_head] : nullptr;
                 top.s_head_valid = head_offered;
-                top.s_head_key_address = h ? h[0] : junk();
-                top.s_head_lsb_address = h ? h[1] : junk();
-                top.s_head_value_address = h ? h[2] : junk();
-                top.s_head_list = h ? h[3] : junk() & 1;
-                top.s_head_count = h ? h[4] : junk() & 1;
-                top.s_head_dimension = h ? h[5] : junk() & 3;
-                top.s_head_query_bits = h ? h[6] : junk() & 7;
-                top.s_head_key_bits = h ? h[7] : junk() & 7;
-                top.s_head_lsb_bits = h ? h[8] : junk() & 7;
-                top.s_head_value_bits = h ? h[9] : junk() & 7;
-                top.s_head_shared = h ? h[10] : junk() & 1;
-                top.s_head_queries = h ? h[11] : junk() & 65535;
-                top.s_head_scale = h ? h[12] : junk();
-                top.s_head_limit = h ? h[13] : junk();
-                top.s_head_number = h ? h[14] : junk() & 63;
-                const uint32_t* q = query_offered ? &query[5 * next_query] : nullptr;
+                auto wide = [&](const uint32_t* w) { return (w ? w[0] | uint64_t(w[1]) << 32 : junk()) & ((uint64_t(1) << ADDRESS_WIDTH) - 1); };
+                top.s_head_key_address = wide(h);
+                top.s_head_lsb_address = wide(h ? h + 2 : h);
+                top.s_head_value_address = wide(h ? h + 4 : h);
+                top.s_head_list = h ? h[6] : junk() & 1;
+                top.s_head_count = h ? h[7] : junk() & 1;
+                top.s_head_dimension = h ? h[8] : junk() & 3;
+                top.s_head_query_bits = h ? h[9] : junk() & 7;
+                top.s_head_key_bits = h ? h[10] : junk() & 7;
+                top.s_head_lsb_bits = h ? h[11] : junk() & 7;
+                top.s_head_value_bits = h ? h[12] : junk() & 7;
+                top.s_head_shared = h ? h[13] : junk() & 1;
+                top.s_head_queries = h ? h[14] : junk() & 65535;
+                top.s_head_scale = h ? h[15] : junk();
+                top.s_head_limit = h ? h[16] : junk();
+                top.s_head_number = h ? h[17] : junk() & 63;
+                const uint32_t* q = query_offered ? &query[6 * next_query] : nullptr;
                 top.s_query_valid = query_offered;
-                top.s_query_address = q ? q[0] : junk();
-                top.s_query_count = q ? q[1] : junk() & 1;
-                top.s_query_keep = q ? q[2] : junk() & 1;
-                top.s_query_seed = q ? q[3] : junk() & 65535;
-                top.s_query_tag = q ? q[4] : junk() & 65535;
-                top.m_ready = draw() < header[9];
+                top.s_query_address = wide(q);
+                top.s_query_count = q ? q[2] : junk() & 1;
+                top.s_query_keep = q ? q[3] : junk() & 1;
+                top.s_query_seed = q ? q[4] : junk() & 65535;
+                top.s_query_tag = q ? q[5] : junk() & 65535;
+                top.m_ready = draw() < header[11];
                 drive(cycle < 0 ? 0 : uint32_t(cycle));
                 settle();
                 take();

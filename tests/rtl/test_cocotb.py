@@ -189,7 +189,7 @@ def test_spatten_core_protocol(tmp_path: Path) -> None:
     rng = np.random.default_rng(11)
     works = []
     while len(works) < 7:
-        scene, lists = attention.random_scene(rng, config)
+        scene, lists = attention.random_scene(rng, config, far=False)
         results = [r for a in scene.work for r in a.results]
         works.append({
             "memory": bytes(scene.memory), "lists": lists.tolist(),

