@@ -11,7 +11,7 @@ that fails.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from hwsim.spatten.pipeline import CAUSES, LOG, Segment
 from hwsim.spatten.scores import Head
 from hwsim.spatten.topk import START_CYCLES
 
-from .case import Bench, BlockRow, Case, Job, check_all
+from .case import Bench, BlockRow, Case, Job, check, check_all
 
 CODES = {4: 0, 6: 1, 8: 2, 10: 3, 12: 4, 16: 5, 0: 7}
 """Bits of an element as a descriptor has them; 0: no such plane."""
@@ -414,3 +414,10 @@ def spatten_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
             yield bench_of(config), [case_of(rng, config) for _ in range(-(-cases // len(machines)))]
 
     return check_all("spatten_core", work(), job)
+
+
+def spatten_full(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+    """Random scenes on the paper's full size, heads of up to 1024 keys; every cycle."""
+    config = SpattenConfig()
+    bench = replace(bench_of(config), quick=True)
+    return check("spatten_full", bench, [case_of(rng, config, timed=True) for _ in range(cases)], job)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .array import stce, stce_32x32
-from .attention import spatten_core
+from .attention import spatten_core, spatten_full
 from .case import BlockRow, Job
 from .core import sat_core
 from .engines import sore, wuve
@@ -60,6 +60,7 @@ SPATTEN = {
     "topk": Block(topk, 1, 50_000),
     "softmax": Block(softmax, 1, 10_000),
     "spatten_core": Block(spatten_core, 1, 2000),
+    "spatten_full": Block(spatten_full, 1, 40),
 }
 MACHINES = {"sat": SAT, "spatten": SPATTEN}
 BLOCKS = {**SAT, **SPATTEN}

@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from faults import FAULTS, caught
 
 CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
-         "zero_eliminator": 5000, "topk": 5000, "softmax": 1000, "spatten_core": 240}  # fmt: skip
+         "zero_eliminator": 5000, "topk": 5000, "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
     and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and top-k engine, 1,000 softmax rows,
-    240 scenes of its core with some thousand queries."""
+    240 scenes of its core with over a thousand queries, 4 on its full size."""
     (row,) = verify([block], CASES.get(block, 400), seed=2, job=Job(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
