@@ -113,6 +113,12 @@ class SpattenConfig(BaseModel):
         """Rows of the value SRAM."""
         return self.value_sram_bytes // self.value_row_bytes
 
+    @property
+    def list_row(self) -> int:
+        """Tokens of a row of the RTL's lists: what the widest of its readers takes in a cycle."""
+        lanes = self.crossbar_inputs // 2
+        return max(2 * lanes, self.topk_parallel, self.softmax_lanes, self.pv_multipliers // 32)
+
     def verilog_parameters(self) -> dict[str, int]:
         """Parameters of the RTL, by their Verilog names.
 
@@ -121,7 +127,6 @@ class SpattenConfig(BaseModel):
         """
         lanes, m = self.crossbar_inputs // 2, self.memory
         tree = 2 * (self.partial_sums.bit_length() - 1)
-        list_row = max(2 * lanes, self.topk_parallel, self.softmax_lanes, self.pv_multipliers // 32)
         for name, allowed, what in (
             ("value_topk_engines", self.value_topk_engines == 1, "1"),
             ("topk_parallel", self.topk_parallel >= 2, "2 or more"),
@@ -130,7 +135,7 @@ class SpattenConfig(BaseModel):
             ("accumulate_cycles", self.exponential_cycles + self.accumulate_cycles >= 24 + self.adder_cycles + tree,
              f"{24 + self.adder_cycles + tree} or more with exponential_cycles"),
             ("divide_cycles", self.divide_cycles + self.quantize_cycles >= 34, "34 or more with quantize_cycles"),
-            ("buffer_keys", self.buffer_keys >= 2 * list_row, f"{2 * list_row} or more"),
+            ("buffer_keys", self.buffer_keys >= 2 * self.list_row, f"{2 * self.list_row} or more"),
             ("memory.transaction_bytes", m.transaction_bytes == 32, "32"),
             ("memory.interleave_bytes", m.interleave_bytes >= 32, "32 or more"),
             ("qk_multipliers", self.qk_multipliers <= 1024, "1024 or less"),

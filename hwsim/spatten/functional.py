@@ -43,6 +43,8 @@ _C5, _C4, _C3, _C2 = np.float32(1 / 120), np.float32(1 / 24), np.float32(1 / 6),
 _ONE, _ZERO = np.float32(1), np.float32(0)
 _TINY = np.float32(2.0**-126)
 SATURATED = 0xFFFFFFFF
+SCALE_LIMIT = 2.0**96
+"""A score's scale is below it: so no scaled score is infinite."""
 
 
 class QueryResult(NamedTuple):
@@ -188,8 +190,8 @@ def run_query(
     """
     if not len(k) or k.shape != v.shape or k.shape[1:] != q.shape:
         raise InputError(f"query: q {q.shape}, k {k.shape}, v {v.shape}: expected [D], [L1, D], [L1, D], L1 at least 1")
-    if not 0 <= scale < float("inf"):
-        raise InputError(f"query: scale={scale}: must be a finite number, 0 or more")
+    if not 0 <= scale < SCALE_LIMIT:
+        raise InputError(f"query: scale={scale}: must be 0 or more and below 2^96")
     first = msb_plane(k, lsb)
     limit = np.float32(confidence_limit(threshold if lsb else 0.0))
     sizes = (config.partial_sums, config.probability_bits, config.topk_parallel)

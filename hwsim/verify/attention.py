@@ -132,11 +132,10 @@ class Scene:
         self.starts: list[int] = []
         """Of each head, the first byte of its data."""
 
-    def _place(self, data: bytes, room: int) -> int:
-        """Put data at the next free address; ``room``: bytes that the region takes at least."""
+    def _place(self, data: bytes) -> int:
+        """Put data at the next free address."""
         at = len(self.memory)
-        self.memory += data + bytes(max(room - len(data), 0))
-        self.memory += bytes(-len(self.memory) % _ALIGN)
+        self.memory += data + bytes(-len(data) % _ALIGN)
         return self.base + at
 
     def _vectors(self, integers: np.ndarray, tokens: np.ndarray, bits: int) -> int:
@@ -146,7 +145,7 @@ class Scene:
         region = bytearray(np.random.default_rng(len(self.memory)).bytes((int(tokens[-1]) + 1 - first) * size))
         for token, vector in zip((tokens - first).tolist(), integers, strict=True):
             region[token * size : (token + 1) * size] = pack(vector, bits)
-        return self._place(bytes(region), 0) - first * size
+        return self._place(bytes(region)) - first * size
 
     def add(self, a: Attention) -> None:
         """Add a head."""
@@ -156,7 +155,7 @@ class Scene:
         n, d = a.k.shape
         count = len(a.q)
         self.starts.append(len(self.memory))
-        q_at = [self._place(pack(q, q_bits), 0) for q in a.q]
+        q_at = [self._place(pack(q, q_bits)) for q in a.q]
         k_at = self._vectors(a.k >> l_bits, a.tokens, k_bits)
         l_at = self._vectors(a.k & ((1 << l_bits) - 1), a.tokens, l_bits) if l_bits else 0
         v_at = self._vectors(a.v, a.tokens, v_bits)
@@ -239,7 +238,7 @@ def random_scene(rng: np.random.Generator, config: SpattenConfig, *, far: bool =
     """Some heads, and the lists' places and tokens, int[places, 2]; ``far``: at any addresses, with any tokens."""
     scene = Scene(config, int(rng.integers(1 << 29, 1 << 40)) // 4096 * 4096 - (1 << 28) if far else 0)
     p = config.verilog_parameters()
-    row_of = max(2 * p["FETCH_LANES"], p["TOPK_PARALLEL"], p["SOFTMAX_LANES"], p["PV_MULTIPLIERS"] // 32)
+    row_of = config.list_row
     lists, entries, row = [], [], 0
     for _ in range(int(rng.integers(1, 3))):
         length = int(rng.integers(1, p["SIZE"] + 1))
@@ -302,7 +301,7 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     heads_before = rng.integers(0, 1 << 62, 64, dtype=np.uint64)
     tokens_after, heads_after = tokens_before.copy(), heads_before.copy()
     values = []
-    row_of = _list_row(config)
+    row_of = config.list_row
     told = iter(status)
     for a in scene.work:
         at = a.list_row * row_of
@@ -378,7 +377,7 @@ def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], int, str]
         if head[4] * scene.work[which].k.shape[1] > 64:
             wrong.append((8, 2))  # LSBs beside too many MSBs
             head[7] = CODES[12]
-        row = _list_row(scene.config)
+        row = scene.config.list_row
         if head[4] > row:
             wrong.append((3, 2 * size // row - 1))  # it would end behind the lists
         place, value = wrong[int(rng.integers(len(wrong)))]
@@ -398,11 +397,6 @@ def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], int, str]
     idle[11] = 0
     scene.heads.insert(which, idle)
     return status, 0, "; a head without queries"
-
-
-def _list_row(config: SpattenConfig) -> int:
-    p = config.verilog_parameters()
-    return max(2 * p["FETCH_LANES"], p["TOPK_PARALLEL"], p["SOFTMAX_LANES"], p["PV_MULTIPLIERS"] // 32)
 
 
 def spatten_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:

@@ -28,6 +28,28 @@ static void fill_junk(void* data, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) static_cast<uint8_t*>(data)[i] = uint8_t(draw());
 }
 
+// bits of a port, however wide it is; `get` at most 64 of them
+template <class T> static uint64_t get(const T& signal, size_t at, size_t width) {
+    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&signal);
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i += 8) {
+        const size_t place = at + i, byte = place / 8;
+        uint32_t two = bytes[byte];
+        if (byte + 1 < sizeof(T)) two |= uint32_t(bytes[byte + 1]) << 8;
+        value |= uint64_t((two >> place % 8) & 255) << i;
+    }
+    return width < 64 ? value & ((uint64_t(1) << width) - 1) : value;
+}
+
+template <class T> static void put(T& signal, size_t at, size_t width, uint64_t value) {
+    uint8_t* bytes = reinterpret_cast<uint8_t*>(&signal);
+    for (size_t i = 0; i < width; i++) {
+        const uint8_t bit = uint8_t(1u << (at + i) % 8);
+        uint8_t& byte = bytes[(at + i) / 8];
+        byte = (value >> i) & 1 ? byte | bit : byte & ~bit;
+    }
+}
+
 // never destroyed: Verilator's own statics may go first
 static TOP& top = *new TOP;
 #ifdef TRACE

@@ -7,22 +7,6 @@
 // sum is taken.
 #include "bench.h"
 
-template <class T> static void put(T& signal, size_t at, size_t width, uint64_t value) {
-    uint8_t* bytes = reinterpret_cast<uint8_t*>(&signal);
-    for (size_t i = 0; i < width; i++) {
-        const uint8_t bit = uint8_t(1u << (at + i) % 8);
-        uint8_t& byte = bytes[(at + i) / 8];
-        byte = (value >> i) & 1 ? byte | bit : byte & ~bit;
-    }
-}
-
-template <class T> static uint32_t get(const T& signal, size_t at, size_t width) {
-    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&signal);
-    uint32_t value = 0;
-    for (size_t i = 0; i < width; i++) value |= uint32_t((bytes[(at + i) / 8] >> (at + i) % 8) & 1) << i;
-    return value;
-}
-
 int main(int argc, char** argv) {
     open_wave(argc, argv);
     top.clk = 0;
@@ -66,7 +50,7 @@ int main(int argc, char** argv) {
             if (sum_at == t) sum = top.sum;
             if (top.m_valid && uint32_t(top.m_line) == h[2] * lines + got) {
                 for (uint32_t l = 0; l < LANES; l++) {
-                    const uint32_t p = get(top.m_probabilities, PROB_BITS * l, PROB_BITS);
+                    const uint32_t p = uint32_t(get(top.m_probabilities, PROB_BITS * l, PROB_BITS));
                     if (got * LANES + l < h[0]) found[got * LANES + l] = p;
                     else if (p) got = rows;  // absent ones are 0
                 }

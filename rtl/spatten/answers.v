@@ -48,10 +48,11 @@ module answers #(
     reg [SLOTS-1:0] illegal_reg;
     reg             error_stays_reg;
     wire            output_valid, unused_ready;
+    wire [WIDTH-1:0] found;
 
     fifo #(.WIDTH(SLOT_WIDTH + WIDTH), .DEPTH(SLOTS)) outputs (
         .clk(clk), .rst(rst), .s_valid(s_valid), .s_ready(unused_ready), .s_data({s_slot, s_output}),
-        .m_valid(output_valid), .m_ready(release_valid), .m_data({slot, m_output})
+        .m_valid(output_valid), .m_ready(release_valid), .m_data({slot, found})
     );
 
     wire error = error_valid && (error_stays_reg || !output_valid);
@@ -61,6 +62,7 @@ module answers #(
     assign m_tag         = error ? error_tag : tag_reg[slot];
     assign m_status      = error ? 2'd1 : illegal_reg[slot] ? 2'd2 : wrong ? 2'd3 : 2'd0;
     assign m_again       = !error && again;
+    assign m_output      = error ? {WIDTH{1'b0}} : found;
     assign error_ready   = error && m_ready;
     assign release_valid = output_valid && !error && m_ready;
 

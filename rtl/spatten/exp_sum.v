@@ -61,7 +61,7 @@ module exp_sum #(
     wire                   alone = final_ && row == 0;            // there are no more rows than partial sums
     wire [LANES-1:0] present;
     wire [LANES-1:0] present_late;
-    genvar l, v;
+    genvar l;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : g_present
             localparam [COUNT_WIDTH-1:0] NUMBER = l;
@@ -100,31 +100,8 @@ module exp_sum #(
     endgenerate
 
     // over the lanes: one partial sum a cycle
-    generate
-        for (v = 0; v < LANE_LOG; v = v + 1) begin : g_level
-            localparam COUNT = LANES >> (v + 1);
-            wire [32*COUNT-1:0] y;
-            wire [64*COUNT-1:0] pairs;
-            if (v == 0) begin : g_first
-                assign pairs = level_0;
-            end else begin : g_other
-                assign pairs = g_level[v-1].y;
-            end
-            for (l = 0; l < COUNT; l = l + 1) begin : g_pair
-                fp32_add #(.LATENCY(TREE)) add (
-                    .clk(clk), .ce(1'b1), .a(pairs[64*l +: 32]), .b(pairs[64*l+32 +: 32]), .y(y[32*l +: 32])
-                );
-            end
-        end
-    endgenerate
     wire [31:0] of_lanes;
-    generate
-        if (LANE_LOG > 0) begin : g_tree
-            assign of_lanes = g_level[LANE_LOG-1].y;
-        end else begin : g_no_tree
-            assign of_lanes = level_0;
-        end
-    endgenerate
+    fp32_tree #(.COUNT(LANES), .LATENCY(TREE)) lane_tree (.clk(clk), .numbers(level_0), .sum(of_lanes));
 
     localparam LATE = ADDER + TREE * LANE_LOG;
     wire                  final_valid, last_late, alone_late;
@@ -152,29 +129,13 @@ module exp_sum #(
             phases_reg <= phases;
         end
     end
+    fp32_tree #(.COUNT(ADDER), .LATENCY(TREE)) phase_tree (.clk(clk), .numbers(phases), .sum(sum));
     generate
-        for (v = 0; v < ADDER_LOG; v = v + 1) begin : g_phase
-            localparam COUNT = ADDER >> (v + 1);
-            wire [32*COUNT-1:0] y;
-            wire [64*COUNT-1:0] pairs;
-            if (v == 0) begin : g_first
-                assign pairs = phases;
-            end else begin : g_other
-                assign pairs = g_phase[v-1].y;
-            end
-            for (l = 0; l < COUNT; l = l + 1) begin : g_pair
-                fp32_add #(.LATENCY(TREE)) add (
-                    .clk(clk), .ce(1'b1), .a(pairs[64*l +: 32]), .b(pairs[64*l+32 +: 32]), .y(y[32*l +: 32])
-                );
-            end
-        end
-        if (ADDER_LOG > 0) begin : g_sum
-            assign sum = g_phase[ADDER_LOG-1].y;
+        if (ADDER_LOG > 0) begin : g_delay
             delay_valid #(.DEPTH(TREE * ADDER_LOG)) sum_delay (
                 .clk(clk), .rst(rst), .d(final_valid && last_late), .q(sum_valid)
             );
-        end else begin : g_no_sum
-            assign sum       = of_lanes;
+        end else begin : g_no_delay
             assign sum_valid = final_valid && last_late;
         end
     endgenerate
