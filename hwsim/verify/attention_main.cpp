@@ -46,7 +46,7 @@ static void drive(uint32_t cycle) {
         Channel& ch = channels[c];
         bool ready = draw() < header[9];
         if (laid_down()) ready = cycle >= mask.size() || (mask[cycle] >> c) & 1;
-        put(top.m_axi_arready, c, 1, ready);
+        put_bits(top.m_axi_arready, c, 1, ready);
         if (!ch.offering) {
             if (laid_down() && ch.answered < ch.laid.size()) {
                 const Answer& a = ch.laid[ch.answered];
@@ -62,34 +62,34 @@ static void drive(uint32_t cycle) {
                 ch.open.erase(ch.open.begin() + at);
             }
         }
-        put(top.m_axi_rvalid, c, 1, ch.offering);
-        put(top.m_axi_rid, c * ID_WIDTH, ID_WIDTH, ch.offering ? ch.offered.id : junk());
+        put_bits(top.m_axi_rvalid, c, 1, ch.offering);
+        put_bits(top.m_axi_rid, c * ID_WIDTH, ID_WIDTH, ch.offering ? ch.offered.id : junk());
         uint8_t* data = reinterpret_cast<uint8_t*>(&top.m_axi_rdata) + 32 * c;
         const uint64_t address = ch.offered.address - base;
         const bool inside = ch.offering && address < image.size() && address + 32 <= image.size();
         if (inside) memcpy(data, &image[address], 32);
         else memset(data, int(draw()), 32);
-        put(top.m_axi_rresp, c * 2, 2, ch.offering ? (inside && address + 32 <= header[15] ? 0 : 2) : draw() & 3);
+        put_bits(top.m_axi_rresp, c * 2, 2, ch.offering ? (inside && address + 32 <= header[15] ? 0 : 2) : draw() & 3);
     }
-    put(top.m_axi_rlast, 0, CHANNELS, ~0ull);
+    put_bits(top.m_axi_rlast, 0, CHANNELS, ~0ull);
 }
 
 // what happens at the end of a cycle
 static void take() {
     for (size_t c = 0; c < CHANNELS; c++) {
         Channel& ch = channels[c];
-        const bool valid = get(top.m_axi_arvalid, c, 1);
-        const Request now{get(top.m_axi_araddr, c * ADDRESS_WIDTH, ADDRESS_WIDTH), get(top.m_axi_arid, c * ID_WIDTH, ID_WIDTH)};
+        const bool valid = get_bits(top.m_axi_arvalid, c, 1);
+        const Request now{get_bits(top.m_axi_araddr, c * ADDRESS_WIDTH, ADDRESS_WIDTH), get_bits(top.m_axi_arid, c * ID_WIDTH, ID_WIDTH)};
         if (ch.asking && (!valid || now.address != ch.seen.address || now.id != ch.seen.id)) bad++;  // it must stay
-        ch.asking = valid && !get(top.m_axi_arready, c, 1);
+        ch.asking = valid && !get_bits(top.m_axi_arready, c, 1);
         ch.seen = now;
-        if (valid && get(top.m_axi_arready, c, 1)) {
-            if (now.address % 32 || get(top.m_axi_arlen, c * 8, 8) || get(top.m_axi_arsize, c * 3, 3) != 5) bad++;
-            if (get(top.m_axi_arburst, c * 2, 2) != 1) bad++;
+        if (valid && get_bits(top.m_axi_arready, c, 1)) {
+            if (now.address % 32 || get_bits(top.m_axi_arlen, c * 8, 8) || get_bits(top.m_axi_arsize, c * 3, 3) != 5) bad++;
+            if (get_bits(top.m_axi_arburst, c * 2, 2) != 1) bad++;
             if (!laid_down() || ch.asked.size() >= ch.laid.size()) ch.open.push_back(uint32_t(ch.asked.size()));
             ch.asked.push_back(now);
         }
-        if (ch.offering && get(top.m_axi_rready, c, 1)) ch.offering = false;
+        if (ch.offering && get_bits(top.m_axi_rready, c, 1)) ch.offering = false;
     }
 }
 
@@ -127,8 +127,8 @@ int main(int argc, char** argv) {
             bad = 0;
             for (auto& ch : channels) ch = Channel();
             for (size_t i = 0; i < header[7]; i++) channels[answers[3 * i]].laid.push_back({answers[3 * i + 1], answers[3 * i + 2]});
-            put(top.m_axi_arready, 0, CHANNELS, 0);
-            put(top.m_axi_rvalid, 0, CHANNELS, 0);
+            put_bits(top.m_axi_arready, 0, CHANNELS, 0);
+            put_bits(top.m_axi_rvalid, 0, CHANNELS, 0);
             top.m_ready = 0;
             for (size_t i = 0; i < std::max<size_t>(2 * SIZE, tokens); i++) {
                 top.list_write = i < tokens;
@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
             top.list_write = top.token_write = top.head_write = 0;
             for (int i = 0; i < 5; i++) clock_cycle();
             uint64_t before[5];
-            for (size_t i = 0; i < 5; i++) before[i] = get(top.counters, 48 * i, 48);
+            for (size_t i = 0; i < 5; i++) before[i] = get_bits(top.counters, 48 * i, 48);
             size_t next_head = 0, next_query = 0, left = queries;
             bool head_offered = false, query_offered = false, answer_waits = false;
             uint64_t answer_seen = 0;
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
                     query_offered = false;
                 }
                 if (top.m_valid) {
-                    const uint64_t seen = top.m_tag | uint64_t(top.m_status) << 16 | get(top.m_output, 0, 32) << 32;
+                    const uint64_t seen = top.m_tag | uint64_t(top.m_status) << 16 | get_bits(top.m_output, 0, 32) << 32;
                     if (answer_waits && seen != answer_seen) bad++;  // it must stay
                     answer_seen = seen;
                     const size_t n = top.m_tag;
@@ -203,7 +203,7 @@ int main(int argc, char** argv) {
                         values[PER * n] += top.m_status + 4 * uint32_t(values[PER * n] != 0);
                         values[PER * n + 1] = top.m_again;
                         for (size_t i = 0; i < 128; i++) {
-                            const uint64_t raw = get(top.m_output, OUT_WIDTH * i, OUT_WIDTH);
+                            const uint64_t raw = get_bits(top.m_output, OUT_WIDTH * i, OUT_WIDTH);
                             const int64_t wide = int64_t(raw << (64 - OUT_WIDTH)) >> (64 - OUT_WIDTH);
                             values[PER * n + 2 + 2 * i] = uint32_t(wide);
                             values[PER * n + 3 + 2 * i] = uint32_t(uint64_t(wide) >> 32);
@@ -230,8 +230,8 @@ int main(int argc, char** argv) {
                 continue;
             }
             for (int i = 0; i < 12; i++) {
-                if (top.m_valid || get(top.m_axi_arvalid, 0, CHANNELS)) bad++;
-                put(top.m_axi_rvalid, 0, CHANNELS, 0);
+                if (top.m_valid || get_bits(top.m_axi_arvalid, 0, CHANNELS)) bad++;
+                put_bits(top.m_axi_rvalid, 0, CHANNELS, 0);
                 clock_cycle();
             }
             if (top.busy) bad++;
@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
                 settle();
                 add(top.head_found, 2);
             }
-            for (size_t i = 0; i < 5; i++) add(get(top.counters, 48 * i, 48) - before[i], 2);
+            for (size_t i = 0; i < 5; i++) add(get_bits(top.counters, 48 * i, 48) - before[i], 2);
             add(bad, 1);
         }
         values.resize(PER * queries + 2 * SIZE + 128 + 10 + 1, 0);

@@ -28,8 +28,8 @@ static void fill_junk(void* data, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) static_cast<uint8_t*>(data)[i] = uint8_t(draw());
 }
 
-// bits of a port, however wide it is; `get` at most 64 of them
-template <class T> static uint64_t get(const T& signal, size_t at, size_t width) {
+// bits of a port, however wide it is; `get_bits` at most 64 of them
+template <class T> static uint64_t get_bits(const T& signal, size_t at, size_t width) {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(&signal);
     uint64_t value = 0;
     for (size_t i = 0; i < width; i += 8) {
@@ -41,7 +41,7 @@ template <class T> static uint64_t get(const T& signal, size_t at, size_t width)
     return width < 64 ? value & ((uint64_t(1) << width) - 1) : value;
 }
 
-template <class T> static void put(T& signal, size_t at, size_t width, uint64_t value) {
+template <class T> static void put_bits(T& signal, size_t at, size_t width, uint64_t value) {
     uint8_t* bytes = reinterpret_cast<uint8_t*>(&signal);
     for (size_t i = 0; i < width; i++) {
         const uint8_t bit = uint8_t(1u << (at + i) % 8);

@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
             top.s_last = send && sent + 1 == rows;
             top.s_line = h[2] * lines + (send ? sent : junk() % lines);
             for (uint32_t l = 0; send && l < LANES && sent * LANES + l < h[0]; l++) {
-                put(top.s_valid, l, 1, 1);
-                put(top.s_scores, SCORE_WIDTH * l, SCORE_WIDTH, uint64_t(int64_t(scores[sent * LANES + l])));
+                put_bits(top.s_valid, l, 1, 1);
+                put_bits(top.s_scores, SCORE_WIDTH * l, SCORE_WIDTH, uint64_t(int64_t(scores[sent * LANES + l])));
             }
             if (send && sent++ == 0) began = t;
             if (send && sent == rows) exp_at = t + 7;
@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
             if (sum_at == t) sum = top.sum;
             if (top.m_valid && uint32_t(top.m_line) == h[2] * lines + got) {
                 for (uint32_t l = 0; l < LANES; l++) {
-                    const uint32_t p = uint32_t(get(top.m_probabilities, PROB_BITS * l, PROB_BITS));
+                    const uint32_t p = uint32_t(get_bits(top.m_probabilities, PROB_BITS * l, PROB_BITS));
                     if (got * LANES + l < h[0]) found[got * LANES + l] = p;
                     else if (p) got = rows;  // absent ones are 0
                 }

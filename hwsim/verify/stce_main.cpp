@@ -9,11 +9,6 @@
 #include "bench.h"
 
 // bits [at, at + count) of a port, whatever type it has
-static uint32_t get(const void* port, size_t at, size_t count) {
-    uint64_t word = 0;
-    memcpy(&word, static_cast<const uint8_t*>(port) + at / 8, (at % 8 + count + 7) / 8);
-    return uint32_t((word >> (at % 8)) & ((uint64_t(1) << count) - 1));
-}
 
 static void reset() {
     top.rst = 1;
@@ -71,16 +66,16 @@ int main(int argc, char** argv) {
                     began = t;
                 }
                 uint32_t wa[ROWS], na[COLS], pa[COLS];
-                for (int r = 0; r < ROWS; r++) wa[r] = get(&top.west_address, r * ADDRESS_WIDTH, ADDRESS_WIDTH);
+                for (int r = 0; r < ROWS; r++) wa[r] = get_bits(top.west_address, r * ADDRESS_WIDTH, ADDRESS_WIDTH);
                 uint32_t ps[COLS];
                 for (int c = 0; c < COLS; c++) {
-                    na[c] = get(&top.north_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
-                    pa[c] = get(&top.psum_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
+                    na[c] = get_bits(top.north_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
+                    pa[c] = get_bits(top.psum_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
                     ps[c] = pa[c] < h[2] ? out[size_t(pa[c]) * COLS + c] : junk();
-                    if (get(&top.result_valid, c, 1)) {
-                        const uint32_t ra = get(&top.result_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
+                    if (get_bits(top.result_valid, c, 1)) {
+                        const uint32_t ra = get_bits(top.result_address, c * ADDRESS_WIDTH, ADDRESS_WIDTH);
                         if (ra < h[2]) {
-                            out[size_t(ra) * COLS + c] = get(&top.result_data, c * 32, 32);
+                            out[size_t(ra) * COLS + c] = get_bits(top.result_data, c * 32, 32);
                             when[size_t(ra) * COLS + c] = uint32_t(t - began);
                         } else {
                             beyond = true;
