@@ -8,8 +8,6 @@
 // TOP, TOP_HEADER: the verilated array; ROWS, COLS, WORD, ADDRESS_WIDTH: its parameters; SET(t, f): sets a command.
 #include "bench.h"
 
-// bits [at, at + count) of a port, whatever type it has
-
 static void reset() {
     top.rst = 1;
     top.s_cmd_valid = 0;
