@@ -26,7 +26,7 @@ RUN = "import sys; from pyosys import libyosys as y; d = y.Design(); [y.run_pass
 
 def yosys(*commands: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", RUN, *commands], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", RUN, *commands], capture_output=True, text=True, check=False, timeout=900
     )
 
 
