@@ -63,7 +63,8 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
         ]  # fmt: skip
         subprocess.run(command, env=environment(), check=True, capture_output=True)
 
-    return built_once("cocotb", sources, (top, sorted(parameters.items())), top, make).parent
+    # the program finds cocotb's library where it was linked, so an environment of another place needs its own
+    return built_once("cocotb", sources, (top, sorted(parameters.items()), str(libs)), top, make).parent
 
 
 def simulate(
