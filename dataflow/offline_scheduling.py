@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numba import njit
 
 from .errors import InputError
 from .lowering import Product
@@ -30,25 +31,38 @@ def mapping_candidates(
     Raises:
         InputError: no tile of the product fits the buffers.
     """
+    pattern = product.pattern
+    n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
     found = []
-    flips = (0, 1) if transposes and product.pattern.is_dense else (0,)
-    for flip in flips:
+    for flip in (0, 1) if transposes and pattern.is_dense else (0,):
         rows, cols = (product.cols, product.rows) if flip else (product.rows, product.cols)
         for flow in dataflows:
             for inter in interleaves:
                 is_os = flow == "OS"
-                for at, kt, bt in tile_candidates(
-                    (rows, product.reduction, cols), product.pattern, limits, is_os, inter
-                ):
-                    found.append((int(is_os), inter, flip, at, kt, bt, 1))
-                    if at < rows and bt < cols:  # else the loop order makes no difference
-                        found.append((int(is_os), inter, flip, at, kt, bt, 0))
-    if not found:
+                tiles = tile_candidates(limits, rows, product.reduction, cols, n, m, pattern.index_bits, is_os, inter)
+                found.append(_both_orders(tiles, int(is_os), inter, flip, rows, cols))
+    table = np.concatenate(found)
+    if not len(table):
         raise InputError(
             f"{product.name}: no tile fits the buffers (west, north, output: "
             f"{limits.west_bits // 8}, {limits.north_bits // 8}, {limits.output_bits // 8} bytes a half)"
         )
-    return as_table(found)
+    return table
+
+
+@njit(cache=True)
+def _both_orders(tiles, is_os, interleave, flip, rows, cols):  # type: ignore[no-untyped-def]
+    """int64[n, 7]: each tile with rows outermost and, where the order of the loops makes a difference, columns."""
+    table = np.empty((2 * len(tiles), 7), np.int64)
+    count = 0
+    for i in range(len(tiles)):
+        at, kt, bt = tiles[i]
+        table[count] = is_os, interleave, flip, at, kt, bt, 1
+        count += 1
+        if at < rows and bt < cols:
+            table[count] = is_os, interleave, flip, at, kt, bt, 0
+            count += 1
+    return table[:count]
 
 
 def best_mapping(product: Product, candidates: np.ndarray, cost: Cost, limits: Limits) -> Mapping:

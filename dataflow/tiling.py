@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from .pattern import NM
 
@@ -33,30 +34,34 @@ class Limits(NamedTuple):
     """Elements of a dense reduction a PE holds in WS."""
 
 
-def tile_candidates(
-    size: tuple[int, int, int], pattern: NM, limits: Limits, is_os: bool, interleave: int
-) -> list[tuple[int, int, int]]:
-    """Tiles ``(rows, reduction, cols)`` for a product of ``size = (a, k, b)``; at least one, unless nothing fits."""
-    a, k, b = size
-    m = 1 if pattern.is_dense else pattern.m_group
-    found = []
+@njit(cache=True)
+def tile_candidates(limits, a, k, b, n, m, index_bits, is_os, interleave):  # type: ignore[no-untyped-def]
+    """Tiles (rows, reduction, columns), int64[t, 3], for a product ``a x k x b``; none where nothing fits.
+
+    Args:
+        n, m: the right operand's pattern, 1 and 1 where it is dense.
+    """
     if is_os:
         rows_step, k_step = limits.rows * interleave, m
     else:
-        rows_step = interleave
-        k_step = limits.rows * (limits.dense_depth if pattern.is_dense else m)
-    for bt in _sizes(b, limits.cols):
-        for at in _sizes(a, rows_step):
-            longest = _longest_reduction(at, bt, k, pattern, limits, m)
+        rows_step, k_step = interleave, limits.rows * (limits.dense_depth if m == 1 else m)
+    row_sizes, col_sizes = _sizes(a, rows_step), _sizes(b, limits.cols)
+    found = np.empty((len(row_sizes) * len(col_sizes) * 5, 3), np.int64)
+    count = 0
+    for bt in col_sizes:
+        for at in row_sizes:
+            longest = _longest_reduction(limits, at, bt, k, n, m, index_bits)
             if longest < 1:
                 continue
-            # only one array tile can keep its outputs while the reduction streams past
-            splits = not is_os or (at <= rows_step and bt <= limits.cols)
             if longest == k:
-                found.append((at, k, bt))
-            if splits:
-                found += [(at, kt, bt) for kt in _reductions(k, longest, k_step, m)]
-    return found
+                found[count] = at, k, bt
+                count += 1
+            # only one array tile can keep its outputs while the reduction streams past
+            if not is_os or (at <= rows_step and bt <= limits.cols):
+                for kt in _reductions(k, longest, k_step, m):
+                    found[count] = at, kt, bt
+                    count += 1
+    return found[:count]
 
 
 def misfit(
@@ -95,44 +100,51 @@ def neighbours(
     return found
 
 
-def _longest_reduction(at: int, bt: int, k: int, pattern: NM, limits: Limits, m: int) -> int:
+@njit(cache=True)
+def _longest_reduction(limits, at, bt, k, n, m, index_bits):  # type: ignore[no-untyped-def]
     """Reduction elements that fit beside ``at`` rows and ``bt`` columns: k, or a multiple of m, or 0."""
     if at * bt * 32 > limits.output_bits:
         return 0
-    word = 16 + pattern.index_bits
-    groups = min(
-        limits.west_bits // (16 * at * m), limits.north_bits // (word * bt * (1 if m == 1 else pattern.n_keep))
-    )
+    groups = min(limits.west_bits // (16 * at * m), limits.north_bits // ((16 + index_bits) * bt * n))
     return min(groups * m, k)
 
 
-def _reductions(k: int, longest: int, step: int, m: int) -> list[int]:
+@njit(cache=True)
+def _reductions(k, longest, step, m):  # type: ignore[no-untyped-def]
     """Reduction tiles shorter than k: the fewest even parts that fit, twice, four and eight times as many.
 
     Short ones expose less of the first load; multiples of ``step`` (what the array holds) where they are long enough.
     """
     parts = -(-k // longest)
-    sizes = set()
+    sizes = np.empty(4, np.int64)
+    found = 0
     for count in (parts, 2 * parts, 4 * parts, 8 * parts):
         unit = step if k // count >= step else m
-        even = ceil_div(ceil_div(k, count), unit) * unit
-        size = even if even <= longest else longest // unit * unit or longest // m * m
+        size = -(-(-(-k // count)) // unit) * unit
+        if size > longest:
+            size = longest // unit * unit
+            if size == 0:
+                size = longest // m * m
         if 0 < size < k:
-            sizes.add(size)
-    return sorted(sizes)
+            sizes[found] = size
+            found += 1
+    return np.unique(sizes[:found])
 
 
-def _sizes(length: int, step: int) -> list[int]:
+@njit(cache=True)
+def _sizes(length, step):  # type: ignore[no-untyped-def]
     """Candidate tile lengths of a dimension: ``step`` times powers of two, even splits, the whole."""
-    sizes = set()
+    sizes = np.empty(130, np.int64)
+    found = 0
     size = step
     while size < length:
-        sizes.add(size)
         parts = -(-length // size)
-        sizes.add(min(length, ceil_div(ceil_div(length, parts), step) * step))
+        sizes[found] = size
+        sizes[found + 1] = min(length, -(-(-(-length // parts)) // step) * step)
+        found += 2
         size *= 2
-    sizes.add(length)
-    return sorted(sizes)
+    sizes[found] = length
+    return np.unique(sizes[: found + 1])
 
 
 def ceil_div(a: int, b: int) -> int:

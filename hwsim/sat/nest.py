@@ -19,7 +19,7 @@ from numba import njit
 from dataflow.lowering import Operand, Product
 
 from .job import Machine, derive_job, index_bits, sore_latency
-from .tile import job_accesses, job_cycles
+from .tile import job_accesses, job_cycles, job_floor
 
 WINDOW_FIELDS = 12
 
@@ -311,6 +311,28 @@ _UNKNOWN = np.int64(1) << 62
 
 
 @njit(cache=True)
+def _floor(machine, t, is_os, inter):  # type: ignore[no-untyped-def]
+    """A lower bound of the array's time for one instance: all jobs as if none waited."""
+    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
+    total = 0
+    for tail_a in range(2):
+        for tail_b in range(2):
+            repeats = (1 if tail_a else n_a - 1) * (1 if tail_b else n_b - 1)
+            if repeats == 0:
+                continue
+            rows = t.a - (n_a - 1) * t.at if tail_a else t.at
+            cols = t.b - (n_b - 1) * t.bt if tail_b else t.bt
+            if is_os:  # one job for the whole reduction, or the whole reduction in each
+                total += repeats * job_floor(derive_job(machine, 1, rows, t.k, cols, t.n, t.m, inter))
+                continue
+            tail = t.k - (n_k - 1) * t.kt
+            total += repeats * job_floor(derive_job(machine, 0, rows, tail, cols, t.n, t.m, inter))
+            if n_k > 1:
+                total += repeats * (n_k - 1) * job_floor(derive_job(machine, 0, rows, t.kt, cols, t.n, t.m, inter))
+    return total
+
+
+@njit(cache=True)
 def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
     """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
 
@@ -325,15 +347,19 @@ def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.n
         row = mappings[i]
         a, b = (nest.b, nest.a) if row[2] else (nest.a, nest.b)
         jobs[i] = -(-a // row[3]) * -(-b // row[5]) * -(-nest.k // row[4])
-        out[:] = 0.0
-        _array_time(machine, _tiling_of(nest, row), row[0], row[1], out)
-        bound[i] = int(out[1:8].sum()) * nest.count
+        bound[i] = _floor(machine, _tiling_of(nest, row), row[0], row[1]) * nest.count
     best = _UNKNOWN
     # few jobs first: such walks are short, and give the bound that spares the long ones
     for i in np.argsort(jobs.astype(np.float64) * bound.astype(np.float64)):
         costs[i, 0], costs[i, 1] = bound[i], _UNKNOWN
-        if bound[i] <= best:
-            costs[i, 0] = run_nest(machine, nest, windows, mappings[i], out)
+        if bound[i] > best:
+            continue
+        row = mappings[i]
+        out[:] = 0.0
+        _array_time(machine, _tiling_of(nest, row), row[0], row[1], out)
+        costs[i, 0] = int(out[1:8].sum()) * nest.count
+        if costs[i, 0] <= best:
+            costs[i, 0] = run_nest(machine, nest, windows, row, out)
             costs[i, 1] = int(out[10] + out[11])
             best = min(best, costs[i, 0])
     return costs
