@@ -67,6 +67,22 @@ def validated(model: type[T], data: object, where: str) -> T:
         raise InputError(f"{where}: {first_problem(error, model)}") from None
 
 
+def put(data: dict[str, Any], path: str, value: Any) -> None:
+    """Set ``data["a"]["b"]`` for the path ``a.b``; sections on the way are made.
+
+    Raises:
+        InputError: a part of the way is a value.
+    """
+    *parts, last = path.split(".")
+    for part in parts:
+        if data.get(part) is None:
+            data[part] = {}
+        data = data[part]
+        if not isinstance(data, dict):
+            raise InputError(f"{path}: {part} is a value, not a section")
+    data[last] = value
+
+
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """The first problem of a pydantic error as ``field: reason (got value)``, on one line."""
     first = error.errors(include_url=False)[0]

@@ -120,7 +120,8 @@ def _reductions(k, longest, step, m):  # type: ignore[no-untyped-def]
     found = 0
     for count in (parts, 2 * parts, 4 * parts, 8 * parts):
         unit = step if k // count >= step else m
-        size = -(-(-(-k // count)) // unit) * unit
+        even = -(-k // count)
+        size = -(-even // unit) * unit
         if size > longest:
             size = longest // unit * unit
             if size == 0:
@@ -139,8 +140,9 @@ def _sizes(length, step):  # type: ignore[no-untyped-def]
     size = step
     while size < length:
         parts = -(-length // size)
+        even = -(-length // parts)
         sizes[found] = size
-        sizes[found + 1] = min(length, -(-(-(-length // parts)) // step) * step)
+        sizes[found + 1] = min(length, -(-even // step) * step)
         found += 2
         size *= 2
     sizes[found] = length

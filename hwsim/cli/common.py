@@ -45,7 +45,7 @@ def load(
     Raises:
         InputError: one line naming file or option, field and what is allowed.
     """
-    from dataflow.files import read_yaml, validated
+    from dataflow.files import put, read_yaml, validated
 
     data: Any = dict(base or {})
     where = "settings"
@@ -61,18 +61,15 @@ def load(
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise InputError(f"--set {text}: write it as key.path=value")
-        place = data
-        *path, last = key.split(".")
-        for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise InputError(f"--set {text}: {part} is a value, not a section")
-        place[last] = _scalar(value)
+        try:
+            put(data, key, scalar(value))
+        except InputError as error:
+            raise InputError(f"--set {text}: {error}") from None
     data.update({k: v for k, v in flags.items() if v is not None})
     return validated(model, data, where)
 
 
-def _scalar(text: str) -> Any:
+def scalar(text: str) -> Any:
     """A YAML scalar or flow list; N:M stays text (YAML 1.1 would read 2:8 as a number)."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -18,8 +18,8 @@ from numba import njit
 
 from dataflow.lowering import Operand, Product
 
-from .job import Machine, derive_job, index_bits, sore_latency
-from .tile import job_accesses, job_cycles, job_floor
+from .job import Machine, derive_job, index_bits, sore_latency, stored_length
+from .tile import job_accesses, job_cycles
 
 WINDOW_FIELDS = 12
 
@@ -312,52 +312,93 @@ _UNKNOWN = np.int64(1) << 62
 
 @njit(cache=True)
 def _floor(machine, t, is_os, inter):  # type: ignore[no-untyped-def]
-    """A lower bound of the array's time for one instance: all jobs as if none waited."""
+    """A lower bound of the array's time for one instance, in closed form: exact for OS; for WS without the waits for
+    partial sums."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
+    tail_a, tail_b = t.a - (n_a - 1) * t.at, t.b - (n_b - 1) * t.bt
+    b_tiles = (n_b - 1) * -(-t.bt // machine.cols) + -(-tail_b // machine.cols)
     total = 0
-    for tail_a in range(2):
-        for tail_b in range(2):
-            repeats = (1 if tail_a else n_a - 1) * (1 if tail_b else n_b - 1)
-            if repeats == 0:
-                continue
-            rows = t.a - (n_a - 1) * t.at if tail_a else t.at
-            cols = t.b - (n_b - 1) * t.bt if tail_b else t.bt
-            if is_os:  # one job for the whole reduction, or the whole reduction in each
-                total += repeats * job_floor(derive_job(machine, 1, rows, t.k, cols, t.n, t.m, inter))
-                continue
-            tail = t.k - (n_k - 1) * t.kt
-            total += repeats * job_floor(derive_job(machine, 0, rows, tail, cols, t.n, t.m, inter))
-            if n_k > 1:
-                total += repeats * (n_k - 1) * job_floor(derive_job(machine, 0, rows, t.kt, cols, t.n, t.m, inter))
+    if is_os:  # one job for the whole reduction
+        job = derive_job(machine, 1, t.at, t.k, t.bt, t.n, t.m, inter)
+        height = job.rows * inter
+        a_tiles = (n_a - 1) * -(-t.at // height) + -(-tail_a // height)
+        length = stored_length(job) * job.round
+        end = job.load_word + 1 + job.rows + job.cols + job.mul_latency + job.add_latency + height * job.drain_word
+        return a_tiles * b_tiles * max(length, job.drain_period) + n_a * n_b * (
+            end + length - max(length, job.drain_period)
+        )
+    for last_k in range(2):
+        times = 1 if last_k else n_k - 1
+        if times == 0:
+            continue
+        reduction = t.k - (n_k - 1) * t.kt if last_k else t.kt
+        job = derive_job(machine, 0, t.at, reduction, t.bt, t.n, t.m, inter)
+        k_tiles = -(-stored_length(job) // (job.rows * job.depth))
+        wave = (job.rows - 1) * job.row_delay
+        end = 1 + job.load_lead + wave + job.cols + job.mul_latency + job.add_latency
+        for last_a in range(2):
+            repeats = times * (1 if last_a else n_a - 1)
+            length = -(-(tail_a if last_a else t.at) // inter) * job.depth * job.round
+            period = max(length, job.load_lead, job.rows * job.load_row)
+            total += repeats * (k_tiles * b_tiles * period + n_b * (end + length - period))
     return total
+
+
+@njit(cache=True)
+def _traffic_floor(machine, t, windows):  # type: ignore[no-untyped-def]
+    """Lower bounds for one instance, in cycles: of what the DMA moves, each operand as often as the loops come back to
+    it, each time only once; and of what of it nothing hides: the first load and the last store."""
+    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
+    left = _operand_bytes(t.left_mode, windows[0], 0, t.a, 0, t.k)
+    first = _operand_bytes(t.left_mode, windows[0], 0, t.at, 0, t.kt)
+    if t.m == 1 or t.prune_on_load:
+        right = _operand_bytes(t.right_mode, windows[1], 0, t.b, 0, t.k)
+        first += _operand_bytes(t.right_mode, windows[1], 0, t.bt, 0, t.kt)
+    else:
+        bits = t.n * (16 + t.index_bits)
+        right = -(-t.k // t.m) * bits * t.b // 8
+        first += -(-t.kt // t.m) * bits * t.bt // 8
+    # a tile stays while only the other operand's changes
+    again_a = n_b if n_k > 1 or not t.rows_outer else 1
+    again_b = n_a if n_k > 1 or t.rows_outer else 1
+    moved = left * again_a + right * again_b + 2 * t.a * t.b
+    last = 2 * (t.a - (n_a - 1) * t.at) * (t.b - (n_b - 1) * t.bt)
+    return int(moved / machine.dram_bytes_per_cycle), int((first + last) / machine.dram_bytes_per_cycle)
 
 
 @njit(cache=True)
 def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
     """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
 
-    Exact for each mapping that can be the best one. The array's own time bounds a mapping's cycles from below; those
-    whose bound exceeds the best total found are not walked and get the bound, with 2^62 bytes.
+    Exact for each mapping that can be the best one. The array's own time and the DMA's bound a mapping's cycles from
+    below; those whose bound exceeds the best total found are not walked and get the bound, with 2^62 bytes.
     """
     costs = np.empty((len(mappings), 2), np.int64)
     out = np.empty(len(NEST_COLUMNS))
     bound = np.empty(len(mappings), np.int64)
-    jobs = np.empty(len(mappings), np.int64)
+    bare = np.empty(len(mappings), np.int64)  # of the bound, what comes on top of the array's time
+    order = np.empty(len(mappings))
+    array = 0
+    flipped = windows[::-1].copy()
     for i in range(len(mappings)):
         row = mappings[i]
-        a, b = (nest.b, nest.a) if row[2] else (nest.a, nest.b)
-        jobs[i] = -(-a // row[3]) * -(-b // row[5]) * -(-nest.k // row[4])
-        bound[i] = _floor(machine, _tiling_of(nest, row), row[0], row[1]) * nest.count
+        tiling = _tiling_of(nest, row)
+        if i == 0 or np.any(row[:6] != mappings[i - 1, :6]):  # else the loops' order alone differs
+            array = _floor(machine, tiling, row[0], row[1])
+        moved, bare[i] = _traffic_floor(machine, tiling, flipped if row[2] else windows)
+        bound[i] = max(array * nest.count + bare[i], moved * nest.count)
+        jobs = -(-tiling.a // row[3]) * -(-tiling.b // row[5]) * -(-nest.k // row[4])
+        order[i] = float(jobs) * bound[i]
     best = _UNKNOWN
     # few jobs first: such walks are short, and give the bound that spares the long ones
-    for i in np.argsort(jobs.astype(np.float64) * bound.astype(np.float64)):
+    for i in np.argsort(order):
         costs[i, 0], costs[i, 1] = bound[i], _UNKNOWN
         if bound[i] > best:
             continue
         row = mappings[i]
         out[:] = 0.0
         _array_time(machine, _tiling_of(nest, row), row[0], row[1], out)
-        costs[i, 0] = int(out[1:8].sum()) * nest.count
+        costs[i, 0] = max(bound[i], int(out[1:8].sum()) * nest.count + bare[i])
         if costs[i, 0] <= best:
             costs[i, 0] = run_nest(machine, nest, windows, row, out)
             costs[i, 1] = int(out[10] + out[11])

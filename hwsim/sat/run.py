@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,6 +54,49 @@ class SatRun(BaseModel):
             passes=self.passes,
             skip=() if dense else self.skip,
         )
+
+    def inputs(self) -> list[Path]:
+        """Files and folders whose contents the result depends on."""
+        return [Path(self.network)] if Path(self.network).suffix or Path(self.network).is_dir() else []
+
+    def measure(self, *, detail: bool = False) -> dict[str, Any]:
+        """Schedule and simulate the step: totals as columns; ``detail`` adds ``parts``, a row a step.
+
+        Raises:
+            InputError: as `hwsim.sat.step.simulate`.
+        """
+        from hwsim.energy import total_energy_j
+        from hwsim.result import CAUSES
+
+        from .step import simulate
+
+        result = simulate(self.machine, self.workload(self.read_network()))
+        energy = total_energy_j(result)
+        machine = self.machine
+        buffers = (machine.west_buffer_bytes, machine.north_buffer_bytes, machine.output_buffer_bytes)
+        row: dict[str, Any] = {
+            "cycles": result.cycles,
+            "seconds": result.seconds,
+            "energy_j": sum(energy.values()),
+            "samples_per_s": self.batch / result.seconds,
+            "samples_per_j": self.batch / sum(energy.values()),
+            "utilization": result.utilization,
+            "macs": result.total("macs"),
+            "macs_done": result.total("macs_done"),
+            "dram_bytes": result.total("dram_read_bytes") + result.total("dram_write_bytes"),
+            "multipliers": machine.peak_macs_per_cycle,
+            "sram_bytes": sum(buffers),
+            "dram_bytes_per_cycle": machine.dram_bytes_per_cycle,
+            **{f"{cause}_cycles": result.total(cause) for cause in CAUSES},
+            **{f"energy_{name}_j": value for name, value in energy.items()},
+        }
+        if detail:
+            row["parts"] = [
+                {"step": r.step, "layer": r.layer, "phase": r.phase, "kind": r.kind, "pattern": r.pattern,
+                 "mapping": r.mapping, "cycles": r.cycles, "dram_bytes": r.dram_bytes}
+                for r in result.rows
+            ]  # fmt: skip
+        return row
 
 
 class SatStudy(BaseModel):

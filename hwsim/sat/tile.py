@@ -90,27 +90,6 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
 
 
 @njit(cache=True)
-def job_floor(job: Job) -> int:
-    """A lower bound of `job_cycles` in closed form: exact for OS; for WS each tile is as late as the slowest of its
-    three waits (tile before, weights, partial sums) alone would make it."""
-    stored = stored_length(job)
-    b_tiles = -(-job.b // job.cols)
-    tail = job.cols + job.mul_latency + job.add_latency
-    if job.is_os:
-        tiles = -(-job.a // (job.rows * job.interleave)) * b_tiles
-        length = stored * job.round
-        last = job.load_word + 1 + (tiles - 1) * max(length, job.drain_period)
-        return last + length + tail + job.rows + job.rows * job.interleave * job.drain_word
-    length = -(-job.a // job.interleave) * job.depth * job.round
-    period = max(length, job.load_lead, job.rows * job.load_row)
-    wave = (job.rows - 1) * job.row_delay
-    sums = wave + (job.depth - 1) * job.round + job.hazard
-    k_tiles = -(-stored // (job.rows * job.depth))
-    last = 1 + job.load_lead + (b_tiles - 1) * period + (k_tiles - 1) * max(b_tiles * period, sums)
-    return last + length + tail + wave
-
-
-@njit(cache=True)
 def job_accesses(job: Job, out: np.ndarray) -> None:
     """Fill float64[4] ``out`` with the bytes a job moves through the buffers' ports on the array's side: west read,
     north read, output read, output write. Every slot of a lane reads its activation word (a group of M, or one element

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -102,8 +103,50 @@ class SpattenRun(BaseModel):
     spread: float = Field(
         2.0, ge=0, le=20, description="standard deviation of a query's drawn scores (MiniLM's: 1.2 to 2.5 by layer)"
     )
+    every: int = Field(
+        1, ge=1, le=10_000, description="of a model's or a file's iterations, only every so many are run"
+    )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
     machine: SpattenConfig = SpattenConfig()
+
+    def inputs(self) -> list[Path]:
+        """Files and folders whose contents the result depends on."""
+        return [] if self.workload in (*MODELS, *PUBLISHED) else [Path(self.workload)]
+
+    def measure(self, *, detail: bool = False) -> dict[str, Any]:
+        """Simulate: totals as columns; ``detail`` adds ``parts``, a row a layer of an iteration.
+
+        Raises:
+            InputError: as `open` and `run`.
+        """
+        from .energy import total_energy_j
+        from .simulate import ALL_CAUSES
+
+        result = self.run(self.open())
+        energy = total_energy_j(self.machine, result.rows)
+        c = self.machine
+        row: dict[str, Any] = {
+            "cycles": result.cycles,
+            "seconds": result.seconds,
+            "energy_j": sum(energy.values()),
+            "queries": result.total("queries"),
+            "again": result.total("again"),
+            "macs": result.macs,
+            "flop_per_s": 2 * result.macs / result.seconds if result.cycles else 0.0,
+            "dram_bytes": result.dram_bytes,
+            "multipliers": c.qk_multipliers + c.pv_multipliers,
+            "sram_bytes": c.key_sram_bytes + c.value_sram_bytes,
+            "dram_bytes_per_cycle": float(c.memory.peak_bytes_per_cycle),
+            "bound": result.bound,
+            "share_of_bound": result.share_of_bound,
+            **{f"{cause}_cycles": result.total(f"{cause}_cycles") for cause in ALL_CAUSES},
+            **{f"busy_{name.lower().replace(' ', '_').replace('-', '_')}": v for name, v in result.occupancy.items()},
+            **{f"energy_{name}_j": value for name, value in energy.items()},
+        }
+        if detail:
+            names = ("iteration", "layer", "heads", "keys", "queries", "cycles", "dram_bytes")
+            row["parts"] = [{name: r[name] for name in names} for r in result.rows]
+        return row
 
     def open(self) -> Opened:
         """Find the workload.
@@ -116,11 +159,13 @@ class SpattenRun(BaseModel):
         if self.workload in MODELS:
             model = MODELS[self.workload]
             pruning = self.pruning or usual_pruning(model)
-            whole = make_workload(self.workload, model, pruning, refetched=self.refetched)
+            whole = self._thinned(make_workload(self.workload, model, pruning, refetched=self.refetched))
             return Opened(whole.name, whole, lambda: [whole.rows], drawn)
         if self.pruning is not None:
             raise InputError(f"pruning: only for a model's size by name ({', '.join(MODELS)}); a file says its own")
         if path.is_dir():
+            if self.every > 1:
+                raise InputError(f"every={self.every}: the trace {path} is run whole")
             meta, steps = read_attention_trace(path)
             whole = read_workload(path / "workload.csv")
             bits = self.machine.probability_bits
@@ -137,9 +182,16 @@ class SpattenRun(BaseModel):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if large:
-            return Opened(path.stem, None, lambda: stream_workload(path), drawn)
-        whole = read_workload(path)
+            pieces = lambda: (p[p["iteration_id"] % self.every == 0] for p in stream_workload(path))  # noqa: E731
+            return Opened(path.stem, None, pieces, drawn)
+        whole = self._thinned(_known(path, path.stat().st_mtime_ns))
         return Opened(path.stem, whole, lambda: [whole.rows], drawn)
+
+    def _thinned(self, workload: Workload) -> Workload:
+        if self.every == 1:
+            return workload
+        rows = workload.rows
+        return Workload(workload.name, rows[rows["iteration_id"] % self.every == 0])
 
     def run(self, opened: Opened, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
         """Simulate; a baseline style runs the workload without any technique.
@@ -158,3 +210,9 @@ class SpattenRun(BaseModel):
         return simulate(
             self.machine, layers(pieces), source, workload=opened.name, machine=self.style, style=used, tick=tick
         )
+
+
+@lru_cache(maxsize=4)
+def _known(path: Path, stamp: int) -> Workload:
+    """A file that is read once for many runs; ``stamp``: when it was last changed."""
+    return read_workload(path)

@@ -12,7 +12,7 @@ from hwsim.sat.clock import run_job
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import stce
 from hwsim.sat.job import array_job
-from hwsim.sat.tile import CAUSES, job_cycles, job_floor
+from hwsim.sat.tile import CAUSES, job_cycles
 from hwsim.verify.jobs import JobCase, job_case, random_case
 
 CASES, PARTS = 10_000, 20
@@ -27,8 +27,6 @@ def compare(case: JobCase) -> tuple[int, int]:
     tile = job_cycles(case.job, causes)
     assert causes.min() >= 0, (case.job, causes)
     assert causes.sum() == tile, (case.job, causes)
-    assert job_floor(case.job) <= tile, case.job  # the scheduler trusts it
-    assert not case.job.is_os or job_floor(case.job) == tile
     return clock, tile
 
 

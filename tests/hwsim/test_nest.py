@@ -198,13 +198,15 @@ def test_many_instances(count: int) -> None:
 def test_cost_table_finds_the_least() -> None:
     """Mappings the table does not walk cannot be better than the best one it found."""
     rng = np.random.default_rng(3)
-    for _ in range(40):
-        work = lower(networks(rng), batch=2, method=Method.BDWP, pattern=NM(2, 8))
+    for i in range(60):
+        config = SMALL.model_copy(update={"dram_efficiency": [0.05, 0.3, 1.0][i % 3], "rows": [4, 2, 8][i // 3 % 3]})
+        method, pattern = [(Method.BDWP, NM(2, 8)), (Method.SDGP, NM(1, 4)), (Method.DENSE, NM(1, 1))][i % 7 % 3]
+        work = lower(networks(rng), batch=2, method=method, pattern=pattern)
         for product in work.products:
-            nest, windows = nest_of(product, True)
-            candidates = mapping_candidates(product, limits_of(SMALL), ("WS", "OS"), (1, 4, 8))
-            costs = cost_table(machine_of(SMALL), nest, windows, candidates)
+            nest, windows = nest_of(product, i % 2 == 0)
+            candidates = mapping_candidates(product, limits_of(config), ("WS", "OS"), (1, 4, 8))
+            costs = cost_table(machine_of(config), nest, windows, candidates)
             out = np.empty(len(NEST_COLUMNS))
-            full = [run_nest(machine_of(SMALL), nest, windows, row, out) for row in candidates]
+            full = [run_nest(machine_of(config), nest, windows, row, out) for row in candidates]
             assert costs[:, 0].min() == min(full)
             assert (costs[:, 0] <= full).all()

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a sweep: what is not yet in the store runs, what is finished is kept as it comes, the table is made at the
+end. The table does not depend on the engine, on the number of workers, or on how often the run was ended."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataflow.files import atomic_path
+
+from .engines import Batches, Engine
+from .evaluate import Row, Task
+from .space import Point, Space, code_version, content_key
+from .store import Store
+
+BATCH_SECONDS = 0.25
+"""A batch is about so long: short enough to be lost, long enough to be worth sending."""
+LARGEST_BATCH = 256
+KEEP_SECONDS, KEEP_SHARE = 1.0, 0.02
+"""A part is written when so much time has passed, or this share of the run, whichever is more."""
+QualityOf = Callable[[Row, int], Row]
+"""(settings, repetition) -> the columns of a point's quality."""
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    total: int
+    done: int = 0
+    """Finished points, those of earlier runs included."""
+    failed: int = 0
+    ran: int = 0
+    """Points that this run finished."""
+    seconds: float = 0.0
+    best: Row = field(default_factory=dict)
+    """The best row so far by the first objective."""
+    aside: list[Path] = field(default_factory=list)
+    """Broken parts that were put aside."""
+
+    @property
+    def rate(self) -> float:
+        """Points a second of this run."""
+        return self.ran / self.seconds if self.seconds else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left, as far as one can say."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+Tick = Callable[[Progress], None]
+
+
+def task_of(space: Space, point: Point, quality: QualityOf | None) -> Task:
+    """A point as work, with its name."""
+    run, error = space.settings(point)
+    settings = run if error else run.model_dump(mode="json")
+    inputs = [] if error else run.inputs()
+    more = quality(settings, point.repetition) if quality is not None and not error else {}
+    spec = space.spec
+    values = dict(point.values)
+    if spec.repeat > 1:
+        values["repetition"] = point.repetition
+    key = content_key(spec.machine, code_version(), settings, [more, spec.detail], inputs)
+    return Task(key, spec.machine, settings, values, more, error, spec.detail)
+
+
+class Runner:
+    """Runs tasks that are not finished yet, and keeps what comes."""
+
+    def __init__(self, store: Store, engine: Engine, objective: str, progress: Progress, tick: Tick) -> None:
+        self.store, self.engine, self.progress, self.tick = store, engine, progress, tick
+        self.direction, self.column = objective.split()
+        self.pace = 0.0
+        """Seconds of a point, as they were lately."""
+
+    def run(self, tasks: Iterator[Task]) -> Iterator[Row]:
+        """Rows as they come. What is finished is kept, also when this ends early."""
+        waiting: list[Row] = []
+        began = kept = time.monotonic()
+        before = self.progress.seconds
+        rows = self.engine(self._batches(tasks))
+        try:
+            for found in rows:
+                now = time.monotonic()
+                waiting += found
+                self._count(found, before + now - began)
+                if now - kept >= max(KEEP_SECONDS, KEEP_SHARE * (now - began)):
+                    self.store.append(waiting)
+                    waiting, kept = [], time.monotonic()
+                yield from found
+        finally:
+            with contextlib.suppress(AttributeError):  # an engine may be any iterator
+                rows.close()  # type: ignore[attr-defined]
+            self.store.append(waiting)
+
+    def _batches(self, tasks: Iterator[Task]) -> Batches:
+        batch: list[Task] = []
+        for task in tasks:
+            batch.append(task)
+            wanted = 1 if not self.pace else min(max(int(BATCH_SECONDS / self.pace), 1), LARGEST_BATCH)
+            if len(batch) >= wanted:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _count(self, rows: list[Row], seconds: float) -> None:
+        p = self.progress
+        p.ran += len(rows)
+        p.done += len(rows)
+        p.seconds = seconds
+        self.pace = seconds / p.ran
+        for row in rows:
+            p.failed += row["status"] == "failed"
+            value = row.get(self.column)
+            if value is not None and (not p.best or (value < p.best[self.column]) == (self.direction == "min")):
+                p.best = row
+        self.tick(p)
+
+
+def run_sweep(
+    space: Space,
+    folder: Path,
+    engine: Engine,
+    *,
+    quality: QualityOf | None = None,
+    again: bool = False,
+    tick: Tick = lambda progress: None,
+) -> Progress:
+    """Run a sweep's points that are not in ``folder`` yet, and write ``results.parquet`` there.
+
+    Args:
+        quality: the columns of a point's quality, where the sweep asks for it.
+        again: run failed points again.
+
+    Raises:
+        InputError: as `Store.open`; the conditions exclude every point.
+    """
+    store = Store(folder)
+    store.open(space.spec.machine, code_version(), space.spec.model_dump(mode="json", by_alias=True))
+    try:
+        progress = Progress(0, aside=store.check())
+        finished = store.finished(failed=not again)
+        plan: list[tuple[str, Point]] = []
+        seen: set[str] = set()
+        for point in space.points():  # names first: conditions and settings are checked before anything runs
+            task = task_of(space, point, quality)
+            plan.append((task.key, point))
+            seen.add(task.key)
+        progress.total, progress.done = len(seen), len(seen & finished)
+        tick(progress)
+
+        def missing() -> Iterator[Task]:
+            given = set(finished)
+            for key, point in plan:
+                if key not in given:
+                    given.add(key)
+                    yield task_of(space, point, quality)
+
+        for _ in Runner(store, engine, space.spec.objectives[0], progress, tick).run(missing()):
+            pass
+        write_table(store, space, plan)
+        return progress
+    finally:
+        store.close()
+
+
+def write_table(store: Store, space: Space, plan: list[tuple[str, Point]]) -> pa.Table:
+    """``results.parquet``: a row a point in the sweep's order, fields first. The marked design has ``design``."""
+    rows = store.rows()
+    table = ordered(rows, space, plan)
+    with atomic_path(store.folder / "results.parquet") as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return table
+
+
+def ordered(rows: pa.Table, space: Space, plan: list[tuple[str, Point]]) -> pa.Table:
+    """The rows of a plan in its order, with their fields as columns; a design that is there twice is marked, not
+    repeated."""
+    place = {key: i for i, key in enumerate(rows["key"].to_pylist())}
+    marked = {key for key, point in plan if point.paper}
+    known = {key for key, point in plan if not point.paper}
+    plan = [(key, point) for key, point in plan if key in place and (not point.paper or key not in known)]
+    columns: dict[str, Any] = {"design": ["paper" if key in marked else "" for key, _ in plan]}
+    for name in space.fields:
+        columns[name] = _column([_value(space, point, name) for _, point in plan])
+    if space.spec.repeat > 1:
+        columns["repetition"] = [point.repetition for _, point in plan]
+    taken = rows.take([place[key] for key, _ in plan]).drop_columns(["point"])
+    for name in taken.column_names:
+        if not pa.types.is_null(taken[name].type):
+            columns[name] = taken[name]
+    return pa.table(columns)
+
+
+def _value(space: Space, point: Point, name: str) -> Any:
+    if name in point.values:
+        return point.values[name]
+    found, _ = space.settings(point)  # the marked design leaves fields as they are
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
+    return found
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """Values of one kind: numbers stay numbers, all else is text."""
+    kinds = {type(v) for v in values if v is not None}
+    if kinds <= {int, float} or kinds <= {bool} or kinds <= {str}:
+        return values
+    return [v if v is None else str(v) for v in values]
