@@ -29,7 +29,7 @@ $(VENV)/bin/python:
 # torch first, by its exact version: a looser request may choose a build with gigabytes of GPU libraries
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) -e '.[train,report]'
+	$(PIP) -e '.[train,report,sweep]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.run

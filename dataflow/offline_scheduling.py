@@ -91,7 +91,8 @@ def _jobs(product: Product, mapping: Mapping) -> int:
 
 
 def _least(mappings: np.ndarray, costs: np.ndarray) -> tuple[tuple[int, int], Mapping]:
-    i = np.lexsort((np.arange(len(costs)), costs[:, 1], costs[:, 0]))[0]
+    least = np.flatnonzero(costs[:, 0] == costs[:, 0].min())
+    i = least[costs[least, 1].argmin()]  # of equals the first
     return (int(costs[i, 0]), int(costs[i, 1])), Mapping(*(int(v) for v in mappings[i]))
 
 

@@ -37,7 +37,7 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
         files, drawings[name] = save(figure, out / "figures", name)
         paths += files
     study.write(out / "study")
-    text = _template("report.md.j2").render(
+    text = template("report.md.j2").render(
         meta=study.meta,
         tables=study.tables,
         published=published(),
@@ -86,7 +86,8 @@ def _cell(value: Any, spec: str) -> str:
     return html.escape(text, quote=False).replace("|", "&#124;").replace("\n", " ")
 
 
-def _template(name: str) -> Any:
+def template(name: str) -> Any:
+    """A template of this folder."""
     folder = Path(__file__).with_name("templates")
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -111,4 +112,4 @@ def _page(text: str, title: str, drawings: dict[str, str]) -> str:
 
     body = re.sub(r'<img alt="([^"]*)" src="figures/([^"]*)\.svg" ?/?>', inline, body)
     body = re.sub(r"<p>(<figure.*?</figure>)</p>", r"\1", body, flags=re.DOTALL)
-    return str(_template("page.html.j2").render(title=html.escape(title), body=body))
+    return str(template("page.html.j2").render(title=html.escape(title), body=body))

@@ -15,7 +15,7 @@ import typer
 from dataflow.errors import InputError
 from hwsim import __version__
 
-from . import attention, demo, dram, networks, report, sat, schema, spatten, train, verify
+from . import attention, demo, dram, networks, report, results, sat, schema, spatten, sweep, train, verify
 from .common import fail
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
-    dram.dram, attention.attention, spatten.spatten,
+    dram.dram, attention.attention, spatten.spatten, sweep.sweep, sweep.search, results.results,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)
@@ -44,7 +44,9 @@ def _top(
         raise typer.Exit
 
 
-_EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2": "report", "markdown": "report"}
+_EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2": "report", "markdown": "report",
+           "filelock": "sweep", "optuna": "sweep", "plotly": "sweep", "scipy": "sweep", "simpleeval": "sweep",
+           "distributed": "cluster"}  # fmt: skip
 """Packages that only some commands need, and the extra that brings them."""
 
 

@@ -345,25 +345,34 @@ def _floor(machine, t, is_os, inter):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _traffic_floor(machine, t, windows):  # type: ignore[no-untyped-def]
-    """Lower bounds for one instance, in cycles: of what the DMA moves, each operand as often as the loops come back to
-    it, each time only once; and of what of it nothing hides: the first load and the last store."""
-    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
-    left = _operand_bytes(t.left_mode, windows[0], 0, t.a, 0, t.k)
-    first = _operand_bytes(t.left_mode, windows[0], 0, t.at, 0, t.kt)
+def _stored_bytes(t, k, cols):  # type: ignore[no-untyped-def]
+    """Bytes of an N:M right operand in DRAM."""
+    return -(-k // t.m) * t.n * cols * (16 + t.index_bits) // 8
+
+
+@njit(cache=True)
+def _once(t, windows, rows, k, cols):  # type: ignore[no-untyped-def]
+    """DRAM bytes of both operands of a tile at the start of the product."""
+    left = _operand_bytes(t.left_mode, windows[0], 0, rows, 0, k)
     if t.m == 1 or t.prune_on_load:
-        right = _operand_bytes(t.right_mode, windows[1], 0, t.b, 0, t.k)
-        first += _operand_bytes(t.right_mode, windows[1], 0, t.bt, 0, t.kt)
-    else:
-        bits = t.n * (16 + t.index_bits)
-        right = -(-t.k // t.m) * bits * t.b // 8
-        first += -(-t.kt // t.m) * bits * t.bt // 8
+        return left, _operand_bytes(t.right_mode, windows[1], 0, cols, 0, k)
+    return left, _stored_bytes(t, k, cols)
+
+
+@njit(cache=True)
+def _traffic_floor(machine, t, windows, left, right):  # type: ignore[no-untyped-def]
+    """Lower bounds for one instance, in cycles: of what the DMA moves, each operand (``left``, ``right`` bytes) as
+    often as the loops come back to it, each time only once; and of what of it nothing hides: the first load and the
+    last store."""
+    n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
     # a tile stays while only the other operand's changes
     again_a = n_b if n_k > 1 or not t.rows_outer else 1
     again_b = n_a if n_k > 1 or t.rows_outer else 1
     moved = left * again_a + right * again_b + 2 * t.a * t.b
+    first_left, first_right = _once(t, windows, t.at, t.kt, t.bt)
     last = 2 * (t.a - (n_a - 1) * t.at) * (t.b - (n_b - 1) * t.bt)
-    return int(moved / machine.dram_bytes_per_cycle), int((first + last) / machine.dram_bytes_per_cycle)
+    bandwidth = machine.dram_bytes_per_cycle
+    return int(moved / bandwidth), int((first_left + first_right + last) / bandwidth)
 
 
 @njit(cache=True)
@@ -378,14 +387,21 @@ def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.n
     bound = np.empty(len(mappings), np.int64)
     bare = np.empty(len(mappings), np.int64)  # of the bound, what comes on top of the array's time
     order = np.empty(len(mappings))
+    flips = (windows, windows[::-1].copy())
+    whole = np.zeros((2, 2), np.int64)  # bytes of both operands, unflipped and flipped
     array = 0
-    flipped = windows[::-1].copy()
     for i in range(len(mappings)):
         row = mappings[i]
         tiling = _tiling_of(nest, row)
-        if i == 0 or np.any(row[:6] != mappings[i - 1, :6]):  # else the loops' order alone differs
+        flip = row[2]
+        if whole[flip, 0] == 0:
+            whole[flip] = _once(tiling, flips[flip], tiling.a, tiling.k, tiling.b)
+        alike = i > 0  # else the loops' order alone differs from the mapping before
+        for j in range(6):
+            alike = alike and row[j] == mappings[i - 1, j]
+        if not alike:
             array = _floor(machine, tiling, row[0], row[1])
-        moved, bare[i] = _traffic_floor(machine, tiling, flipped if row[2] else windows)
+        moved, bare[i] = _traffic_floor(machine, tiling, flips[flip], whole[flip, 0], whole[flip, 1])
         bound[i] = max(array * nest.count + bare[i], moved * nest.count)
         jobs = -(-tiling.a // row[3]) * -(-tiling.b // row[5]) * -(-nest.k // row[4])
         order[i] = float(jobs) * bound[i]

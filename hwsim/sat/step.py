@@ -40,22 +40,30 @@ def limits_of(config: SatConfig) -> Limits:
     )
 
 
+_KNOWN: dict[object, Mapping] = {}
+"""Mappings found before in this process, by all that they depend on: steps of a sweep share many products."""
+_MOST_KNOWN = 1 << 15
+
+
 def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
     """The schedule of a workload: by the offline scheduler, or `fixed_mapping` throughout where that is off."""
     machine, limits = machine_of(config), limits_of(config)
-    known: dict[object, Mapping] = {}
+    how = (config.offline_scheduling, config.fixed_dataflow, config.interleaves)
     mappings: dict[str, Mapping] = {}
     for product in workload.products:
         check_pattern(config, product.pattern)
         nest, windows = nest_of(product, config.pregeneration)
-        key = (nest, windows.tobytes())
-        if key not in known:
+        key = (machine, limits, how, nest, windows.tobytes())
+        if key not in _KNOWN:
             if config.offline_scheduling:
                 candidates = mapping_candidates(product, limits, ("WS", "OS"), config.interleaves)
-                known[key] = best_mapping(product, candidates, _Cost(machine, config.pregeneration), limits)
+                found = best_mapping(product, candidates, _Cost(machine, config.pregeneration), limits)
             else:
-                known[key] = fixed_mapping(config, product)
-        mappings[product.name] = known[key]
+                found = fixed_mapping(config, product)
+            if len(_KNOWN) >= _MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[key] = found
+        mappings[product.name] = _KNOWN[key]
     return Schedule.of(workload, mappings, config.model_dump(mode="json"))
 
 

@@ -63,3 +63,8 @@ def failed(task: Task, why: str) -> Row:
 
 def _front(task: Task) -> Row:
     return {"key": task.key, "point": json.dumps(task.values, default=str)}
+
+
+def describe(row: Row) -> str:
+    """A row's point in words."""
+    return ", ".join(f"{k}={v}" for k, v in json.loads(row["point"]).items()) or "the paper's design"

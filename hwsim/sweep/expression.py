@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,7 @@ from simpleeval import InvalidExpression, SimpleEval
 
 from dataflow.errors import InputError
 
-_FUNCTIONS = {"abs": abs, "min": min, "max": max, "log2": math.log2}
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"abs": abs, "min": min, "max": max, "log2": math.log2}
 
 
 def names_of(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,16 +44,17 @@ def _put(place: SimpleNamespace, path: str, value: Any) -> None:
 class Expression:
     """A parsed expression."""
 
-    def __init__(self, text: str, where: str) -> None:
+    def __init__(self, text: str, where: str, functions: Mapping[str, Callable[..., Any]] = _FUNCTIONS) -> None:
         """
         Args:
             where: what an error names: file and field.
+            functions: that it may call.
 
         Raises:
             InputError: it does not parse.
         """
         self.text, self.where = text, where
-        self._eval = SimpleEval(functions=_FUNCTIONS)
+        self._eval = SimpleEval(functions=dict(functions))
         try:
             self._parsed = self._eval.parse(text)
         except (InvalidExpression, SyntaxError, ValueError) as error:

@@ -93,14 +93,19 @@ class Sample(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31)
 
 
-def _objective(text: str) -> str:
+def objective(text: str) -> str:
+    """``min COLUMN`` or ``max COLUMN``, from that or from a column alone.
+
+    Raises:
+        ValueError: it is neither.
+    """
     direction, _, column = text.strip().rpartition(" ")
     if direction not in ("", "min", "max") or not column.isidentifier():
         raise ValueError("write a column, min COLUMN or max COLUMN, as in cycles or max quality")
     return f"{direction or 'min'} {column}"
 
 
-ObjectiveText = Annotated[str, AfterValidator(_objective)]
+ObjectiveText = Annotated[str, AfterValidator(objective)]
 
 
 class Search(BaseModel):

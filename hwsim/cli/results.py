@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim results``: the table of a sweep: which points, in which order, which are on the Pareto front; its page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import Json, made, print_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hwsim.sweep.spec import Spec
+
+
+def results(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
+    where: Annotated[
+        list[str] | None, typer.Option(help="Condition, as in 'machine.rows <= 32 and cycles < 1e9'; may be repeated.")
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="Column; with a - before it the largest first.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many rows are printed.")] = 20,
+    columns: Annotated[str | None, typer.Option(help="Columns, separated by commas; all: every one.")] = None,
+    pareto: Annotated[
+        str | None, typer.Option(help="Only the front of these objectives, as in 'cycles,max quality'; or 'yes'.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="The points that failed, and why.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Also write all chosen rows into this file.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Only make report.html and the figures again.")] = False,
+    json_: Json = False,
+) -> None:
+    """Show a sweep's results: filter, sort, Pareto front."""
+    from hwsim.sweep.analysis import pareto as on_front
+    from hwsim.sweep.analysis import select
+
+    if page:
+        made(write_page(folder))
+        return
+    table, spec, fields = read_results(folder)
+    objectives = list(spec.objectives)
+    table = table[table["status"] == ("failed" if failed else "ok")]
+    table = select(table, where or [])
+    if pareto is not None:
+        objectives = list(spec.objectives) if pareto == "yes" else _objectives(pareto)
+        for objective in objectives:
+            _known(table, objective.split()[1], "--pareto")
+        table = table[on_front(table, objectives)]
+    if sort is not None:
+        _known(table, sort.removeprefix("-"), "--sort")
+        table = table.sort_values(sort.removeprefix("-"), ascending=not sort.startswith("-"), kind="stable")
+    names = [*fields, *(["error"] if failed else [o.split()[1] for o in objectives])]
+    if table["design"].any():
+        names.insert(0, "design")
+    if columns == "all":
+        names = [c for c in table.columns if c != "parts"]
+    elif columns is not None:
+        names = [c.strip() for c in columns.split(",")]
+    for name in names:
+        _known(table, name, "--columns")
+    chosen = table[list(dict.fromkeys(names))]
+    if csv is not None:
+        from dataflow.files import write_text
+
+        write_text(csv, chosen.to_csv(index=False))
+    if json_:
+        print_json(chosen.head(top).to_dict(orient="records"))
+    else:
+        _show(chosen, top)
+
+
+def read_results(folder: Path) -> tuple[pd.DataFrame, Spec, list[str]]:
+    """A sweep's table (of ``results.parquet``; of a run that was ended, what is finished), its file, its fields.
+
+    Raises:
+        InputError: no results, or of another version.
+    """
+    import pyarrow.parquet as pq
+
+    from hwsim.sweep.space import Space
+    from hwsim.sweep.spec import Spec
+    from hwsim.sweep.store import Store
+
+    store = Store(folder)
+    spec = Spec.model_validate(store.manifest()["sweep"])
+    fields = [f.strip() for name in spec.axes for f in name.split(",")]
+    path = folder / "results.parquet"
+    if not path.exists():
+        from hwsim.sweep.sweep import ordered, task_of
+
+        space = Space(spec, str(folder))
+        if spec.quality is not None or not store.names():
+            raise InputError(f"{folder}: no results.parquet yet: run the sweep to its end")
+        found = ordered(store.rows(), space, [(task_of(space, p, None).key, p) for p in space.points()])
+    else:
+        try:
+            found = pq.read_table(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:100]}") from None
+    return found.to_pandas(), spec, fields
+
+
+def write_page(folder: Path) -> list[Path]:
+    """``report.html``, ``figures/`` and ``report.md`` of a sweep's results."""
+    from hwsim.sweep.analysis import study_of
+    from reports.explore import write_explorer
+
+    table, spec, fields = read_results(folder)
+    return write_explorer(study_of(table, spec, fields), folder)
+
+
+def _objectives(text: str) -> list[str]:
+    from hwsim.sweep.spec import objective
+
+    try:
+        return [objective(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--pareto {text}: {error}") from None
+
+
+def _known(table: pd.DataFrame, name: str, option: str) -> None:
+    if name not in table.columns:
+        raise InputError(f"{option} {name}: no such column: {', '.join(c for c in table.columns if c != 'parts')}")
+
+
+def _show(table: pd.DataFrame, top: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(title_justify="left")
+    for name in table.columns:
+        shown.add_column(escape(name), justify="left" if table[name].dtype == object else "right")
+    for row in table.head(top).itertuples(index=False, name=None):
+        shown.add_row(*(escape(_cell(v)) for v in row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(shown)
+    if len(table) > top:
+        sys.stdout.write(f"{top} of {len(table):,} rows\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    return f"{value:.5g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

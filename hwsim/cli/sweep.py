@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``hwsim sweep`` and ``hwsim search``: a space of designs, run on any number of workers; ended, it goes on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.errors import InputError
+
+from .common import Json, made, print_json
+
+if TYPE_CHECKING:
+    from hwsim.sweep.engines import Engine
+    from hwsim.sweep.space import Space
+    from hwsim.sweep.sweep import Progress
+
+SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="Sweep file (YAML), or the name of a shipped study.")]
+Folder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results (default: out/NAME of the file).")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=0, max=4096, help="Processes (default: one a core); 0: in this process.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as in tcp://host:8786, or local.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one entry of the file, as in sample.count=50."),
+]
+Page = Annotated[bool, typer.Option(help="Write report.html and figures at the end.")]
+
+
+def sweep(
+    spec: SpecFile,
+    out: Folder = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    set_: Changes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many points there are and how long.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run points again that failed.")] = False,
+    page: Page = True,
+    json_: Json = False,
+) -> None:
+    """Run every point of a sweep file that is not finished yet; results are kept as they come."""
+    from hwsim.sweep.sweep import run_sweep
+
+    space, out = open_space(spec, set_, out)
+    if dry_run:
+        _dry_run(space, out, workers, json_)
+        return
+    engine = _engine(workers, scheduler)
+    with _going_on(out), _shown(space) as tick:
+        found = run_sweep(space, out, engine, quality=_quality(space, out), again=retry_failed, tick=tick)
+    _end(space, out, found, page, json_)
+
+
+def search(
+    spec: SpecFile,
+    out: Folder = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    set_: Changes = None,
+    page: Page = True,
+    json_: Json = False,
+) -> None:
+    """Look for the best points of a sweep file with Optuna (its `search` section), over all its objectives at once."""
+    from hwsim.sweep.search import run_search
+
+    space, out = open_space(spec, set_, out)
+    engine = _engine(workers, scheduler)
+    with _going_on(out), _shown(space) as tick:
+        found = run_search(space, out, engine, quality=_quality(space, out), tick=tick)
+    _end(space, out, found, page, json_)
+
+
+def open_space(name: str, changes: list[str] | None, out: Path | None) -> tuple[Space, Path]:
+    """The space of a sweep file, and where its results go.
+
+    Raises:
+        InputError: no such file or study, or anything wrong in it.
+    """
+    from dataflow.files import put, read_yaml, validated
+    from hwsim.sweep.space import Space
+    from hwsim.sweep.spec import Spec
+
+    from .common import scalar
+
+    path = Path(name)
+    if not path.suffix and not path.exists():
+        known = sorted(p.parent.name for p in studies_folder().glob("*/spec.yaml"))
+        if name not in known:
+            raise InputError(f"{name}: no such file, nor a shipped study: {', '.join(known)}")
+        path = studies_folder() / name / "spec.yaml"
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected fields of Spec, found {type(data).__name__}")
+    for text in changes or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {text}: write it as key.path=value")
+        put(data, key, scalar(value))
+    stem = path.parent.name if path.name == "spec.yaml" else path.stem
+    return Space(validated(Spec, data, str(path)), str(path)), out or Path("out") / stem
+
+
+def studies_folder() -> Path:
+    """Folder of the shipped studies."""
+    import reports
+
+    return Path(reports.__file__).parent / "studies"
+
+
+def _engine(workers: int | None, scheduler: str | None) -> Engine:
+    from hwsim.sweep.engines import dask, processes, serial
+
+    count = os.cpu_count() or 1 if workers is None else workers
+    if scheduler is not None:
+        return dask(scheduler, max(count, 1))
+    return processes(count) if count else serial
+
+
+def _quality(space: Space, out: Path) -> Callable[[dict[str, Any], int], dict[str, Any]] | None:
+    from .quality import quality_of
+
+    return quality_of(space, out)
+
+
+@contextmanager
+def _going_on(out: Path) -> Iterator[None]:
+    """Say how to go on, where Ctrl-C ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["hwsim", *sys.argv[1:]])
+        sys.stderr.write(f"hwsim: stopped; finished points are kept in {out}; to go on: {command}\n")
+        sys.stderr.flush()
+        os._exit(130)  # nothing is left to be written, and threads of a cluster may take their time
+
+
+@contextmanager
+def _shown(space: Space) -> Iterator[Callable[[Progress], None]]:
+    """A line of progress on standard error: done, failed, rate, time left, best so far."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hwsim.sweep.evaluate import describe
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    told: list[Path] = []
+    column = space.spec.objectives[0].split()[1]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        line = bar.add_task(space.spec.title, total=None)
+
+        def tick(p: Progress) -> None:
+            for path in p.aside:
+                if path not in told:
+                    told.append(path)
+                    sys.stderr.write(f"hwsim: {path}: was broken and is put aside; its points run again\n")
+            text = f"{p.failed} failed, {p.rate * 60:,.0f} a minute"
+            if p.best:
+                text += f", best {column} {p.best[column]:.4g} ({describe(p.best)})"
+            bar.update(line, total=p.total, completed=p.done, description=text[: max(console.width - 60, 30)])
+
+        yield tick
+
+
+def _dry_run(space: Space, out: Path, workers: int | None, json_: bool) -> None:
+    """Count the points, and time a few that are spread over them."""
+    import time
+
+    from hwsim.sweep.engines import serial
+    from hwsim.sweep.space import code_version
+    from hwsim.sweep.store import Store
+    from hwsim.sweep.sweep import task_of
+
+    points = list(space.points())
+    quality = None  # may train for minutes: is not part of what is timed
+    keys = [task_of(space, p, quality).key for p in points]
+    done = 0
+    store = Store(out)
+    if (out / "manifest.json").exists() and store.manifest().get("code") == code_version():
+        done = len(set(keys) & store.finished())
+    chosen = [points[i] for i in sorted({0, len(points) // 4, len(points) // 2, 3 * len(points) // 4})]
+    next(serial(iter([[task_of(space, chosen[0], quality)]])))  # compiles
+    began = time.perf_counter()
+    for point in chosen:
+        next(serial(iter([[task_of(space, point, quality)]])))
+    each = (time.perf_counter() - began) / len(chosen)
+    count = (os.cpu_count() or 1 if workers is None else workers) or 1
+    total = len(set(keys))
+    left = each * (total - done) / count
+    if json_:
+        print_json({"points": total, "done": done, "seconds_a_point": each, "workers": count, "seconds": left})
+        return
+    sys.stdout.write(
+        f"{total:,} points, {done:,} of them done; {1e3 * each:.0f} ms a point: about {_duration(left)} with {count} "
+        f"worker{'s' if count > 1 else ''}\n"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _end(space: Space, out: Path, found: Progress, page: bool, json_: bool) -> None:
+    paths = [out / "results.parquet"]
+    if page:
+        from .results import write_page
+
+        paths += write_page(out)
+    if json_:
+        print_json({"points": found.total, "ran": found.ran, "failed": found.failed, "out": str(out)})
+        return
+    sys.stdout.write(
+        f"{found.total:,} points: {found.ran:,} run now ({found.seconds:.1f} s), "
+        f"{found.total - found.ran:,} from before"
+        + (f"; {found.failed:,} failed (hwsim results {out} --failed)" if found.failed else "")
+        + "\n"
+    )
+    made(paths)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Searching a space with Optuna instead of running all of it: several objectives, the same store, the same resume.
+
+Points are asked for in batches, run, and told in the order in which they were asked for. So a search is a function of
+its file: it takes the same way on any engine, and one that was ended goes on by asking for the same points again, which
+the store answers. Points that a condition excludes or that fail are told as failed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow as pa
+
+from dataflow.errors import InputError
+
+from .engines import Engine
+from .evaluate import Row, Task
+from .space import Axis, Point, Space, code_version
+from .store import Store
+from .sweep import Progress, QualityOf, Runner, Tick, task_of, write_table
+
+REFUSED = 100
+"""A search ends early after so many points in a row, times the batch, that its conditions exclude."""
+
+
+def run_search(
+    space: Space,
+    folder: Path,
+    engine: Engine,
+    *,
+    quality: QualityOf | None = None,
+    tick: Tick = lambda progress: None,
+) -> Progress:
+    """Search, and write ``results.parquet``: the points in the order in which they were first asked for.
+
+    Raises:
+        InputError: as `Store.open`; an objective that is no column of the results; conditions that exclude every point.
+    """
+    spec = space.spec
+    store = Store(folder)
+    store.open(spec.machine, code_version(), spec.model_dump(mode="json", by_alias=True))
+    try:
+        progress = Progress(spec.search.trials, aside=store.check())
+        known = _known(store, spec.objectives)
+        plan: dict[str, Point] = {}
+        study = _study(space)
+        asked = refused = 0
+        while asked < spec.search.trials:
+            trials: list[tuple[Any, str]] = []
+            tasks: list[Task] = []
+            while len(trials) < min(spec.search.batch, spec.search.trials - asked):
+                trial = study.ask()
+                point = Point(_values(space.axes, trial))
+                if not space.allowed(point.values):
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                    refused += 1
+                    if refused > REFUSED * spec.search.batch:
+                        if not plan:
+                            raise InputError(f"{space.where}: where: the conditions exclude every point that was tried")
+                        asked = spec.search.trials
+                        break
+                    continue
+                refused = 0
+                task = task_of(space, point, quality)
+                plan.setdefault(task.key, point)
+                trials.append((trial, task.key))
+                tasks.append(task)
+            asked += len(trials)
+            runner = Runner(store, engine, spec.objectives[0], progress, tick)
+            for row in runner.run(_missing(tasks, known)):
+                known[row["key"]] = _objectives(row, spec.objectives)
+            for trial, key in trials:
+                values = known[key]
+                if values is None:
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                else:
+                    study.tell(trial, values)
+            progress.done = asked
+            tick(progress)
+        paper = task_of(space, space.paper(), quality)
+        for _ in Runner(store, engine, spec.objectives[0], progress, tick).run(_missing([paper], known)):
+            pass
+        progress.done = progress.total
+        write_table(store, space, [*plan.items(), (paper.key, space.paper())])
+        return progress
+    finally:
+        store.close()
+
+
+def _study(space: Space) -> Any:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = space.spec
+    search = spec.search
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of features it calls experimental
+        if search.sampler == "nsga2":
+            sampler: Any = optuna.samplers.NSGAIISampler(population_size=search.batch, seed=search.seed)
+        else:
+            sampler = optuna.samplers.TPESampler(seed=search.seed, constant_liar=True)
+    directions: Any = ["minimize" if o.startswith("min") else "maximize" for o in spec.objectives]
+    return optuna.create_study(sampler=sampler, directions=directions)
+
+
+def _values(axes: list[Axis], trial: Any) -> Row:
+    values: Row = {}
+    for axis in axes:
+        if axis.values is not None:  # by place: numbers in order, and anything else
+            found = axis.values[_place(axis, trial)]
+        else:
+            assert axis.range is not None
+            r = axis.range
+            if r.integer:
+                found = trial.suggest_int(axis.name, int(r.from_), int(r.to), log=r.log)
+            else:
+                found = trial.suggest_float(axis.name, float(r.from_), float(r.to), log=r.log)
+        values |= axis.assign(found)
+    return values
+
+
+def _place(axis: Axis, trial: Any) -> int:
+    assert axis.values is not None
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in axis.values):
+        order = sorted(range(len(axis.values)), key=lambda i: axis.values[i])  # type: ignore[index]
+        return order[trial.suggest_int(axis.name, 0, len(order) - 1)]
+    return int(trial.suggest_categorical(axis.name, list(range(len(axis.values)))))
+
+
+def _missing(tasks: list[Task], known: dict[str, list[float] | None]) -> Iterator[Task]:
+    given = set(known)
+    for task in tasks:
+        if task.key not in given:
+            given.add(task.key)
+            yield task
+
+
+def _objectives(row: Row, objectives: tuple[str, ...]) -> list[float] | None:
+    """A row's objectives; None where it failed.
+
+    Raises:
+        InputError: a column that results do not have.
+    """
+    if row["status"] != "ok":
+        return None
+    values = []
+    for objective in objectives:
+        column = objective.split()[1]
+        if not isinstance(row.get(column), int | float):
+            numbers = ", ".join(k for k, v in row.items() if isinstance(v, int | float))
+            raise InputError(f"objectives: {column}: no such number in the results: {numbers}")
+        values.append(float(row[column]))
+    return values
+
+
+def _known(store: Store, objectives: tuple[str, ...]) -> dict[str, list[float] | None]:
+    table: pa.Table = store.rows()
+    names = [n for n in table.column_names if n in ("key", "status", *(o.split()[1] for o in objectives))]
+    return {row["key"]: _objectives(row, objectives) for row in table.select(names).to_pylist()}
+
