@@ -119,7 +119,7 @@ def _heat(heat: Row) -> Figure:
         for i, row in enumerate(heat["cells"]):
             for j, value in enumerate(row):
                 if value is not None:
-                    dark = shown.norm(value) < 0.6
+                    dark = float(shown.norm(value)) < 0.6  # type: ignore[arg-type]
                     axes.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=6.5,
                               color="white" if dark else "black")  # fmt: skip
     figure.colorbar(shown, label=heat["objective"].split()[1])

@@ -20,7 +20,7 @@ from .common import Json, made, print_json
 if TYPE_CHECKING:
     from hwsim.sweep.engines import Engine
     from hwsim.sweep.space import Space
-    from hwsim.sweep.sweep import Progress
+    from hwsim.sweep.sweep import Progress, Tick
 
 SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="Sweep file (YAML), or the name of a shipped study.")]
 Folder = Annotated[
@@ -108,8 +108,20 @@ def open_space(name: str, changes: list[str] | None, out: Path | None) -> tuple[
         if not equals or not key:
             raise InputError(f"--set {text}: write it as key.path=value")
         put(data, key, scalar(value))
+    _found_beside(data, path.parent)
     stem = path.parent.name if path.name == "spec.yaml" else path.stem
     return Space(validated(Spec, data, str(path)), str(path)), out or Path("out") / stem
+
+
+def _found_beside(data: dict[str, Any], folder: Path) -> None:
+    """A base's file that is named from the sweep file's folder, by its full path."""
+    base = data.get("base")
+    if not isinstance(base, dict):
+        return
+    for name in ("network", "workload"):
+        found = base.get(name)
+        if isinstance(found, str) and not Path(found).exists() and (folder / found).exists():
+            base[name] = str((folder / found).resolve())
 
 
 def studies_folder() -> Path:
@@ -142,15 +154,15 @@ def _going_on(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         command = shlex.join(["hwsim", *sys.argv[1:]])
         sys.stderr.write(f"hwsim: stopped; finished points are kept in {out}; to go on: {command}\n")
-        sys.stderr.flush()
-        os._exit(130)  # nothing is left to be written, and threads of a cluster may take their time
+        raise typer.Exit(130) from None
 
 
 @contextmanager
-def _shown(space: Space) -> Iterator[Callable[[Progress], None]]:
+def _shown(space: Space) -> Iterator[Tick]:
     """A line of progress on standard error: done, failed, rate, time left, best so far."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     from hwsim.sweep.evaluate import describe
 
@@ -158,7 +170,7 @@ def _shown(space: Space) -> Iterator[Callable[[Progress], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     told: list[Path] = []
     column = space.spec.objectives[0].split()[1]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(space.spec.title, total=None)
 
         def tick(p: Progress) -> None:

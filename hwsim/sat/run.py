@@ -73,6 +73,9 @@ class SatRun(BaseModel):
         result = simulate(self.machine, self.workload(self.read_network()))
         energy = total_energy_j(result)
         machine = self.machine
+        traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
+        bounds = {"DRAM bandwidth": traffic / machine.dram_bytes_per_cycle,
+                  "multipliers": result.total("macs_done") / machine.peak_macs_per_cycle}  # fmt: skip
         buffers = (machine.west_buffer_bytes, machine.north_buffer_bytes, machine.output_buffer_bytes)
         row: dict[str, Any] = {
             "cycles": result.cycles,
@@ -83,7 +86,9 @@ class SatRun(BaseModel):
             "utilization": result.utilization,
             "macs": result.total("macs"),
             "macs_done": result.total("macs_done"),
-            "dram_bytes": result.total("dram_read_bytes") + result.total("dram_write_bytes"),
+            "dram_bytes": traffic,
+            "bound": max(bounds, key=bounds.__getitem__),
+            "share_of_bound": max(bounds.values()) / result.cycles,
             "multipliers": machine.peak_macs_per_cycle,
             "sram_bytes": sum(buffers),
             "dram_bytes_per_cycle": machine.dram_bytes_per_cycle,

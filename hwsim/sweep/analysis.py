@@ -16,6 +16,7 @@ from hwsim.study import StudyTables
 
 from .expression import Expression, names_of
 from .spec import Spec
+from .sweep import EXTRA
 
 Row = dict[str, Any]
 BINS = 8
@@ -153,7 +154,7 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
     more = [c for c in (*SHOWN, *(w for w in wanted if w)) if c in good.columns]
     names = list(dict.fromkeys(["design", *fields, *columns, *more]))
     points = good.assign(front=front).iloc[shown][[*names, "front"]]
-    grid = good[good["design"] == ""] if (good["design"] == "").any() else good
+    grid = good[good["design"] != EXTRA]
     heats = []
     pairs = list(itertools.combinations(varied[:PAIRED], 2))
     if spec.figures.heat is not None:

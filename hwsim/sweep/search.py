@@ -42,6 +42,7 @@ def run_search(
         InputError: as `Store.open`; an objective that is no column of the results; conditions that exclude every point.
     """
     spec = space.spec
+    space.possible()
     store = Store(folder)
     store.open(spec.machine, code_version(), spec.model_dump(mode="json", by_alias=True))
     try:
@@ -60,8 +61,6 @@ def run_search(
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
                     refused += 1
                     if refused > REFUSED * spec.search.batch:
-                        if not plan:
-                            raise InputError(f"{space.where}: where: the conditions exclude every point that was tried")
                         asked = spec.search.trials
                         break
                     continue
@@ -160,4 +159,3 @@ def _known(store: Store, objectives: tuple[str, ...]) -> dict[str, list[float] |
     table: pa.Table = store.rows()
     names = [n for n in table.column_names if n in ("key", "status", *(o.split()[1] for o in objectives))]
     return {row["key"]: _objectives(row, objectives) for row in table.select(names).to_pylist()}
-

@@ -108,10 +108,6 @@ class Space:
         first = self.first()
         for condition in self.conditions:
             condition(names_of(self.merged(first)))
-        if spec.sample is None:
-            for axis in self.axes:
-                if axis.values is None:
-                    raise InputError(f"{where}: axes: {axis.name}: a grid needs step, count or powers_of in its range")
 
     def _axis(self, name: str, given: list[Any] | Range) -> Axis:
         fields = tuple(f.strip() for f in name.split(","))
@@ -186,9 +182,13 @@ class Space:
         """Every point in its order, and the marked design last.
 
         Raises:
-            InputError: the conditions exclude every point.
+            InputError: a grid over a range of any value; the conditions exclude every point.
         """
         found = False
+        for axis in self.axes:
+            if axis.values is None and self.spec.sample is None:
+                where = f"{self.where}: axes: {axis.name}"
+                raise InputError(f"{where}: a grid needs step, count or powers_of in its range")
         for values in self._drawn() if self.spec.sample is not None else self._grid():
             for repetition in range(self.spec.repeat):
                 found = True
@@ -196,6 +196,16 @@ class Space:
         if not found:
             raise InputError(f"{self.where}: where: the conditions exclude every point")
         yield self.paper()
+
+    def possible(self) -> None:
+        """Raises:
+        InputError: none of a thousand points, drawn from everywhere, meets the conditions.
+        """
+        rng = np.random.default_rng(0)
+        drawn = (tuple(axis.at(float(s)) for axis, s in zip(self.axes, rng.random(len(self.axes)), strict=True))
+                 for _ in range(DRAWS))  # fmt: skip
+        if not any(self.allowed(self._assigned(chosen)) for chosen in drawn):
+            raise InputError(f"{self.where}: where: the conditions exclude every point that was tried")
 
     def paper(self) -> Point:
         """The marked design: the paper's machine on the base's workload, or as the sweep says."""
@@ -255,6 +265,8 @@ class Space:
 def content_key(machine: str, code: str, settings: Mapping[str, Any], more: object, inputs: list[Path]) -> str:
     """The name of a result: a digest of everything that it depends on."""
     text = json.dumps([machine, code, settings, more, [_content(p) for p in inputs]], sort_keys=True, default=str)
+    for path in inputs:  # where a file lies is no matter
+        text = text.replace(json.dumps(str(path)), json.dumps(path.name))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from dataflow.files import read_yaml, validated
 
@@ -79,6 +79,12 @@ class Range(BaseModel):
             low = max(low, 0.5) if self.log else low
         value = low * (high / low) ** share if self.log else low + (high - low) * share
         return min(max(round(value), int(self.from_)), int(self.to)) if self.integer else value
+
+
+Values = Annotated[
+    Annotated[list[Any], Tag("values")] | Annotated[Range, Tag("range")],
+    Discriminator(lambda given: "range" if isinstance(given, dict | Range) else "values"),
+]
 
 
 class Sample(BaseModel):
@@ -163,7 +169,7 @@ class Spec(BaseModel):
     title: str = Field("sweep", description="what the page is called")
     machine: Literal["sat", "spatten"] = Field(description="which machine's run settings the fields are of")
     base: dict[str, Any] = Field({}, description="settings of every point, as in a --config file")
-    axes: dict[str, list[Any] | Range] = Field(
+    axes: dict[str, Values] = Field(
         min_length=1, description="field, or several separated by commas that move together: values or a range"
     )
     where: tuple[str, ...] = Field((), description="conditions that every point meets, as in machine.rows <= 64")

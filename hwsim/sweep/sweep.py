@@ -5,6 +5,7 @@ end. The table does not depend on the engine, on the number of workers, or on ho
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ BATCH_SECONDS = 0.25
 LARGEST_BATCH = 256
 KEEP_SECONDS, KEEP_SHARE = 1.0, 0.02
 """A part is written when so much time has passed, or this share of the run, whichever is more."""
+EXTRA = "paper, not swept"
+"""The marked design, where it is none of the sweep's points."""
 QualityOf = Callable[[Row, int], Row]
 """(settings, repetition) -> the columns of a point's quality."""
 
@@ -146,6 +149,8 @@ def run_sweep(
     Raises:
         InputError: as `Store.open`; the conditions exclude every point.
     """
+    points = space.points()
+    points = itertools.chain([next(points)], points)  # where there is none, nothing is written
     store = Store(folder)
     store.open(space.spec.machine, code_version(), space.spec.model_dump(mode="json", by_alias=True))
     try:
@@ -153,7 +158,7 @@ def run_sweep(
         finished = store.finished(failed=not again)
         plan: list[tuple[str, Point]] = []
         seen: set[str] = set()
-        for point in space.points():  # names first: conditions and settings are checked before anything runs
+        for point in points:  # names first: conditions and settings are checked before anything runs
             task = task_of(space, point, quality)
             plan.append((task.key, point))
             seen.add(task.key)
@@ -176,7 +181,7 @@ def run_sweep(
 
 
 def write_table(store: Store, space: Space, plan: list[tuple[str, Point]]) -> pa.Table:
-    """``results.parquet``: a row a point in the sweep's order, fields first. The marked design has ``design``."""
+    """``results.parquet``: a row a point in the sweep's order, fields first; ``design`` marks the paper's."""
     rows = store.rows()
     table = ordered(rows, space, plan)
     with atomic_path(store.folder / "results.parquet") as temporary:
@@ -191,7 +196,7 @@ def ordered(rows: pa.Table, space: Space, plan: list[tuple[str, Point]]) -> pa.T
     marked = {key for key, point in plan if point.paper}
     known = {key for key, point in plan if not point.paper}
     plan = [(key, point) for key, point in plan if key in place and (not point.paper or key not in known)]
-    columns: dict[str, Any] = {"design": ["paper" if key in marked else "" for key, _ in plan]}
+    columns: dict[str, Any] = {"design": [_design(point, key in marked) for key, point in plan]}
     for name in space.fields:
         columns[name] = _column([_value(space, point, name) for _, point in plan])
     if space.spec.repeat > 1:
@@ -201,6 +206,10 @@ def ordered(rows: pa.Table, space: Space, plan: list[tuple[str, Point]]) -> pa.T
         if not pa.types.is_null(taken[name].type):
             columns[name] = taken[name]
     return pa.table(columns)
+
+
+def _design(point: Point, marked: bool) -> str:
+    return EXTRA if point.paper else "paper" if marked else ""
 
 
 def _value(space: Space, point: Point, name: str) -> Any:

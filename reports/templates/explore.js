@@ -77,7 +77,7 @@ function drawFront(rows) {
   const [x, y, colour] = ["x", "y", "colour"].map((id) => byId(id).value);
   const type = byId("scale").value === "linear" ? "linear" : "log";
   const trace = (mine, more) => ({
-    type: "scattergl", mode: "markers", x: mine.map((r) => r[x]), y: mine.map((r) => r[y]), text: mine.map(hover),
+    type: rows.length > 5000 ? "scattergl" : "scatter", mode: "markers", x: mine.map((r) => r[x]), y: mine.map((r) => r[y]), text: mine.map(hover),
     hovertemplate: "%{text}<extra></extra>", ...more,
   });
   const kinds = distinct(colour);
