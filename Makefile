@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench studies clean
 
 demo: $(VENV)/.run
 	$(BIN)/hwsim demo --out out/demo
@@ -22,6 +22,16 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-disable-gc
+
+# the kept results of the shipped sweeps
+STUDIES := $(notdir $(patsubst %/spec.yaml,%,$(wildcard reports/studies/*/spec.yaml)))
+studies: $(VENV)/.run
+	for name in $(STUDIES); do \
+	  $(BIN)/hwsim sweep $$name --out out/$$name || exit 1; \
+	  cp out/$$name/report.md reports/studies/$$name/README.md; \
+	  cp out/$$name/results.parquet reports/studies/$$name/; \
+	  mkdir -p reports/studies/$$name/figures; cp out/$$name/figures/*.png reports/studies/$$name/figures/; \
+	done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -17,7 +17,7 @@ from numba import njit
 from .errors import InputError
 from .lowering import Product
 from .schedule import Mapping
-from .tiling import Limits, as_table, misfit, neighbours, tile_candidates
+from .tiling import Limits, neighbours, tile_candidates
 
 Cost = Callable[[Product, np.ndarray], np.ndarray]
 """(product, int64[n, 7] mappings) -> int64[n, 2]: cycles and DRAM bytes of each."""
@@ -97,18 +97,18 @@ def _least(mappings: np.ndarray, costs: np.ndarray) -> tuple[tuple[int, int], Ma
 
 
 def _around(product: Product, mapping: Mapping, limits: Limits) -> np.ndarray:
-    """A mapping's neighbours that fit, in a fixed order."""
+    """A mapping's neighbours that fit, in a fixed order, with both orders of the loops."""
     rows, cols = (product.cols, product.rows) if mapping.transpose else (product.rows, product.cols)
-    size, pattern = (rows, product.reduction, cols), product.pattern
-    m = 1 if pattern.is_dense else pattern.m_group
-    row_step = limits.rows * mapping.interleave if mapping.is_os else mapping.interleave
+    pattern = product.pattern
+    n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
+    steps = (limits.rows * mapping.interleave if mapping.is_os else mapping.interleave, m, limits.cols)
     tile = (mapping.tile_rows, mapping.tile_reduction, mapping.tile_cols)
-    found = []
-    for at, kt, bt in sorted(neighbours(size, tile, (row_step, m, limits.cols))):
-        kt = kt if kt == product.reduction else max(m, kt // m * m)
-        if math.prod(-(-s // t) for s, t in zip(size, (at, kt, bt), strict=True)) > 2 * _CLIMB_JOBS:
-            continue
-        if misfit(size, (at, kt, bt), pattern, limits, bool(mapping.is_os), mapping.interleave) is None:
-            for order in (1, 0):
-                found.append((*mapping[:3], at, kt, bt, order))
-    return as_table(found)
+    size = (rows, product.reduction, cols)
+    tiles = neighbours(
+        limits, size, tile, steps, n, m, pattern.index_bits, bool(mapping.is_os), mapping.interleave, 2 * _CLIMB_JOBS
+    )
+    found = np.empty((2 * len(tiles), 7), np.int64)
+    found[:, :3] = mapping[:3]
+    found[0::2, 3:6] = found[1::2, 3:6] = tiles
+    found[0::2, 6], found[1::2, 6] = 1, 0
+    return found

@@ -13,7 +13,6 @@ to try them all; the scheduler then climbs from the best one over `neighbours`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,21 +82,72 @@ def misfit(
     return None
 
 
-def neighbours(
-    size: tuple[int, int, int], tile: tuple[int, int, int], steps: tuple[int, int, int]
-) -> set[tuple[int, int, int]]:
-    """Tiles that differ from ``tile`` in one length: a step or one more or less, one part more or less, half, twice."""
-    found: set[tuple[int, int, int]] = set()
-    for axis, (length, value, step) in enumerate(zip(size, tile, steps, strict=True)):
+@njit(cache=True)
+def neighbours(limits, size, tile, steps, n, m, index_bits, is_os, interleave, most):  # type: ignore[no-untyped-def]
+    """Tiles that fit, int64[t, 3] in order, and differ from ``tile`` in one length: a step or one more or less, one
+    part more or less, half, twice.
+
+    Args:
+        n, m: as of `tile_candidates`.
+        most: jobs that the product may have.
+    """
+    found = np.empty((24, 3), np.int64)
+    count = 0
+    a, k, b = size
+    options = np.empty(8, np.int64)
+    for axis in (2, 1, 0):
+        length, value, step = size[axis], tile[axis], steps[axis]
         parts = -(-length // value)
-        options = {value - step, value + step, value - 1, value + 1, value // 2, 2 * value, -(-length // (parts + 1))}
-        if parts > 1:
-            options.add(-(-length // (parts - 1)))
-        for option in options:
-            clipped = min(max(1, option), length)
-            if clipped != value:
-                found.add((*tile[:axis], clipped, *tile[axis + 1 :]))  # type: ignore[arg-type]
-    return found
+        options[:6] = (value - step, value + step, value - 1, value + 1, value // 2, 2 * value)
+        options[6] = -(-length // (parts + 1))
+        options[7] = -(-length // (parts - 1)) if parts > 1 else value
+        for i in range(8):
+            at, kt, bt = tile
+            option = min(max(1, options[i]), length)
+            if option == value:
+                continue
+            if axis == 0:
+                at = option
+            elif axis == 1:
+                kt = option
+            else:
+                bt = option
+            if kt != k:
+                kt = max(m, kt // m * m)
+            if -(-a // at) * -(-k // kt) * -(-b // bt) > most:
+                continue
+            if not _fits(limits, k, at, kt, bt, n, m, index_bits, is_os, interleave):
+                continue
+            place = count  # sorted, each once
+            while place > 0 and _before(at, kt, bt, found[place - 1]):
+                place -= 1
+            if place > 0 and found[place - 1, 0] == at and found[place - 1, 1] == kt and found[place - 1, 2] == bt:
+                continue
+            for j in range(count, place, -1):
+                found[j] = found[j - 1]
+            found[place] = at, kt, bt
+            count += 1
+    return found[:count]
+
+
+@njit(cache=True)
+def _before(at, kt, bt, other):  # type: ignore[no-untyped-def]
+    if at != other[0]:
+        return at < other[0]
+    return kt < other[1] if kt != other[1] else bt < other[2]
+
+
+@njit(cache=True)
+def _fits(limits, k, at, kt, bt, n, m, index_bits, is_os, interleave):  # type: ignore[no-untyped-def]
+    """Whether `misfit` has nothing to say."""
+    if kt < k and kt % m:
+        return False
+    groups = -(-kt // m)
+    if groups * m * at * 16 > limits.west_bits or groups * n * bt * (16 + index_bits) > limits.north_bits:
+        return False
+    if at * bt * 32 > limits.output_bits:
+        return False
+    return not is_os or kt >= k or (at <= limits.rows * interleave and bt <= limits.cols)
 
 
 @njit(cache=True)
@@ -129,7 +179,7 @@ def _reductions(k, longest, step, m):  # type: ignore[no-untyped-def]
         if 0 < size < k:
             sizes[found] = size
             found += 1
-    return np.unique(sizes[:found])
+    return _distinct(sizes, found)
 
 
 @njit(cache=True)
@@ -146,13 +196,26 @@ def _sizes(length, step):  # type: ignore[no-untyped-def]
         found += 2
         size *= 2
     sizes[found] = length
-    return np.unique(sizes[: found + 1])
+    return _distinct(sizes, found + 1)
+
+
+@njit(cache=True)
+def _distinct(sizes, count):  # type: ignore[no-untyped-def]
+    """The first ``count`` of few numbers, sorted, each once; in place."""
+    kept = 0
+    for i in range(count):
+        value = sizes[i]
+        place = kept
+        while place > 0 and sizes[place - 1] > value:
+            place -= 1
+        if place > 0 and sizes[place - 1] == value:
+            continue
+        for j in range(kept, place, -1):
+            sizes[j] = sizes[j - 1]
+        sizes[place] = value
+        kept += 1
+    return sizes[:kept]
 
 
 def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
-
-
-def as_table(rows: Sequence[tuple[int, ...]]) -> np.ndarray:
-    """Candidates as an int64 array of `dataflow.schedule.Mapping`'s seven columns."""
-    return np.array(rows, np.int64).reshape(-1, 7)

@@ -27,12 +27,11 @@ def write_explorer(study: StudyTables, out: Path) -> list[Path]:
     from plotly.offline import get_plotlyjs
 
     paths: list[Path] = []
-    names = []
+    drawings: dict[str, str] = {}
     with mpl.rc_context(RC):
         for name, figure in _figures(study):
-            files, _ = save(figure, out / "figures", name)
+            files, drawings[name] = save(figure, out / "figures", name)
             paths += files
-            names.append(name)
     meta = study.meta
     data = json.dumps({**meta, "rows": study.tables["points"], "sensitivity": study.tables["sensitivity"]})
     page = template("explore.html.j2").render(
@@ -41,6 +40,7 @@ def write_explorer(study: StudyTables, out: Path) -> list[Path]:
         failed=study.tables["failed"],
         data=data.replace("<", "\\u003c"),  # no tag ends the script
         plotly=get_plotlyjs(),
+        parts=drawings.get("parts", ""),
         escape=html.escape,
     )
     write_text(out / "report.html", page)
@@ -48,7 +48,7 @@ def write_explorer(study: StudyTables, out: Path) -> list[Path]:
     columns = [(c, c, "s") for c in (front[0] if front else {})]
     text = template("explore.md.j2").render(
         meta=meta,
-        names=names,
+        names=list(drawings),
         front=markdown_table([{k: _short(v) for k, v in row.items()} for row in front[:20]], columns),
         count=len(front),
     )
@@ -69,6 +69,8 @@ def _figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
         yield "heat", _heat(study.meta["heats"][0])
     if study.tables["sensitivity"]:
         yield "tornado", _tornado(study.tables["sensitivity"])
+    if study.tables["parts"]:
+        yield "parts", _parts(study.tables["parts"])
 
 
 def _pareto(meta: Row, points: list[Row]) -> Figure:
@@ -87,7 +89,7 @@ def _pareto(meta: Row, points: list[Row]) -> Figure:
         drawn = axes.scatter([p[x] for p in points], [p[y] for p in points], s=12, c=values, cmap="viridis", alpha=0.75)
         figure.colorbar(drawn, label=colour)
     front = sorted((p for p in points if p["front"]), key=lambda p: p[x])
-    if len(meta["objectives"]) == 2:
+    if sorted(o.split()[1] for o in meta["objectives"]) == sorted((x, y)):
         axes.plot([p[x] for p in front], [p[y] for p in front], color=INK, linewidth=0.8, zorder=1)
     axes.scatter([p[x] for p in front], [p[y] for p in front], s=34, facecolors="none", edgecolors=INK, linewidths=0.8)
     for p in (p for p in points if p["design"]):
@@ -146,9 +148,29 @@ def _tornado(rows: list[Row]) -> Figure:
                           textcoords="offset points", ha=side, va="center", fontsize=7)  # fmt: skip
     axes.axvline(1, color=GREY, linewidth=0.8)
     axes.set_yticks(range(len(rows)), [r["field"] for r in rows])
-    axes.margins(x=0.22)
+    longest = max(len(r[f"{end}_at"]) for r in rows for end in ("low", "high"))
+    axes.margins(x=0.1 + 0.022 * longest)
     axes.grid(True, axis="x")
     name = rows[0]["objective"].split()[1]
-    axes.set_xlabel(f"{name} of the points with that value, over {name} of all (geometric means)")
+    axes.set_xlabel(f"{name} over its geometric mean of all points")
     axes.set_title(f"What moves {name}")
+    return figure
+
+
+def _parts(rows: list[Row]) -> Figure:
+    """Cycles of each part, over those of the point that needs the fewest for it."""
+    names = list(dict.fromkeys(r["part"] for r in rows))
+    kinds = list(dict.fromkeys(r["point"] for r in rows))
+    cycles = {(r["point"], r["part"]): r["cycles"] for r in rows}
+    figure = Figure(figsize=(max(6.4, 0.2 * len(names)), 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    for kind, paint, mark in zip(kinds, CYCLE, "os^Dv<>p", strict=False):
+        mine = [(i, cycles[kind, n]) for i, n in enumerate(names) if cycles.get((kind, n))]
+        least = [min(cycles[k, names[i]] for k in kinds if cycles.get((k, names[i]))) for i, _ in mine]
+        axes.plot([i for i, _ in mine], [c / b for (_, c), b in zip(mine, least, strict=True)], mark, color=paint,
+                  markersize=5, alpha=0.85, label=kind)  # fmt: skip
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+    axes.set_ylabel("cycles over the fewest")
+    axes.set_title("Part by part, beside the point that is best there")
+    axes.legend(fontsize=7)
     return figure

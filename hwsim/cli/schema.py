@@ -18,6 +18,7 @@ class SchemaName(StrEnum):
     STUDY = "study"
     SPATTEN = "spatten"
     SPATTEN_STUDY = "spatten-study"
+    SWEEP = "sweep"
     TRAIN = "train"
     NETWORK = "network"
     SCHEDULE = "schedule"
@@ -65,6 +66,10 @@ def _model(what: SchemaName) -> Any:
         from hwsim.spatten.run import SpattenStudy
 
         return SpattenStudy
+    if what is SchemaName.SWEEP:
+        from hwsim.sweep.spec import Spec
+
+        return Spec
     if what is SchemaName.TRAIN:
         from algorithms.config import TrainConfig
 

@@ -360,19 +360,22 @@ def _once(t, windows, rows, k, cols):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _traffic_floor(machine, t, windows, left, right):  # type: ignore[no-untyped-def]
-    """Lower bounds for one instance, in cycles: of what the DMA moves, each operand (``left``, ``right`` bytes) as
-    often as the loops come back to it, each time only once; and of what of it nothing hides: the first load and the
-    last store."""
+def _traffic_floor(machine, t, left, right):  # type: ignore[no-untyped-def]
+    """A lower bound of the DMA's cycles for one instance: each operand (``left``, ``right`` bytes) as often as the
+    loops come back to it, each time only once."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
     # a tile stays while only the other operand's changes
     again_a = n_b if n_k > 1 or not t.rows_outer else 1
     again_b = n_a if n_k > 1 or t.rows_outer else 1
-    moved = left * again_a + right * again_b + 2 * t.a * t.b
-    first_left, first_right = _once(t, windows, t.at, t.kt, t.bt)
-    last = 2 * (t.a - (n_a - 1) * t.at) * (t.b - (n_b - 1) * t.bt)
-    bandwidth = machine.dram_bytes_per_cycle
-    return int(moved / bandwidth), int((first_left + first_right + last) / bandwidth)
+    return int((left * again_a + right * again_b + 2 * t.a * t.b) / machine.dram_bytes_per_cycle)
+
+
+@njit(cache=True)
+def _exposed(machine, t, windows):  # type: ignore[no-untyped-def]
+    """Cycles of the DMA that nothing hides: the first load and the last store."""
+    left, right = _once(t, windows, t.at, t.kt, t.bt)
+    rows, cols = t.a - (t.a - 1) // t.at * t.at, t.b - (t.b - 1) // t.bt * t.bt
+    return int((left + right + 2 * rows * cols) / machine.dram_bytes_per_cycle)
 
 
 @njit(cache=True)
@@ -385,11 +388,10 @@ def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.n
     costs = np.empty((len(mappings), 2), np.int64)
     out = np.empty(len(NEST_COLUMNS))
     bound = np.empty(len(mappings), np.int64)
-    bare = np.empty(len(mappings), np.int64)  # of the bound, what comes on top of the array's time
+    array = np.empty(len(mappings), np.int64)
     order = np.empty(len(mappings))
     flips = (windows, windows[::-1].copy())
     whole = np.zeros((2, 2), np.int64)  # bytes of both operands, unflipped and flipped
-    array = 0
     for i in range(len(mappings)):
         row = mappings[i]
         tiling = _tiling_of(nest, row)
@@ -399,10 +401,8 @@ def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.n
         alike = i > 0  # else the loops' order alone differs from the mapping before
         for j in range(6):
             alike = alike and row[j] == mappings[i - 1, j]
-        if not alike:
-            array = _floor(machine, tiling, row[0], row[1])
-        moved, bare[i] = _traffic_floor(machine, tiling, flips[flip], whole[flip, 0], whole[flip, 1])
-        bound[i] = max(array * nest.count + bare[i], moved * nest.count)
+        array[i] = array[i - 1] if alike else _floor(machine, tiling, row[0], row[1])
+        bound[i] = max(array[i], _traffic_floor(machine, tiling, whole[flip, 0], whole[flip, 1])) * nest.count
         jobs = -(-tiling.a // row[3]) * -(-tiling.b // row[5]) * -(-nest.k // row[4])
         order[i] = float(jobs) * bound[i]
     best = _UNKNOWN
@@ -412,9 +412,14 @@ def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.n
         if bound[i] > best:
             continue
         row = mappings[i]
+        tiling = _tiling_of(nest, row)
+        exposed = _exposed(machine, tiling, flips[row[2]])
+        costs[i, 0] = max(bound[i], array[i] * nest.count + exposed)
+        if costs[i, 0] > best:
+            continue
         out[:] = 0.0
-        _array_time(machine, _tiling_of(nest, row), row[0], row[1], out)
-        costs[i, 0] = max(bound[i], int(out[1:8].sum()) * nest.count + bare[i])
+        _array_time(machine, tiling, row[0], row[1], out)
+        costs[i, 0] = max(bound[i], int(out[1:8].sum()) * nest.count + exposed)
         if costs[i, 0] <= best:
             costs[i, 0] = run_nest(machine, nest, windows, row, out)
             costs[i, 1] = int(out[10] + out[11])

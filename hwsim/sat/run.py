@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,9 @@ class SatRun(BaseModel):
 
     def read_network(self) -> Network:
         """The network by name or file, or a trace's."""
+        path = Path(self.network)
+        if path.suffix and path.is_file():  # a sweep reads it again and again
+            return _known(self.network, self.csv_padding, path.stat().st_mtime_ns)
         return find_network(self.network, self.csv_padding)
 
     def workload(self, network: Network, *, dense: bool = False) -> Workload:
@@ -149,3 +153,9 @@ def find_network(name: str, csv_padding: str) -> Network:
 
         return read_network(Path(name), scalesim_padding=csv_padding)
     return zoo.network(name)
+
+
+@lru_cache(maxsize=16)
+def _known(name: str, csv_padding: str, stamp: int) -> Network:
+    """A file's network; ``stamp``: when the file was last changed."""
+    return find_network(name, csv_padding)

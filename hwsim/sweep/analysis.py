@@ -128,6 +128,30 @@ def sentences(texts: Sequence[str], table: pd.DataFrame) -> list[str]:
     return [re.sub(r"\{\{(.*?)\}\}", value, text) for text in texts]
 
 
+MOST_PARTED = 8
+
+
+def parts(table: pd.DataFrame, fields: Sequence[str], by: str, where: str) -> list[Row]:
+    """Cycles of a few points by part: ``point`` (its fields that differ among them), ``part``, ``cycles``.
+
+    Raises:
+        InputError: no or too many points are chosen; parts without that column.
+    """
+    chosen = select(table, [where])
+    if not 0 < len(chosen) <= MOST_PARTED:
+        raise InputError(f"figures.parts: {where!r} chooses {len(chosen)} points: 1 to {MOST_PARTED} are wanted")
+    differing = [f for f in fields if chosen[f].nunique() > 1]
+    rows: list[Row] = []
+    for _, point in chosen.iterrows():
+        name = ", ".join(f"{f.rpartition('.')[2]} {point[f]}" for f in differing)
+        found = pd.DataFrame(list(point["parts"]))
+        if by not in found.columns:
+            raise InputError(f"figures.parts.by: {by}: parts have {', '.join(found.columns)}")
+        cycles = found.groupby(by, sort=False)["cycles"].sum()
+        rows += [{"point": name, "part": str(k), "cycles": int(v)} for k, v in cycles.items()]
+    return rows
+
+
 SHOWN = (
     "cycles", "seconds", "energy_j", "samples_per_s", "samples_per_j", "quality", "utilization", "share_of_bound",
     "dram_bytes", "multipliers", "sram_bytes", "dram_bytes_per_cycle", "flop_per_s",
@@ -142,7 +166,10 @@ PAIRED = 5
 def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTables:
     """Everything that a page of the results shows."""
     good = table[table["status"] == "ok"].reset_index(drop=True)
+    axes = {name: [f.strip() for f in name.split(",")] for name in spec.axes}
+    good = good.assign(**{name: _together(good, mine) for name, mine in axes.items() if len(mine) > 1})
     varied = [f for f in fields if good[f].nunique() > 1]
+    moved = [name for name in axes if good[name].nunique() > 1]
     objectives = [o for o in spec.objectives if o.split()[1] in good.columns and good[o.split()[1]].notna().any()]
     columns = [o.split()[1] for o in objectives]
     wanted = [spec.figures.x, spec.figures.y, spec.figures.colour]
@@ -156,7 +183,7 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
     points = good.assign(front=front).iloc[shown][[*names, "front"]]
     grid = good[good["design"] != EXTRA]
     heats = []
-    pairs = list(itertools.combinations(varied[:PAIRED], 2))
+    pairs = list(itertools.combinations(moved[:PAIRED], 2))
     if spec.figures.heat is not None:
         pairs = [spec.figures.heat, *(p for p in pairs if set(p) != set(spec.figures.heat))]
     for objective in objectives:
@@ -165,18 +192,28 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
     tables: dict[str, list[Row]] = {
         "points": _records(points),
         "front": _records(good[front][names].sort_values(columns[0]) if columns else good[:0]),
-        "sensitivity": [{"objective": o, **r} for o in objectives for r in sensitivity(grid, varied, o)],
+        "sensitivity": [{"objective": o, **r} for o in objectives for r in sensitivity(grid, moved, o)],
+        "parts": parts(grid, varied, spec.figures.parts.by, spec.figures.parts.where) if spec.figures.parts else [],
         "failed": _records(table[table["status"] == "failed"][[*fields, "error"]].head(50)),
     }
+    first = columns[0] if columns else ""
     meta = {
-        "title": spec.title, "text": spec.text, "learnt": sentences(spec.learnt, good), "machine": spec.machine,
-        "fields": varied, "objectives": objectives, "columns": [n for n in names if n != "design"],
-        "x": spec.figures.x or columns[0], "y": spec.figures.y or columns[min(1, len(columns) - 1)],
-        "colour": spec.figures.colour or (varied[0] if varied else columns[0]), "log": spec.figures.log,
-        "heats": heats, "points": len(good), "shown": len(points), "failed": int((table["status"] == "failed").sum()),
-        "left_out": int(len(good) - len(points)),
+        "title": spec.title, "text": spec.text, "learnt": sentences(spec.learnt, grid) if len(grid) else [],
+        "machine": spec.machine, "fields": varied, "objectives": objectives,
+        "columns": [n for n in names if n != "design"], "x": spec.figures.x or first,
+        "y": spec.figures.y or columns[min(1, len(columns) - 1)] if columns else "",
+        "colour": spec.figures.colour or (varied[0] if varied else first), "log": spec.figures.log, "heats": heats,
+        "points": len(good), "shown": len(points), "left_out": int(len(good) - len(points)),
+        "failed": int((table["status"] == "failed").sum()),
     }  # fmt: skip
     return StudyTables(meta, tables)
+
+
+def _together(table: pd.DataFrame, fields: list[str]) -> pd.Series:
+    """Fields that move together as one: their value where it is the same for all, else all of them."""
+    rows = list(zip(*(table[f] for f in fields), strict=True))
+    same = all(len(set(row)) == 1 for row in rows)
+    return pd.Series([row[0] if same else " / ".join(map(str, row)) for row in rows], index=table.index)
 
 
 def _records(table: pd.DataFrame) -> list[Row]:

@@ -7,13 +7,10 @@ A field is named by its path in the machine's run settings (``hwsim schema sat``
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-
-from dataflow.files import read_yaml, validated
 
 Number = int | float
 _FORBID = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -149,6 +146,15 @@ class Quality(BaseModel):
         return self
 
 
+class Parts(BaseModel):
+    """A figure of what a few points' cycles are made of (with ``detail``)."""
+
+    model_config = _FORBID
+
+    by: str = Field(description="what of a point's parts is one mark: layer, phase, step ...")
+    where: str = Field(description="condition that chooses the points, at most eight")
+
+
 class Figures(BaseModel):
     """What the page draws first; each can be changed there."""
 
@@ -159,6 +165,7 @@ class Figures(BaseModel):
     colour: str | None = Field(None, description="column of the colour (default: the first field that is varied)")
     heat: tuple[str, str] | None = Field(None, description="two fields of the heat map (default: the first two)")
     log: bool = Field(True, description="logarithmic axes")
+    parts: Parts | None = None
 
 
 class Spec(BaseModel):
@@ -190,11 +197,8 @@ class Spec(BaseModel):
         (), description="what was learnt: sentences, in which {{ ... }} is worked out from the results"
     )
 
-    @classmethod
-    def read(cls, path: Path) -> Spec:
-        """Read a file.
-
-        Raises:
-            InputError: unreadable, an unknown field, a value that cannot be.
-        """
-        return validated(cls, read_yaml(path), str(path))
+    @model_validator(mode="after")
+    def _has_parts(self) -> Spec:
+        if self.figures.parts is not None and not self.detail:
+            raise ValueError("figures.parts: needs detail: true")
+        return self

@@ -29,6 +29,8 @@ KEEP_SECONDS, KEEP_SHARE = 1.0, 0.02
 """A part is written when so much time has passed, or this share of the run, whichever is more."""
 EXTRA = "paper, not swept"
 """The marked design, where it is none of the sweep's points."""
+HELD = 10_000
+"""Tasks that are kept from counting to running; those beyond are made again, for the sake of memory."""
 QualityOf = Callable[[Row, int], Row]
 """(settings, repetition) -> the columns of a point's quality."""
 
@@ -157,11 +159,14 @@ def run_sweep(
         progress = Progress(0, aside=store.check())
         finished = store.finished(failed=not again)
         plan: list[tuple[str, Point]] = []
+        tasks: dict[str, Task] = {}
         seen: set[str] = set()
         for point in points:  # names first: conditions and settings are checked before anything runs
             task = task_of(space, point, quality)
             plan.append((task.key, point))
             seen.add(task.key)
+            if len(tasks) < HELD and task.key not in finished:
+                tasks[task.key] = task
         progress.total, progress.done = len(seen), len(seen & finished)
         tick(progress)
 
@@ -170,7 +175,7 @@ def run_sweep(
             for key, point in plan:
                 if key not in given:
                     given.add(key)
-                    yield task_of(space, point, quality)
+                    yield tasks.pop(key) if key in tasks else task_of(space, point, quality)
 
         for _ in Runner(store, engine, space.spec.objectives[0], progress, tick).run(missing()):
             pass

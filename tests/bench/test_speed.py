@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,15 +17,21 @@ from dataflow.lowering import lower
 from dataflow.methods import Method
 from dataflow.pattern import NM
 from dataflow.zoo import network
+from hwsim.sat import step
 from hwsim.sat.clock import run_job
 from hwsim.sat.config import SatConfig
 from hwsim.sat.functional import sore, stce
 from hwsim.sat.job import array_job
+from hwsim.sat.run import SatRun
 from hwsim.sat.step import Simulation, make_schedule
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.lower import layers
 from hwsim.spatten.scores import Drawn
 from hwsim.spatten.simulate import simulate as simulate_attention
+from hwsim.sweep.engines import processes, serial
+from hwsim.sweep.space import Space
+from hwsim.sweep.spec import Spec
+from hwsim.sweep.sweep import run_sweep
 from hwsim.verify.array import bench_of, case_of
 from hwsim.verify.case import Job, program
 from hwsim.verify.jobs import job_case
@@ -36,7 +45,12 @@ def test_step(benchmark, what: str) -> None:
     workload = lower(network("resnet50"), batch=512, method=Method.BDWP, pattern=NM(2, 8))
     schedule = make_schedule(config, workload)
     simulation = Simulation(config, workload, schedule)
-    benchmark(simulation.run if what == "simulate" else lambda: make_schedule(config, workload))
+
+    def plan() -> None:
+        step._KNOWN.clear()
+        make_schedule(config, workload)
+
+    benchmark(simulation.run if what == "simulate" else plan)
 
 
 @pytest.mark.benchmark(group="clock level, 32 x 32 array, 256 x 256 x 64")
@@ -124,3 +138,39 @@ def test_spatten_fetch_bound(benchmark) -> None:
     benchmark.extra_info["cycles_per_s"] = (
         round(found.cycles / benchmark.stats.stats.median) if benchmark.stats else None
     )
+
+
+@pytest.mark.benchmark(group="400 designs of a few milliseconds each")
+@pytest.mark.parametrize("how", ["loop", "sweep"])
+def test_sweep_overhead(benchmark, how: str, tmp_path: Path) -> None:
+    """What a sweep adds to calling the simulator."""
+    network = tmp_path / "n.yaml"
+    network.write_text("name: n\nlayers:\n- {kind: linear, name: a, in_features: 512, out_features: 512}\n")
+    spec = {"machine": "sat", "base": {"network": str(network)}, "axes": {"batch": {"from": 1, "to": 400, "step": 1}}}
+    space = Space(Spec.model_validate(spec))
+
+    def loop() -> None:
+        step._KNOWN.clear()
+        for batch in range(1, 401):
+            SatRun(network=str(network), batch=batch).measure()
+
+    def sweep() -> None:
+        step._KNOWN.clear()
+        run_sweep(space, Path(tempfile.mkdtemp(dir=tmp_path)), serial)
+
+    work = {"loop": loop, "sweep": sweep}[how]
+    work()
+    benchmark.pedantic(work, rounds=5)
+
+
+@pytest.mark.benchmark(group="216 designs, a step of ResNet-18 each")
+def test_sweep_of_resnet18(benchmark, tmp_path: Path) -> None:
+    axes = {
+        "machine.rows": [8, 16, 24, 32, 48, 64],
+        "machine.cols": [8, 16, 32, 64],
+        "pattern": ["dense", "2:4", "2:8"],
+        "machine.dram_channels": [1, 2, 4],
+    }
+    space = Space(Spec.model_validate({"machine": "sat", "axes": axes}))
+    benchmark.pedantic(lambda: run_sweep(space, Path(tempfile.mkdtemp(dir=tmp_path)), processes(2)), rounds=1)
+    benchmark.extra_info["points_a_minute"] = round(60 * space.grid_size() / benchmark.stats.stats.median)

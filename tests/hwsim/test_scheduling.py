@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from dataflow.lowering import lower
 from dataflow.methods import Method
 from dataflow.network import Conv, Linear, Network, elementwise
 from dataflow.offline_scheduling import best_mapping, mapping_candidates
-from dataflow.pattern import NM
+from dataflow.pattern import DENSE, NM
 from dataflow.schedule import Mapping, Schedule
-from dataflow.tiling import misfit
+from dataflow.tiling import Limits, misfit, neighbours
 from hwsim.result import CAUSES, StepResult
 from hwsim.sat.config import SatConfig
 from hwsim.sat.job import machine_of
@@ -204,3 +205,35 @@ def test_candidates_fit() -> None:
         for product in load.products:
             for row in mapping_candidates(product, limits_of(SMALL), ("WS", "OS"), (1, 4, 8)):
                 _check_mapping(SMALL, product, Mapping(*(int(v) for v in row)))
+
+
+def test_neighbours_are_their_definition() -> None:
+    """Of random tiles: all that differ in one length by a step, one, a part, or a factor of two, and fit."""
+    rng = np.random.default_rng(5)
+    seen = 0
+    for _ in range(300):
+        pattern = [DENSE, NM(2, 8), NM(1, 4)][rng.integers(3)]
+        n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
+        size = tuple(int(v) for v in rng.integers(1, 200, 3))
+        tile = tuple(int(rng.integers(1, v + 1)) for v in size)
+        tile = (tile[0], size[1] if rng.random() < 0.5 else max(m, tile[1] // m * m), tile[2])
+        is_os, inter, most = bool(rng.integers(2)), int(rng.choice([1, 4, 8])), int(rng.choice([8, 512]))
+        limits = Limits(4, 8, *(int(v) for v in rng.integers(1 << 8, 1 << 18, 3)), 8)
+        steps = (inter, m, 8)
+        want = set()
+        for axis in range(3):
+            length, value, parts = size[axis], tile[axis], -(-size[axis] // tile[axis])
+            options = [value - steps[axis], value + steps[axis], value - 1, value + 1, value // 2, 2 * value]
+            options += [-(-length // p) for p in (parts - 1, parts + 1) if p]
+            for option in (min(max(1, o), length) for o in options):
+                other = [*tile]
+                other[axis] = option
+                if other[1] != size[1]:
+                    other[1] = max(m, other[1] // m * m)
+                jobs = math.prod(-(-s // t) for s, t in zip(size, other, strict=True))
+                if option != value and jobs <= most and not misfit(size, tuple(other), pattern, limits, is_os, inter):
+                    want.add(tuple(other))
+        found = neighbours(limits, size, tile, steps, n, m, pattern.index_bits, is_os, inter, most)
+        assert [tuple(t) for t in found.tolist()] == sorted(want)
+        seen += len(want)
+    assert seen > 500
