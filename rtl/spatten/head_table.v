@@ -8,6 +8,7 @@
 
 `resetall
 `default_nettype none
+`include "head.vh"
 
 module head_table #(
     parameter BITS = 12,
@@ -105,7 +106,7 @@ module head_table #(
         .shared(shared), .queries(s_head_queries), .scale(scale), .limit_sign(limit[31]), .key_rows(key_rows),
         .all_rows(all_rows), .legal(legal)
     );
-    wire unused_bits = &{1'b0, limit, key_rows, all_rows, q_address};
+    wire unused_bits = &{1'b0, limit, key_rows, all_rows, q_address, of};
 
     // places: in, the first whose keys are to be fetched, the first whose keys are in the ring, the oldest
     reg [HEAD_WIDTH-1:0] in_reg, next_reg, tail_reg, oldest_reg, asked_reg;
@@ -157,19 +158,19 @@ module head_table #(
     assign {q_address, q_count, q_keep, q_rest} = s_query;
     wire [HEAD-1:0]          of = head_reg[asked_reg];
     localparam HALF_VALUES = VALUE_ROWS / 2;
-    localparam AT = 6 + 64;  // behind scale, limit and number
-    wire [COUNT_WIDTH-1:0]   of_count = of[AT+15 +: COUNT_WIDTH];
+    wire [COUNT_WIDTH-1:0]   of_count = of[`HEAD_COUNT +: COUNT_WIDTH];
     wire [COUNT_WIDTH-1:0]   kept     = q_keep < q_count ? q_keep : q_count;
     wire [5:0]               q_size, unused_size;
     wire [COUNT_WIDTH+3:0]   unused_rows, own_rows;
     vector_rows #(.COUNT_WIDTH(COUNT_WIDTH), .BANKS(KEY_BANKS)) of_query (
-        .code(of[AT+10 +: 3]), .dimension(of[AT+13 +: 2]), .count(kept), .size(q_size), .rows(unused_rows)
+        .code(of[`HEAD_KEY_BITS +: 3]), .dimension(of[`HEAD_DIMENSION +: 2]), .count(kept), .size(q_size), .rows(unused_rows)
     );
     vector_rows #(.COUNT_WIDTH(COUNT_WIDTH), .BANKS(VALUE_BANKS)) of_values (
-        .code(of[AT+1 +: 3]), .dimension(of[AT+13 +: 2]), .count(kept), .size(unused_size), .rows(own_rows)
+        .code(of[`HEAD_VALUE_BITS +: 3]), .dimension(of[`HEAD_DIMENSION +: 2]), .count(kept), .size(unused_size),
+        .rows(own_rows)
     );
     wire q_legal = ~|q_address[2:0] && {5'd0, q_address[4:3]} + {1'b0, q_size} <= 7'd32 && q_count != 0 && q_keep != 0
-        && q_count <= of_count && (of[AT] || own_rows <= HALF_VALUES[COUNT_WIDTH+3:0]);
+        && q_count <= of_count && (of[`HEAD_SHARED] || own_rows <= HALF_VALUES[COUNT_WIDTH+3:0]);
     wire q_known  = unasked_reg != 0;
     wire q_good   = legal_reg[asked_reg];
     wire fifo_ready, error_ready;

@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "head.vh"
 
 module query_schedule #(
     parameter SLOTS = 8,
@@ -95,7 +96,6 @@ module query_schedule #(
     output reg  [SLOTS-1:0]            again
 );
 
-    localparam LIMIT = 6, SHARED = 70, LSB_BITS = 74;
 
     reg [HEAD_WIDTH-1:0]  head_reg [0:SLOTS-1];
     reg [COUNT_WIDTH-1:0] count_reg [0:SLOTS-1];
@@ -107,7 +107,7 @@ module query_schedule #(
             assign head[HEAD_WIDTH*s +: HEAD_WIDTH]    = head_reg[s];
             assign count[COUNT_WIDTH*s +: COUNT_WIDTH] = count_reg[s];
             assign keep[COUNT_WIDTH*s +: COUNT_WIDTH]  = keep_reg[s];
-            assign values_there[s] = heads[HEAD*head_reg[s]+SHARED] ? shared_there[head_reg[s]] : own_there[s];
+            assign values_there[s] = heads[HEAD*head_reg[s]+`HEAD_SHARED] ? shared_there[head_reg[s]] : own_there[s];
         end
     endgenerate
 
@@ -149,8 +149,8 @@ module query_schedule #(
         .m_ready(1'b1), .m_data(check_slot)
     );
     wire [HEAD_WIDTH-1:0] check_head = head_reg[check_slot];
-    wire [31:0] limit       = heads[HEAD*check_head+LIMIT +: 32];
-    wire        progressive = heads[HEAD*check_head+LSB_BITS +: 3] != 3'd7;
+    wire [31:0] limit       = heads[HEAD*check_head+`HEAD_LIMIT +: 32];
+    wire        progressive = heads[HEAD*check_head+`HEAD_LSB_BITS +: 3] != 3'd7;
     wire        undecided   = check_valid && progressive && !again[check_slot];
     wire        fails       = undecided && check_sum > limit;  // both are positive numbers
     wire        passes      = check_valid && !fails;
@@ -192,7 +192,7 @@ module query_schedule #(
 
     // values: its own are asked for; then prob x V
     wire unused_own;
-    wire chosen_shared = heads[HEAD*head_reg[chosen_slot]+SHARED];
+    wire chosen_shared = heads[HEAD*head_reg[chosen_slot]+`HEAD_SHARED];
     fifo #(.WIDTH(SLOT_WIDTH), .DEPTH(SLOTS)) to_fetch (
         .clk(clk), .rst(rst), .s_valid(chosen && !chosen_shared), .s_ready(unused_own), .s_data(chosen_slot),
         .m_valid(own_valid), .m_ready(own_take), .m_data(own_slot)
@@ -218,7 +218,7 @@ module query_schedule #(
         if (accept) begin
             asked_reg[accept_head] <= 1'b0;
         end
-        read_key_reg      <= dot_last && !rst && (again[dot_last_slot] || heads[HEAD*last_head+LSB_BITS +: 3] == 3'd7);
+        read_key_reg      <= dot_last && !rst && (again[dot_last_slot] || heads[HEAD*last_head+`HEAD_LSB_BITS +: 3] == 3'd7);
         read_key_head_reg <= last_head;
         read_valid        <= value_last && !rst;
         read_slot         <= value_last_slot;

@@ -30,7 +30,7 @@ from hwsim.verify import attention
 from hwsim.verify.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.verify.engines import sore_commands, wuve_commands
 from hwsim.verify.step import step_programs
-from hwsim.verify.verilator import built_once, environment, needed
+from hwsim.verify.verilator import built_once, environment, folders, needed
 
 try:
     environment()
@@ -59,7 +59,8 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
             "--x-assign", "unique", "--x-initial", "unique", "-Mdir", str(scratch), "--top-module", top, "-o", top,
             "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",
             "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
-            str(share / "lib" / "verilator" / "verilator.cpp"), *map(str, sources),
+            str(share / "lib" / "verilator" / "verilator.cpp"), *folders(),
+            *(str(p) for p in sources if p.suffix == ".v"),
         ]  # fmt: skip
         subprocess.run(command, env=environment(), check=True, capture_output=True)
 

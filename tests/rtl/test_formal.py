@@ -16,7 +16,7 @@ import pytest
 
 from hwsim.verify import attention
 from hwsim.verify.core import bench_of, core_config
-from hwsim.verify.verilator import RTL, needed, sources
+from hwsim.verify.verilator import RTL, folders, needed, sources
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[dev]'")
 
@@ -149,7 +149,7 @@ def test_yosys_reads_all_of_it(top: str) -> None:
     machines |= {"spatten_core": attention.bench_of(attention.MACHINES[1]).parameters}
     parameters = machines.get(top) or bench_of(core_config(3, 2)).parameters
     done = yosys(
-        "read_verilog " + " ".join(map(str, sources())), "hierarchy -check",
+        " ".join(["read_verilog", *folders(), *map(str, sources())]), "hierarchy -check",
         "chparam " + " ".join(f"-set {k} {v}" for k, v in parameters.items()) + f" {top}",
         f"hierarchy -check -top {top}", "proc", "check -assert",
     )  # fmt: skip
