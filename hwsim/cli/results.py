@@ -82,26 +82,20 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, Spec, list[str]]:
     """
     import pyarrow.parquet as pq
 
-    from hwsim.sweep.space import Space
     from hwsim.sweep.spec import Spec
     from hwsim.sweep.store import Store
+    from hwsim.sweep.sweep import finished
 
     store = Store(folder)
     spec = Spec.model_validate(store.manifest()["sweep"])
     fields = [f.strip() for name in spec.axes for f in name.split(",")]
     path = folder / "results.parquet"
     if not path.exists():
-        from hwsim.sweep.sweep import ordered, task_of
-
-        space = Space(spec, str(folder))
-        if spec.quality is not None or not store.names():
-            raise InputError(f"{folder}: no results.parquet yet: run the sweep to its end")
-        found = ordered(store.rows(), space, [(task_of(space, p, None).key, p) for p in space.points()])
-    else:
-        try:
-            found = pq.read_table(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:100]}") from None
+        return finished(store.rows().to_pandas(), fields), spec, fields
+    try:
+        found = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:100]}") from None
     return found.to_pandas(), spec, fields
 
 

@@ -26,6 +26,7 @@ from dataflow.files import first_problem, put, validated
 from .expression import Expression, names_of
 from .spec import Range, Sample, Spec
 
+MOST_POINTS = 10_000_000
 DRAWS = 1000
 """A random sample ends early after so many draws in a row that gave no new point."""
 
@@ -143,7 +144,10 @@ class Space:
                 except ValidationError as error:
                     for e in error.errors(include_url=False):
                         place = ".".join(str(part) for part in e["loc"])
-                        mine = [f for f in assigned if f == place or place.startswith(f + ".") or f.startswith(place)]
+                        # of a whole section only a combination is wrong
+                        inner = e["type"] != "value_error"
+                        mine = [f for f in assigned if f == place or place.startswith(f + ".")
+                                or (inner and f.startswith(place + "."))]  # fmt: skip
                         if place and mine:
                             raise InputError(f"{self.where}: axes: {first_problem(error, self.model)}") from None
                 except InputError as error:
@@ -185,6 +189,8 @@ class Space:
             InputError: a grid over a range of any value; the conditions exclude every point.
         """
         found = False
+        if self.grid_size() > MOST_POINTS:
+            raise InputError(f"{self.where}: axes: {self.grid_size():,} points: at most {MOST_POINTS:,}; draw a sample")
         for axis in self.axes:
             if axis.values is None and self.spec.sample is None:
                 where = f"{self.where}: axes: {axis.name}"

@@ -65,6 +65,7 @@ class Store:
                     )
             if found == manifest:
                 return
+            (self.folder / "results.parquet").unlink(missing_ok=True)  # it is another sweep's
         write_text(self.folder / "manifest.json", json.dumps(manifest, indent=1, default=str) + "\n")
 
     def close(self) -> None:

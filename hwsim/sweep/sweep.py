@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -211,6 +213,13 @@ def ordered(rows: pa.Table, space: Space, plan: list[tuple[str, Point]]) -> pa.T
         if not pa.types.is_null(taken[name].type):
             columns[name] = taken[name]
     return pa.table(columns)
+
+
+def finished(rows: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
+    """The rows of a run that has not come to its end, with their fields as columns, in no order."""
+    points = [json.loads(text) for text in rows["point"]]
+    columns = {f: _column([p.get(f) for p in points]) for f in fields}
+    return pd.concat([pd.DataFrame({"design": "", **columns}, index=rows.index), rows.drop(columns="point")], axis=1)
 
 
 def _design(point: Point, marked: bool) -> str:

@@ -303,6 +303,8 @@ BAD = {
     "machine: sat\naxes: {batch: {from: 1, to: 4}}": "a grid needs step, count or powers_of",
     "machine: sat\naxes: {machine.rows: [4, 1000]}": "machine.rows: Input should be less than or equal to 256",
     "machine: sat\naxes: {pattern: ['8:2']}": "axes: pattern: ",
+    "machine: sat\naxes: {batch: {from: 1, to: 1000000, step: 1}}\nrepeat: 99": "nothing in a run of sat is drawn",
+    "machine: spatten\naxes: {seed: {from: 1, to: 1000000, step: 1}}\nrepeat: 99": "99,000,000 points: at most",
     "machine: sat\naxes: {batch: [1]}\nwhere: ['batch >']": "where[0]: 'batch >': not an expression",
     "machine: sat\naxes: {batch: [1]}\nwhere: ['batches > 1']": "where[0]",
     "machine: sat\naxes: {batch: [1]}\nwhere: ['batch < \"x\"']": "not supported",
@@ -322,7 +324,8 @@ BAD = {
 @pytest.mark.parametrize("text", BAD)
 def test_wrong_sweep_files_are_one_line(text: str, tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "s.yaml").write_text(text)
-    for word in ("sweep", "search") if "grid needs" not in BAD[text] else ("sweep",):
+    only_grids = "grid needs" in BAD[text] or "points: at most" in BAD[text]
+    for word in ("sweep",) if only_grids else ("sweep", "search"):
         check_refused(f"{word} s.yaml --workers 0", BAD[text], tmp_path, monkeypatch, capsys)
 
 
@@ -385,6 +388,32 @@ def test_commands(network: str, tmp_path: Path, monkeypatch, capsys) -> None:
     assert hwsim(monkeypatch, "results", "out/s", "--failed", "--csv", "f.csv") == 0
     assert len(pd.read_csv("f.csv")) == 13
     capsys.readouterr()
+
+
+def test_results_of_a_run_that_was_ended(network: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Any) -> None:
+        if progress.ran:
+            raise Stop
+
+    run_sweep(space(network, axes={"batch": [1, 2]}, where=[]), tmp_path, serial)
+    with pytest.raises(Stop):
+        run_sweep(space(network), tmp_path, serial, tick=stop)
+    assert hwsim(monkeypatch, "results", tmp_path, "--where", "pattern == '2:4'", "--json") == 0
+    assert all(row["pattern"] == "2:4" for row in json.loads(capsys.readouterr().out))
+    assert hwsim(monkeypatch, "results", tmp_path, "--page") == 0
+    capsys.readouterr()
+
+
+def test_a_combination_that_cannot_be_fails_alone(tmp_path: Path) -> None:
+    """Each value is possible with some value of the other field."""
+    axes = {"machine.frequency_hz": [500_000_000, 1_000_000_000], "machine.memory.clock_ps": [1000, 2000]}
+    spec = {"machine": "spatten", "base": {"workload": "bert-base", "every": 64}, "axes": axes}
+    settings = [Space(Spec.model_validate(spec)).settings(p) for p in Space(Spec.model_validate(spec)).points()]
+    assert [bool(error) for _, error in settings] == [True, False, False, True, False]
+    assert "must be the same" in settings[0][1]
 
 
 def test_duckdb_reads_the_parts(network: str, tmp_path: Path) -> None:
