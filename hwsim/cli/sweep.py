@@ -148,6 +148,9 @@ def _going_on(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         command = shlex.join(["hwsim", *sys.argv[1:]])
         sys.stderr.write(f"hwsim: stopped; finished points are kept in {out}; to go on: {command}\n")
+        sys.stderr.flush()
+        if "distributed" in sys.modules:  # it would wait for what its workers do; they end with this process
+            os._exit(130)
         raise typer.Exit(130) from None
 
 

@@ -98,6 +98,18 @@ def dask(address: str, workers: int) -> Engine:
     return run
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say so
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Cluster:
     dies_as_one = False
 
@@ -111,9 +123,10 @@ class _Cluster:
         self._cluster: Any = None
         try:
             if address == "local":
-                self._cluster = LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-                )
+                with _interrupts_ignored():  # by the workers: they inherit it
+                    self._cluster = LocalCluster(
+                        n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+                    )
             self._client = Client(self._cluster or address, timeout="10s", set_as_default=False)
             self._client.wait_for_workers(1, timeout=60)
         except (OSError, ValueError, TimeoutError) as error:

@@ -232,11 +232,14 @@ def test_a_broken_part_is_put_aside_and_runs_again(harm: str, network: str, tmp_
     assert (tmp_path / "results.parquet").read_bytes() == table
 
 
-def test_ctrl_c_ends_soon_and_says_how_to_go_on(network: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", [("--workers", "0"), ("--workers", "2"), ("--scheduler", "local", "--workers", "2")])
+def test_ctrl_c_ends_soon_and_says_how_to_go_on(engine: tuple[str, ...], network: str, tmp_path: Path) -> None:
+    if "--scheduler" in engine:
+        pytest.importorskip("distributed")
     path = tmp_path / "s.yaml"
     axes = {"batch": {"from": 1, "to": 20_000, "step": 1}}
     path.write_text(json.dumps({"machine": "sat", "base": {"network": network}, "axes": axes}))
-    words = command(path, tmp_path / "out", "--workers", "2")
+    words = command(path, tmp_path / "out", *engine)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list((tmp_path / "out").glob("parts/part-*")):
         assert process.poll() is None
