@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,6 +144,13 @@ def _quality(space: Space, out: Path) -> Callable[[dict[str, Any], int], dict[st
 @contextmanager
 def _going_on(out: Path) -> Iterator[None]:
     """Say how to go on, where Ctrl-C ends it."""
+    from hwsim.sweep.engines import INTERRUPTED
+
+    def interrupt(number: int, frame: object) -> None:
+        INTERRUPTED.set()  # should the exception be lost in code that swallows what it is given
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except KeyboardInterrupt:
@@ -152,6 +160,8 @@ def _going_on(out: Path) -> Iterator[None]:
         if "distributed" in sys.modules:  # it would wait for what its workers do; they end with this process
             os._exit(130)
         raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

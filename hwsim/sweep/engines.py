@@ -12,9 +12,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
@@ -30,9 +29,21 @@ AHEAD = 2
 DEATHS = 2
 
 
+INTERRUPTED = threading.Event()
+"""Set by who handles Ctrl-C: the exception that it raises may be lost in code that swallows what it is given."""
+LOOK_SECONDS = 0.5
+"""How often an engine that waits looks whether it is interrupted."""
+
+
+def _look() -> None:
+    if INTERRUPTED.is_set():
+        raise KeyboardInterrupt
+
+
 def serial(batches: Batches) -> Iterator[list[Row]]:
     """In this process."""
     for batch in batches:
+        _look()
         yield evaluate(code_version(), batch)
 
 
@@ -40,36 +51,103 @@ def processes(workers: int) -> Engine:
     """In processes of this machine, which end with this one."""
 
     def run(batches: Batches) -> Iterator[list[Row]]:
-        return _stream(batches, workers, lambda: _Pool(workers), BrokenProcessPool)
+        return _stream(batches, workers, _Pool(workers), WorkerDied)
 
     return run
 
 
-class _Pool:
-    """A pool of processes that can be ended at once."""
+class WorkerDied(Exception):
+    """A process ended while it had work."""
 
-    dies_as_one = True
+
+class _Answer:
+    """What a batch will give."""
+
+    def __init__(self, batch: list[Task]) -> None:
+        self.batch = batch
+        self.found: Any = None
+
+    def result(self) -> list[Row]:
+        if isinstance(self.found, Exception):
+            raise self.found
+        rows: list[Row] = self.found
+        return rows
+
+
+class _Worker:
+    """A process and its pipe."""
+
+    def __init__(self) -> None:
+        # a fresh interpreter: a fork would take over threads and locks half-way
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, evaluate, code_version()), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is an end of the pipe
+        self.answer: _Answer | None = None
+
+
+class _Pool:
+    """Processes with a pipe each.
+
+    Not `concurrent.futures`: its pool hangs where a worker is killed, or Ctrl-C comes, while one of its threads or the
+    caller holds one of its locks (seen in a test of kills).
+    """
 
     def __init__(self, workers: int) -> None:
-        # a fresh interpreter each: a fork would take over threads and locks half-way
-        context = multiprocessing.get_context("spawn")
-        self._others = set(multiprocessing.active_children())
-        self._pool = ProcessPoolExecutor(workers, context, initializer=_begin)
+        self._workers = [_Worker() for _ in range(workers)]
+        self._queue: deque[_Answer] = deque()
 
-    def submit(self, batch: list[Task]) -> Future[list[Row]]:
-        return self._pool.submit(evaluate, code_version(), batch)
+    def submit(self, batch: list[Task]) -> _Answer:
+        answer = _Answer(batch)
+        self._queue.append(answer)
+        self._hand_out()
+        return answer
 
-    def wait(self, pending: list[Future[list[Row]]]) -> Any:
-        return wait(pending, return_when=FIRST_COMPLETED).done
+    def wait(self, pending: list[_Answer]) -> list[_Answer]:
+        """Those that are done, after at most `LOOK_SECONDS`."""
+        self._hand_out()
+        busy = {w.pipe: i for i, w in enumerate(self._workers) if w.answer is not None}
+        done = []
+        for pipe in wait_for(list(busy), LOOK_SECONDS):
+            worker = self._workers[busy[pipe]]  # type: ignore[index]
+            answer = worker.answer
+            assert answer is not None
+            try:
+                answer.found = worker.pipe.recv()
+                worker.answer = None
+            except (EOFError, OSError):
+                self._bury(busy[pipe])  # type: ignore[index]
+            done.append(answer)
+        return done + [a for a in pending if a.found is not None and a not in done]
+
+    def _hand_out(self) -> None:
+        for i, worker in enumerate(self._workers):
+            if worker.answer is None and self._queue:
+                worker.answer = self._queue.popleft()
+                try:
+                    worker.pipe.send(worker.answer.batch)
+                except OSError:
+                    self._bury(i)
+
+    def _bury(self, place: int) -> None:
+        """Another worker for one that died."""
+        dead = self._workers[place]
+        assert dead.answer is not None
+        dead.answer.found = WorkerDied()
+        dead.pipe.close()
+        dead.process.join()
+        self._workers[place] = _Worker()
 
     def close(self) -> None:
-        mine = set(multiprocessing.active_children()) - self._others
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in mine:
-            process.kill()
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
 
 
-def _begin() -> None:
+def _serve(pipe: Any, work: Callable[[str, list[Task]], list[Row]], code: str) -> None:
     """A worker: Ctrl-C is its parent's affair, and it ends when its parent is gone, however that ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -80,6 +158,16 @@ def _begin() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    while True:
+        try:
+            batch = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            found: Any = work(code, batch)
+        except InputError as error:
+            found = error
+        pipe.send(found)
 
 
 def dask(address: str, workers: int) -> Engine:
@@ -93,7 +181,7 @@ def dask(address: str, workers: int) -> Engine:
         from distributed.scheduler import KilledWorker
 
         cluster = _Cluster(address, workers)
-        return _stream(batches, cluster.workers, lambda: cluster, KilledWorker)
+        return _stream(batches, cluster.workers, cluster, KilledWorker)
 
     return run
 
@@ -111,8 +199,6 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 class _Cluster:
-    dies_as_one = False
-
     def __init__(self, address: str, workers: int) -> None:
         import logging
 
@@ -140,7 +226,10 @@ class _Cluster:
     def wait(self, pending: list[Any]) -> Any:
         from distributed.client import _wait
 
-        return self._client.sync(_wait, pending, return_when="FIRST_COMPLETED").done
+        try:
+            return self._client.sync(_wait, pending, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return ()
 
     def close(self) -> None:
         with contextlib.suppress(TimeoutError, OSError):
@@ -149,95 +238,58 @@ class _Cluster:
                 self._cluster.close(timeout=1)
 
 
-class _Crew:
-    """Workers that are replaced when they die."""
-
-    def __init__(self, start: Callable[[], Any], death: type[Exception]) -> None:
-        self._start, self._death = start, death
-        self.pool = start()
-
-    def submit(self, batch: list[Task]) -> Any:
-        """A batch's future; None: the workers have died."""
-        try:
-            return self.pool.submit(batch)
-        except self._death:
-            return None
-
-    def rows(self, future: Any) -> list[Row] | None:
-        """What a batch gave; None: its worker died."""
-        try:
-            found: list[Row] = future.result()
-        except self._death:
-            return None
-        return found
-
-    def replace(self) -> None:
-        """New workers, where one's death takes the others along."""
-        if self.pool.dies_as_one:
-            self.pool.close()
-            self.pool = self._start()
-
-    def alone(self, batch: list[Task]) -> Iterator[list[Row]]:
-        """Run a batch with nothing beside it; if its worker dies, its points one by one.
-
-        Raises:
-            InputError: workers die without any work.
-        """
-        for _ in range(1 if len(batch) > 1 else DEATHS):
-            if (rows := self._try(batch)) is not None:
-                yield rows
-                return
-        if len(batch) > 1:
-            for task in batch:
-                yield from self.alone([task])
-            return
-        if self._try([]) is None:
-            raise InputError("the workers die as soon as they begin: is hwsim installed where they run?")
-        yield [failed(batch[0], "its worker died: out of memory, or killed")]
-
-    def _try(self, batch: list[Task]) -> list[Row] | None:
-        future = self.submit(batch)
-        if future is not None:
-            self.pool.wait([future])
-        rows = None if future is None else self.rows(future)
-        if rows is None:
-            self.replace()
-        return rows
-
-
-def _stream(batches: Batches, workers: int, start: Callable[[], Any], death: type[Exception]) -> Iterator[list[Row]]:
-    """Keep ``workers`` busy.
+def _stream(batches: Batches, workers: int, pool: Any, death: type[Exception]) -> Iterator[list[Row]]:
+    """Keep ``workers`` of a pool busy; it replaces those that die.
 
     Args:
-        start: a pool of workers; called again when one is broken.
         death: what a batch's result raises when its worker died.
+
+    Raises:
+        InputError: workers die without any work.
     """
-    crew = _Crew(start, death)
     pending: dict[Any, list[Task]] = {}
     again: list[list[Task]] = []  # batches whose worker died
     try:
         while True:
             while not again and len(pending) < AHEAD * workers and (batch := next(batches, None)) is not None:
-                future = crew.submit(batch)
-                if future is None:
-                    again.append(batch)
-                else:
-                    pending[future] = batch
+                pending[pool.submit(batch)] = batch
             if not pending and not again:
                 return
-            for future in crew.pool.wait(list(pending)) if pending else ():
+            _look()
+            for future in pool.wait(list(pending)) if pending else ():
                 batch = pending.pop(future)
-                rows = crew.rows(future)
-                if rows is None:
+                try:
+                    yield future.result()
+                except death:
                     again.append(batch)
-                else:
-                    yield rows
-            if again and crew.pool.dies_as_one:
-                again += pending.values()
-                pending.clear()
-            if again and not pending:  # nobody knows whose fault it was
-                crew.replace()
-                while again:
-                    yield from crew.alone(again.pop(0))
+            while again and not pending:  # alone, so that it is known whose fault it is
+                yield from _alone(pool, again.pop(0), death)
     finally:
-        crew.pool.close()
+        pool.close()
+
+
+def _alone(pool: Any, batch: list[Task], death: type[Exception]) -> Iterator[list[Row]]:
+    """Run a batch with nothing beside it; if its worker dies, its points one by one."""
+    for _ in range(1 if len(batch) > 1 else DEATHS):
+        if (rows := _try(pool, batch, death)) is not None:
+            yield rows
+            return
+    if len(batch) > 1:
+        for task in batch:
+            yield from _alone(pool, [task], death)
+        return
+    if _try(pool, [], death) is None:
+        raise InputError("the workers die as soon as they begin: is hwsim installed where they run?")
+    yield [failed(batch[0], "its worker died: out of memory, or killed")]
+
+
+def _try(pool: Any, batch: list[Task], death: type[Exception]) -> list[Row] | None:
+    """What a batch gives; None: its worker died."""
+    future = pool.submit(batch)
+    while not pool.wait([future]):
+        _look()
+    try:
+        found: list[Row] = future.result()
+    except death:
+        return None
+    return found

@@ -40,6 +40,11 @@ def deadly(code: str, tasks: list[Task]) -> list[Row]:
     return evaluate(code, tasks)
 
 
+def aborting(code: str, tasks: list[Task]) -> list[Row]:
+    """A worker that never works."""
+    os._exit(3)
+
+
 def command(spec: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-c", "from hwsim.cli import main; main()", "sweep", str(spec), "--out", str(out),
             "--no-page", *more]  # fmt: skip
