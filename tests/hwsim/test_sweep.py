@@ -560,3 +560,11 @@ def test_quality_stands_beside(network: str, tmp_path: Path, monkeypatch, capsys
     assert len(runs) == 5  # dense once
     assert len({r["quality"] for r in made if r["pattern"] == "dense"}) == 1
     assert all(0 <= r["quality"] <= 1 for r in made)
+
+
+def test_the_readmes_example_is_a_sweep() -> None:
+    from ruamel.yaml import YAML
+
+    text = (Path(engines.__file__).parent / "README.md").read_text(encoding="utf-8")
+    example = YAML(typ="safe", pure=True).load(text.split("```yaml\n")[1].split("```")[0])
+    assert len(list(Space(Spec.model_validate(example)).points())) == 3 * 4 * 3 + 1
