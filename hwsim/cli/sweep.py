@@ -244,7 +244,7 @@ def _end(space: Space, out: Path, found: Progress, page: bool, json_: bool) -> N
         return
     sys.stdout.write(
         f"{found.total:,} points: {found.ran:,} run now ({found.seconds:.1f} s), "
-        f"{found.total - found.ran:,} from before"
+        f"{found.total - found.ran:,} known already"
         + (f"; {found.failed:,} failed (hwsim results {out} --failed)" if found.failed else "")
         + "\n"
     )
