@@ -8,6 +8,7 @@ again, alone; a single point that kills its worker twice while it is alone is re
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -50,10 +51,7 @@ def serial(batches: Batches) -> Iterator[list[Row]]:
 def processes(workers: int) -> Engine:
     """In processes of this machine, which end with this one."""
 
-    def run(batches: Batches) -> Iterator[list[Row]]:
-        return _stream(batches, workers, _Pool(workers), WorkerDied)
-
-    return run
+    return lambda batches: _stream(batches, lambda: _Pool(workers), WorkerDied)
 
 
 class WorkerDied(Exception):
@@ -95,6 +93,7 @@ class _Pool:
     """
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         self._workers = [_Worker() for _ in range(workers)]
         self._queue: deque[_Answer] = deque()
 
@@ -176,14 +175,9 @@ def dask(address: str, workers: int) -> Engine:
     Raises (when it begins):
         InputError: nobody answers at the address, or it has no workers.
     """
+    from distributed.scheduler import KilledWorker
 
-    def run(batches: Batches) -> Iterator[list[Row]]:
-        from distributed.scheduler import KilledWorker
-
-        cluster = _Cluster(address, workers)
-        return _stream(batches, cluster.workers, cluster, KilledWorker)
-
-    return run
+    return lambda batches: _stream(batches, lambda: _Cluster(address, workers), KilledWorker)
 
 
 @contextlib.contextmanager
@@ -209,6 +203,8 @@ class _Cluster:
         self._cluster: Any = None
         try:
             if address == "local":
+                # where Ctrl-C ends it at once, it is no fault that semaphores are left to the tracker of them
+                os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker:UserWarning"
                 with _interrupts_ignored():  # by the workers: they inherit it
                     self._cluster = LocalCluster(
                         n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
@@ -238,20 +234,26 @@ class _Cluster:
                 self._cluster.close(timeout=1)
 
 
-def _stream(batches: Batches, workers: int, pool: Any, death: type[Exception]) -> Iterator[list[Row]]:
-    """Keep ``workers`` of a pool busy; it replaces those that die.
+def _stream(batches: Batches, start: Callable[[], Any], death: type[Exception]) -> Iterator[list[Row]]:
+    """Keep the workers of a pool busy; it replaces those that die.
 
     Args:
+        start: makes the pool, where there is anything to run.
         death: what a batch's result raises when its worker died.
 
     Raises:
         InputError: workers die without any work.
     """
+    first = next(batches, None)
+    if first is None:
+        return
+    batches = itertools.chain([first], batches)
+    pool = start()
     pending: dict[Any, list[Task]] = {}
     again: list[list[Task]] = []  # batches whose worker died
     try:
         while True:
-            while not again and len(pending) < AHEAD * workers and (batch := next(batches, None)) is not None:
+            while not again and len(pending) < AHEAD * pool.workers and (batch := next(batches, None)) is not None:
                 pending[pool.submit(batch)] = batch
             if not pending and not again:
                 return
