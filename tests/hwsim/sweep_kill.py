@@ -65,7 +65,7 @@ def killed_and_whole(points: int, kills: int, folder: Path, seed: int = 1) -> tu
             command(spec, broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            process.wait(timeout=moments.uniform(0.2, max(longest * 4 / kills, 5)))
+            process.wait(timeout=moments.uniform(0.2, max(longest * 4 / kills, min(5, 0.8 * longest))))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)  # the process alone: its workers must see to themselves
             process.wait()

@@ -195,7 +195,7 @@ def test_workers_that_cannot_begin_are_no_failed_points(network: str, tmp_path: 
 
 def test_kills(tmp_path: Path) -> None:
     whole, broken, met = killed_and_whole(150, 5, tmp_path)
-    assert met >= 2
+    assert met >= 1
     assert whole.read_bytes() == broken.read_bytes()
 
 
