@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,11 +156,19 @@ def survivors(text: str, pruning: AttentionPruning) -> tuple[list[str], list[lis
 
 @torch.no_grad()
 def generation_quality(
-    model: CharLM, text: Tensor, *, prompt: int = 96, length: int = 32, count: int = 32, tick: Tick = lambda name: None
+    model: CharLM,
+    text: Tensor,
+    *,
+    prompt: int = 96,
+    length: int = 32,
+    count: int = 32,
+    wanted: Sequence[Setting] | None = None,
+    tick: Tick = lambda name: None,
 ) -> list[dict[str, Any]]:
     """A row a setting: bits_per_character of ``length`` characters behind each prompt, refetched, keys_share.
 
     Args:
+        wanted: which settings; none: all of `settings`.
         count: prompts.
         text: uint8[n] held-out characters; prompts are spread evenly over it.
     """
@@ -168,7 +176,7 @@ def generation_quality(
     windows = text[starts[:, None] + torch.arange(prompt + length + 1)].long()
     layers = len(model.blocks)
     rows = []
-    for setting in settings(layers):
+    for setting in settings(layers) if wanted is None else wanted:
         loss = 0.0
         with attach(model, setting.pruning) as run:
             logits = model(windows[:, :prompt])[:, -1]

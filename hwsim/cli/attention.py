@@ -107,7 +107,7 @@ def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) 
     from algorithms.attention.tuning import tune
     from algorithms.data import library_text
 
-    model = _trained_char_lm(steps, folder / "char-lm")
+    model = trained_char_lm(steps, folder / "char-lm")
     if finetune:
         pruning = example_pruning(share, len(model.blocks), encoder=False)
         _with_bar(finetune, lambda tick: tune(model, pruning, library_text().train, steps=finetune, tick=tick))
@@ -115,7 +115,7 @@ def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) 
     return _with_bar(len(settings(len(model.blocks))), work)
 
 
-def _trained_char_lm(steps: int, folder: Path) -> Any:
+def trained_char_lm(steps: int, folder: Path) -> Any:
     """The character model, trained once for a folder."""
     from algorithms.config import TrainConfig
     from algorithms.train import trained
@@ -136,7 +136,7 @@ def write_trace(minilm: bool, folder: Path, sentence: str, share: float, steps: 
 
     if minilm:
         return trace_minilm(folder, sentence, share)
-    model = _trained_char_lm(steps, model_folder)
+    model = trained_char_lm(steps, model_folder)
     return trace_generation(folder, model, library_text().test, share, prompt=96, length=32)
 
 

@@ -24,6 +24,10 @@ def quality_of(space: Any, folder: Path) -> Callable[[Row, int], Row] | None:
     wanted = space.spec.quality
     if wanted is None:
         return None
+    if wanted.attention is not None:
+        if "pruning" not in space.default:
+            raise InputError(f"{space.where}: quality: attention: a run of {space.spec.machine} prunes no attention")
+        return _pruned(wanted.attention.steps, wanted.attention.prompts, folder / "training")
     if "method" not in space.default:
         raise InputError(f"{space.where}: quality: a run of {space.spec.machine} has no training method")
     if wanted.stored is not None:
@@ -80,6 +84,44 @@ def _trained(settings: Row, folder: Path, where: str) -> Callable[[Row, int], Ro
             except Diverged:
                 known[text] = _columns(config.task, metric, None, None)
         return known[text]
+
+    return find
+
+
+def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]:
+    from dataflow.attention import MODELS, usual_pruning
+    from dataflow.attention_pruning import AttentionPruning
+
+    known: dict[str, float] = {}
+
+    def measured(pruning: AttentionPruning) -> float:
+        text = json.dumps([steps, prompts, pruning.model_dump(mode="json")], sort_keys=True)
+        path = folder / "attention" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        if text not in known and path.exists():
+            known[text] = json.loads(path.read_text(encoding="utf-8"))["bits_per_character"]
+        if text not in known:
+            from algorithms.attention.quality import Setting, generation_quality
+            from algorithms.data import library_text
+            from algorithms.train import use_one_thread
+            from dataflow.files import write_text
+
+            from .attention import trained_char_lm
+
+            use_one_thread()
+            model = trained_char_lm(steps, folder / "char-lm")
+            wanted = [Setting("point", "", pruning)]
+            (row,) = generation_quality(model, library_text().test, count=prompts, wanted=wanted)
+            write_text(path, json.dumps({"pruning": pruning.model_dump(mode="json"), **row}) + "\n")
+            known[text] = row["bits_per_character"]
+        return known[text]
+
+    def find(run: Row, repetition: int) -> Row:
+        if run["workload"] not in MODELS:  # a file has been pruned before
+            return _columns("char-lm", "", None, None)
+        given = run["pruning"]
+        pruning = AttentionPruning.model_validate(given) if given else usual_pruning(MODELS[run["workload"]])
+        value = measured(pruning)
+        return _columns("char-lm", "bits_per_character", value, value - measured(AttentionPruning()))
 
     return find
 

@@ -122,6 +122,15 @@ class Search(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31)
 
 
+class AttentionQuality(BaseModel):
+    """The character model, trained once, generates behind prompts with the point's pruning."""
+
+    model_config = _FORBID
+
+    steps: int = Field(400, ge=1, le=100_000, description="training steps of the model")
+    prompts: int = Field(16, ge=1, le=10_000, description="prompts, spread over the held-out text")
+
+
 class Quality(BaseModel):
     """Where a point's quality comes from: kept runs, or runs made (and kept) now. One of them."""
 
@@ -135,10 +144,14 @@ class Quality(BaseModel):
         None, description="settings of `hwsim train`; method, pattern and repetition's seed come from the point"
     )
 
+    attention: AttentionQuality | None = Field(
+        None, description="of a spatten point's pruning (a model's size by name): bits per character in generation"
+    )
+
     @model_validator(mode="after")
     def _one(self) -> Quality:
-        if (self.stored is None) == (self.train is None):
-            raise ValueError("give one of stored, train")
+        if sum(given is not None for given in (self.stored, self.train, self.attention)) != 1:
+            raise ValueError("give one of stored, train, attention")
         if self.table is not None and self.stored is None:
             raise ValueError("table: goes with stored")
         for name in set(self.train or {}) & {"method", "pattern", "seed"}:

@@ -315,6 +315,7 @@ BAD = {
     "machine: sat\naxes: {batch: [1]}\nrepeat: 2": "nothing in a run of sat is drawn at random",
     "machine: sat\naxes: {batch: [1]}\nbase: {batc: 1}": "base: batc: unknown key; did you mean batch?",
     "machine: sat\naxes: {batch: [1]}\nobjectives: ['less cycles']": "write a column, min COLUMN or max COLUMN",
+    "machine: sat\naxes: {batch: [1]}\nquality: {}": "give one of stored, train, attention",
     "machine: sat\naxes: {batch: [1]}\nquality: {stored: nope}": "no such task in the table: digits-cnn",
     "machine: sat\naxes: {batch: [1]}\nquality: {train: {seed: 1}}": "train.seed: comes from the point",
     "machine: spatten\naxes: {seed: [1]}\nquality: {stored: char-lm}": "has no training method",
@@ -560,6 +561,27 @@ def test_quality_stands_beside(network: str, tmp_path: Path, monkeypatch, capsys
     assert len(runs) == 5  # dense once
     assert len({r["quality"] for r in made if r["pattern"] == "dense"}) == 1
     assert all(0 <= r["quality"] <= 1 for r in made)
+
+
+def test_attention_pruning_has_a_quality(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = {"workload": "bert-base", "every": 64, "pruning": {"values": 0.0}}
+    axes = {"pruning.values": [0.0, 0.5, 0.97], "machine.topk_parallel": [16, 32]}
+    spec = {"machine": "spatten", "base": base, "axes": axes, "quality": {"attention": {"steps": 3, "prompts": 2}}}
+    Path("s.yaml").write_text(json.dumps(spec))
+    assert hwsim(monkeypatch, "sweep", "s.yaml", "--workers", 0, "--no-page") == 0
+    rows = pq.read_table("out/s/results.parquet").to_pylist()
+    assert rows[0]["quality_over_dense"] == 0
+    assert len({r["quality"] for r in rows[:6]}) == 3
+    assert rows[4]["quality"] == rows[5]["quality"] != rows[0]["quality"]
+    kept = sorted(Path("out/s/training/attention").glob("*.json"))
+    assert hwsim(monkeypatch, "sweep", "s.yaml", "--workers", 0, "--no-page") == 0
+    assert "0 run now" in capsys.readouterr().out
+    assert sorted(Path("out/s/training/attention").glob("*.json")) == kept
+    wrong = {"machine": "sat", "axes": {"batch": [1]}, "quality": {"attention": {}}}
+    Path("w.yaml").write_text(json.dumps(wrong))
+    assert hwsim(monkeypatch, "sweep", "w.yaml") == 2
+    assert "prunes no attention" in capsys.readouterr().err
 
 
 def test_the_readmes_example_is_a_sweep() -> None:
