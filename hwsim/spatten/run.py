@@ -74,7 +74,7 @@ class SpattenStudy(BaseModel):
             rows, label = opened.whole.rows, opened.name
             count = rows["iteration_id"].nunique()
             if count > self.every and opened.trace is None:
-                rows = rows[rows["iteration_id"] % self.every == 0]
+                rows = _every(rows, self.every)
                 label += f", 1 token of {self.every}" if self.every > 1 else ""
             if label in (c.name for c in found):
                 raise InputError(f"workloads: {label!r} appears twice")
@@ -182,16 +182,13 @@ class SpattenRun(BaseModel):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if large:
-            pieces = lambda: (p[p["iteration_id"] % self.every == 0] for p in stream_workload(path))  # noqa: E731
+            pieces = lambda: (_every(p, self.every) for p in stream_workload(path))  # noqa: E731
             return Opened(path.stem, None, pieces, drawn)
         whole = self._thinned(_known(path, path.stat().st_mtime_ns))
         return Opened(path.stem, whole, lambda: [whole.rows], drawn)
 
     def _thinned(self, workload: Workload) -> Workload:
-        if self.every == 1:
-            return workload
-        rows = workload.rows
-        return Workload(workload.name, rows[rows["iteration_id"] % self.every == 0])
+        return Workload(workload.name, _every(workload.rows, self.every))
 
     def run(self, opened: Opened, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
         """Simulate; a baseline style runs the workload without any technique.
@@ -216,3 +213,8 @@ class SpattenRun(BaseModel):
 def _known(path: Path, stamp: int) -> Workload:
     """A file that is read once for many runs; ``stamp``: when it was last changed."""
     return read_workload(path)
+
+
+def _every(rows: pd.DataFrame, every: int) -> pd.DataFrame:
+    """Rows of every so many iterations, from the first on."""
+    return rows if every == 1 else rows[rows["iteration_id"] % every == 0]

@@ -58,11 +58,6 @@ class Progress:
         """Points a second of this run."""
         return self.ran / self.seconds if self.seconds else 0.0
 
-    @property
-    def left_s(self) -> float | None:
-        """Seconds left, as far as one can say."""
-        return (self.total - self.done) / self.rate if self.rate else None
-
 
 Tick = Callable[[Progress], None]
 

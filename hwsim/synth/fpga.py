@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections import Counter
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataflow.errors import InputError
-from dataflow.files import write_text
+from dataflow.files import cache_folder, write_text
 from hwsim.verify.verilator import RTL, folders, needed
 
 from .yosys import run, version
@@ -166,8 +165,7 @@ def synthesize(top: str, machine: Mapping[str, int], rtl: Path = RTL) -> Synthes
     digest = hashlib.sha256(repr((SYNTHESIS_FORMAT, top, sorted(parameters.items()), version())).encode())
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / "synth"
-    cached = base / f"{digest.hexdigest()[:24]}.json"
+    cached = cache_folder("synth") / f"{digest.hexdigest()[:24]}.json"
     if not cached.exists():
         with tempfile.TemporaryDirectory() as folder:
             stat = Path(folder) / "stat.json"

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from dataflow.errors import InputError
+from dataflow.files import cache_folder
 
 RTL = Path(__file__).parents[2] / "rtl"
 HERE = Path(__file__).parent
@@ -155,7 +156,7 @@ def built_once(kind: str, files: Sequence[Path], settings: object, name: str, ma
     digest = hashlib.sha256(repr(settings).encode())
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / kind
+    base = cache_folder(kind)
     cached = base / digest.hexdigest()[:24]
     if not (cached / name).exists():
         base.mkdir(parents=True, exist_ok=True)
