@@ -69,7 +69,6 @@ module prob_value #(
     localparam GROUP_LOG  = $clog2(GROUPS);
     localparam LIST_LOG   = $clog2(LIST);
     localparam STEPS      = COUNT_WIDTH + 2;
-    localparam UNITS      = (BITS + 1) / 2;
     localparam UNIT_WIDTH = BANK_WIDTH + 3;
     localparam WORD_WIDTH = ROW_WIDTH + BANK_WIDTH;
     localparam PRODUCT    = BITS + PROB_BITS + 1;
@@ -167,12 +166,10 @@ module prob_value #(
                 : {PROB_BITS{1'b0}};
         end
     end
-    wire [64*UNITS+2*BANKS*256-1:0] values_twice = {{64*UNITS{1'b0}}, value_data, value_data};
     wire [5:0] half_bits2  = {3'd0, bits2} + 6'd2;
     wire [2:0] parts_log2  = parts_log_of(dimension2);
-    wire [PRODUCT*32*GROUPS-1:0] products;
-    reg  [PRODUCT*32*GROUPS-1:0] products3;
-    genvar g, e;
+    wire [PRODUCT*32*GROUPS-1:0] products3;
+    genvar g;
     generate
         for (g = 0; g < GROUPS; g = g + 1) begin : g_group
             localparam [5:0] NUMBER = g;
@@ -180,17 +177,15 @@ module prob_value #(
             wire [1:0] part_of = (NUMBER[1:0] & ~(2'b11 << dimension2)) + (parts_log2 != 0 ? part2 << GROUP_LOG : 2'd0);
             wire [UNIT_WIDTH+7:0] at_wide = {8'd0, unit2[UNIT_WIDTH*index +: UNIT_WIDTH]} + {9'd0, bank2, 2'b00}
                 + {{UNIT_WIDTH{1'b0}}, {6'd0, part_of} * {2'd0, half_bits2}};
-            wire [UNIT_WIDTH-1:0] at = at_wide[UNIT_WIDTH-1:0];
             wire unused_at = &{1'b0, at_wide[UNIT_WIDTH+7:UNIT_WIDTH]};
-            wire [PROB_BITS-1:0] probability = prob2[PROB_BITS*index +: PROB_BITS];
             wire [BITS*32-1:0] wide;
-            widen #(.BITS(BITS), .UNITS(UNITS)) widen_value (
-                .dense(values_twice[64*at +: 64*UNITS]), .code(bits2), .plain(1'b0), .elements(wide)
+            row_elements #(.BITS(BITS), .BANKS(BANKS)) value_inst (
+                .row(value_data), .at(at_wide[UNIT_WIDTH-1:0]), .code(bits2), .plain(1'b0), .elements(wide)
             );
-            for (e = 0; e < 32; e = e + 1) begin : g_element
-                assign products[PRODUCT*(32*g+e) +: PRODUCT] =
-                    $signed(wide[BITS*e +: BITS]) * $signed({1'b0, probability});
-            end
+            scale_group #(.BITS(BITS), .PROB_BITS(PROB_BITS), .PRODUCT(PRODUCT)) scale_inst (
+                .clk(clk), .elements(wide), .probability(prob2[PROB_BITS*index +: PROB_BITS]),
+                .products(products3[PRODUCT*32*g +: PRODUCT*32])
+            );
         end
     endgenerate
 
@@ -198,35 +193,31 @@ module prob_value #(
     reg                       last3, first3, active3;
     reg [SLOT_WIDTH-1:0]      slot3;
     reg [1:0]                 dimension3, part3;
-    reg [128*OUT_WIDTH-1:0]   sum_reg, sum;
-    reg [OUT_WIDTH-1:0]       one;
-    reg [1:0]                 quarter;
-    integer n, i;
     always @(posedge clk) begin
         {active3, last3, first3} <= {active2 && !rst, last2 && !rst, first2};
-        {slot3, dimension3, part3, products3} <= {slot2, dimension2, part2, products};
+        {slot3, dimension3, part3} <= {slot2, dimension2, part2};
     end
-    always @* begin
-        sum     = first3 && part3 == 0 ? {128*OUT_WIDTH{1'b0}} : sum_reg;
-        one     = {OUT_WIDTH{1'b0}};
-        quarter = 2'd0;
-        for (n = 0; n < GROUPS; n = n + 1) begin
-            quarter = (n[1:0] & ~(2'b11 << dimension3)) + (parts_log_of(dimension3) != 0 ? part3 << GROUP_LOG : 2'd0);
-            for (i = 0; i < 32; i = i + 1) begin
-                one = {{OUT_WIDTH-PRODUCT{products3[PRODUCT*(32*n+i+1)-1]}}, products3[PRODUCT*(32*n+i) +: PRODUCT]};
-                sum[OUT_WIDTH*(32*quarter+i) +: OUT_WIDTH] = sum[OUT_WIDTH*(32*quarter+i) +: OUT_WIDTH] + one;
+    wire [1:0] offset3 = parts_log_of(dimension3) != 0 ? part3 << GROUP_LOG : 2'd0;
+    genvar e, q;
+    generate
+        for (e = 0; e < 32; e = e + 1) begin : g_element
+            wire [PRODUCT*GROUPS-1:0] mine;
+            wire [4*OUT_WIDTH-1:0]    sums;
+            for (g = 0; g < GROUPS; g = g + 1) begin : g_product
+                assign mine[PRODUCT*g +: PRODUCT] = products3[PRODUCT*(32*g+e) +: PRODUCT];
+            end
+            value_sum #(.GROUPS(GROUPS), .PRODUCT(PRODUCT), .OUT_WIDTH(OUT_WIDTH)) sum_inst (
+                .clk(clk), .enable(active3), .clear(first3 && part3 == 2'd0), .dimension(dimension3), .offset(offset3),
+                .products(mine), .sum(sums)
+            );
+            for (q = 0; q < 4; q = q + 1) begin : g_quarter
+                assign m_output[OUT_WIDTH*(32*q+e) +: OUT_WIDTH] = sums[OUT_WIDTH*q +: OUT_WIDTH];
             end
         end
-    end
-    always @(posedge clk) begin
-        if (active3) begin
-            sum_reg <= sum;
-        end
-    end
+    endgenerate
 
     assign m_valid  = last3;
     assign m_slot   = slot3;
-    assign m_output = sum;
 
 endmodule
 

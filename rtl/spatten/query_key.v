@@ -79,7 +79,6 @@ module query_key #(
     localparam LANES_LESS_1 = LANES - 1;
     localparam [COUNT_WIDTH-1:0] LAST_LANE = LANES_LESS_1[COUNT_WIDTH-1:0];
     localparam STEPS      = COUNT_WIDTH + 2;  // bits of a count of cycles
-    localparam UNITS      = (BITS + 1) / 2;   // 8-byte pieces of 32 elements
     localparam UNIT_WIDTH = BANK_WIDTH + 3;
     localparam WORD_WIDTH = ROW_WIDTH + BANK_WIDTH;
 
@@ -185,7 +184,6 @@ module query_key #(
         unit2  <= unit;
         first2 <= key_first;
     end
-    wire [64*UNITS+2*BANKS*256-1:0] keys_twice = {{64*UNITS{1'b0}}, key_data, key_data};
     wire [2047:0] query_aligned = query_data >> {tag2[QOFF_AT +: 2], 6'd0};
     wire [5:0] half_bits2  = {3'd0, tag2[BITS_AT +: 3]} + 6'd2;
     wire [5:0] query_half2 = tag2[QBITS_AT +: 3] == 3'd5 ? 6'd8 : {3'd0, tag2[QBITS_AT +: 3]} + 6'd2;
@@ -193,12 +191,8 @@ module query_key #(
     wire [2:0] parts_log2  = parts_log_of(dimension2);
     wire [1:0] part2       = tag2[ROW_WIDTH+1 +: 2];
 
-    reg  [BITS*32*GROUPS-1:0]     keys3, query3;
-    wire [2*BITS*32*GROUPS-1:0]   products;
-    reg  [2*BITS*32*GROUPS-1:0]   products4;
-    wire [SCORE_WIDTH*GROUPS-1:0] sums;
-    reg  [SCORE_WIDTH*GROUPS-1:0] sums5;
-    genvar g, e;
+    wire [SCORE_WIDTH*GROUPS-1:0] sums5;
+    genvar g;
     generate
         for (g = 0; g < GROUPS; g = g + 1) begin : g_group
             localparam [5:0] NUMBER = g;
@@ -208,60 +202,35 @@ module query_key #(
             wire [5:0] index    = key_of < KEYS[5:0] ? key_of : 6'd0;
             wire [UNIT_WIDTH+7:0] at_wide = {8'd0, unit2[UNIT_WIDTH*index +: UNIT_WIDTH]} + {9'd0, first2, 2'b00}
                 + {{UNIT_WIDTH{1'b0}}, {6'd0, part_of} * {2'd0, half_bits2}};
-            wire [UNIT_WIDTH-1:0] at = at_wide[UNIT_WIDTH-1:0];
             wire [7:0] query_at = {6'd0, part_of} * {2'd0, query_half2};
             wire [BITS*32-1:0] key_wide2, query_wide2;
-            widen #(.BITS(BITS), .UNITS(UNITS)) widen_key (
-                .dense(keys_twice[64*at +: 64*UNITS]), .code(tag2[BITS_AT +: 3]), .plain(tag2[SECOND_AT]),
+            row_elements #(.BITS(BITS), .BANKS(BANKS)) key_inst (
+                .row(key_data), .at(at_wide[UNIT_WIDTH-1:0]), .code(tag2[BITS_AT +: 3]), .plain(tag2[SECOND_AT]),
                 .elements(key_wide2)
             );
+            wire [511:0] query_part;
+            piece_shift #(.PIECES(32), .AT_WIDTH(5), .TAKEN(8)) query_inst (
+                .pieces(query_aligned), .at(query_at[4:0]), .taken(query_part)
+            );
             widen #(.BITS(BITS), .UNITS(8)) widen_query (
-                .dense(query_aligned[64*query_at[4:0] +: 512]), .code(tag2[QBITS_AT +: 3]), .plain(1'b0),
-                .elements(query_wide2)
+                .dense(query_part), .code(tag2[QBITS_AT +: 3]), .plain(1'b0), .elements(query_wide2)
             );
             wire unused_at = &{1'b0, query_at[7:5], at_wide[UNIT_WIDTH+7:UNIT_WIDTH]};
-            always @(posedge clk) begin
-                keys3[BITS*32*g +: BITS*32]  <= key_wide2;
-                query3[BITS*32*g +: BITS*32] <= query_wide2;
-            end
-            for (e = 0; e < 32; e = e + 1) begin : g_element
-                assign products[2*BITS*(32*g+e) +: 2*BITS] =
-                    $signed(keys3[BITS*(32*g+e) +: BITS]) * $signed(query3[BITS*(32*g+e) +: BITS]);
-            end
-            reg signed [SCORE_WIDTH-1:0] total;
-            integer i;
-            always @* begin
-                total = {SCORE_WIDTH{1'b0}};
-                for (i = 0; i < 32; i = i + 1) begin
-                    total = total + {{SCORE_WIDTH-2*BITS{products4[2*BITS*(32*g+i+1)-1]}},
-                                     products4[2*BITS*(32*g+i) +: 2*BITS]};
-                end
-            end
-            assign sums[SCORE_WIDTH*g +: SCORE_WIDTH] = total;
+            dot_group #(.BITS(BITS), .SCORE_WIDTH(SCORE_WIDTH)) dot_inst (
+                .clk(clk), .keys(key_wide2), .query(query_wide2), .sum(sums5[SCORE_WIDTH*g +: SCORE_WIDTH])
+            );
         end
     endgenerate
-    always @(posedge clk) begin
-        products4 <= products;
-        sums5     <= sums;
-    end
 
     // cycle 5: sums of 1, 2 and 4 groups; a key's to the lane of its score
     wire [1:0] dimension5 = tag5[DIM_AT +: 2];
     wire [2:0] keys_log5  = keys_log_of(dimension5);
     wire [1:0] level5     = {1'b0, dimension5} > GROUP_LOG[2:0] ? GROUP_LOG[1:0] : dimension5;
-    reg  [SCORE_WIDTH*GROUPS-1:0] vectors5;
-    reg  [SCORE_WIDTH*LANES-1:0]  lanes5, lanes6;
-    integer n, l;
-    always @* begin
-        vectors5 = {SCORE_WIDTH*GROUPS{1'b0}};
-        for (n = 0; n < GROUPS; n = n + 1) begin
-            vectors5[SCORE_WIDTH*(n >> level5) +: SCORE_WIDTH] =
-                vectors5[SCORE_WIDTH*(n >> level5) +: SCORE_WIDTH] + sums5[SCORE_WIDTH*n +: SCORE_WIDTH];
-        end
-        for (l = 0; l < LANES; l = l + 1) begin
-            lanes5[SCORE_WIDTH*l +: SCORE_WIDTH] = vectors5[SCORE_WIDTH*(l & ~(-1 << keys_log5)) +: SCORE_WIDTH];
-        end
-    end
+    wire [SCORE_WIDTH*LANES-1:0] lanes5;
+    reg  [SCORE_WIDTH*LANES-1:0] lanes6;
+    group_sum #(.GROUPS(GROUPS), .LANES(LANES), .WIDTH(SCORE_WIDTH)) sum_inst (
+        .sums(sums5), .level(level5), .keys_log(keys_log5), .lanes(lanes5)
+    );
     wire [COUNT_WIDTH-1:0] key5 = tag5[KEY_AT +: COUNT_WIDTH];
     wire unused_key = &{1'b0, key5};
     assign before_line = {tag5[SLOT_AT +: SLOT_WIDTH], key5[LANE_LOG +: LINE_WIDTH]};
