@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the C++ sides share: the verilated module, its clock, and a waveform when built with TRACE (the program's argument
-// names its file) or coverage when built with COVERAGE (likewise).
+// names its file), only its bits' changes with ACTIVITY too, or coverage when built with COVERAGE (likewise).
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -8,16 +8,22 @@
 #include "defines.h"
 #include TOP_HEADER
 #include "verilated.h"
-#ifdef TRACE
+#ifdef ACTIVITY
+#include "activity.h"
+#elif defined(TRACE)
 #include "verilated_fst_c.h"
 #endif
 #ifdef COVERAGE
 #include "verilated_cov.h"
 #endif
 
-// random bytes and junk words for what nobody may look at, from a seed of the case's own (never 0)
+// random bytes and junk words for what nobody may look at, from a seed of the case's own (never 0); where switching is
+// recorded they are 0: a port that is idle stands still
 static uint32_t rng = 1;
 static uint32_t junk() {
+#ifdef ACTIVITY
+    return 0;
+#endif
     rng ^= rng << 13;
     rng ^= rng >> 17;
     rng ^= rng << 5;
@@ -52,8 +58,12 @@ template <class T> static void put_bits(T& signal, size_t at, size_t width, uint
 
 // never destroyed: Verilator's own statics may go first
 static TOP& top = *new TOP;
-#ifdef TRACE
+#ifdef ACTIVITY
+static VerilatedVcdC& wave = *new VerilatedVcdC(new ActivityFile);
+#elif defined(TRACE)
 static VerilatedFstC& wave = *new VerilatedFstC;
+#endif
+#ifdef TRACE
 static uint64_t wave_time = 0;
 #endif
 

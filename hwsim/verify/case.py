@@ -200,6 +200,17 @@ def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], job: Job
     return total
 
 
+def differing(cases: Sequence[Case], answer: bytes) -> str:
+    """The first case of a simulation's answers that differs, in words; empty: none does."""
+    at = 0
+    for case in cases:
+        found, at = _split(case, answer, at)
+        values_right, cycles_right, text = compare(case, found)
+        if not (values_right and cycles_right):
+            return f"{case.label}: {text}"
+    return ""
+
+
 def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
     """Write ``BLOCK.case.npz`` and, run alone, its waveform ``BLOCK.fst``."""
     assert job.failures is not None

@@ -258,38 +258,66 @@ def across_order(words: np.ndarray, m: int) -> np.ndarray:
 def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     """A random case of a machine."""
     program, memory, text = random_program(rng, config)
-    size = 2 * config.word_elements
     illegal = rng.random() < 0.125
     error = 0
     if illegal:
         error, text = _spoil(rng, program, text)
     absent = illegal and rng.random() < 0.1
-    # any page of the address space
-    base = int(rng.integers(0, 1 << 51)) << 12
-    address = memory.place(program.image(base).tobytes())
     timing = MemoryTiming(int(rng.integers(1, 20)), int(rng.integers(1, 6)))
-    total = timeline(program, timing, address)
     timed = bool(rng.random() < 0.5) and not illegal
     shares = (256, 256) if timed else tuple(int(s) for s in rng.choice([32, 100, 200, 256], 2))
-    reset = int(rng.integers(1, total)) if rng.random() < 0.1 and not timed else 0
-    before, after = b"".join(memory.before), b"".join(memory.after)
-    start = base + address
+    reset = float(rng.random()) if rng.random() < 0.1 and not timed else 0.0
     if absent:  # there is no memory where the program should be
-        error, text, start = 5, f"{text}; no program there", base + memory.size
+        error, text = 5, f"{text}; no program there"
+    # any page of the address space
+    base = int(rng.integers(0, 1 << 51)) << 12
+    case = program_case(program, memory, text, base, timing, absent=absent, error=error,
+                        stress=(*shares, int(rng.integers(1, 1 << 31))), reset=reset)  # fmt: skip
+    case.timed = timed
+    if illegal:  # how far the commands before it had come, and so what they moved, is no matter
+        assert case.care is not None
+        case.care[1:6] = False
+        case.care[7:] = False
+    return case
+
+
+def program_case(
+    program: Program,
+    memory: MemoryImage,
+    label: str,
+    base: int = 0,
+    timing: MemoryTiming = MemoryTiming(8, 2),
+    *,
+    absent: bool = False,
+    error: int = 0,
+    stress: tuple[int, ...] = (256, 256, 1),
+    reset: float = 0.0,
+) -> Case:
+    """The case of a program.
+
+    Args:
+        base: where its memory lies.
+        absent: the program itself is not there.
+        error: the error word that must be reported.
+        stress: shares of 256 of the cycles in which memory gives and takes, and a seed.
+        reset: after which share of its cycles it is reset, and started again; 0: never.
+    """
+    size = 2 * program.config.word_elements
+    address = memory.place(program.image(base).tobytes())
+    total = timeline(program, timing, address)
+    before, after = b"".join(memory.before), b"".join(memory.after)
+    start = base + (memory.size if absent else address)
     places = (base & 0xFFFFFFFF, base >> 32, start & 0xFFFFFFFF, start >> 32)
-    head = [memory.size, *places, len(program.ops), *timing, *shares, int(rng.integers(1, 1 << 31)), reset]
-    limit = 40 * total + 100_000
-    stdin = np.array([*head, limit], np.uint32).tobytes() + before
+    cut = max(int(reset * total), 1) if reset else 0
+    head = [memory.size, *places, len(program.ops), *timing, *stress, cut, 40 * total + 100_000]
+    stdin = np.array(head, np.uint32).tobytes() + before
     counts = {kind: sum(op.cycles for op in program.ops if op.kind == kind) for kind in (RUN, REDUCE, UPDATE)}
     moved = [sum(op.beats for op in program.ops if (op.kind == STORE) == out and op.beats) for out in (False, True)]
     fetched = len(program.ops) * 128 // size
     figures = [error, *counts.values(), moved[0] + fetched, moved[1], 0]
     output = np.concatenate([np.array(figures, np.uint32), np.frombuffer(after, np.uint32)])
-    care = np.ones(len(output), np.bool_)
-    if illegal:  # how far the commands before it had come, and so what they moved, is no matter
-        care[1:6] = False
-        care[7:] = False
-    return Case(text, stdin, {"cycles": np.array([total], np.uint32), "output": output}, timed=timed, care=care)
+    return Case(label, stdin, {"cycles": np.array([total], np.uint32), "output": output},
+                care=np.ones(len(output), np.bool_))  # fmt: skip
 
 
 def _spoil(rng: np.random.Generator, program: Program, text: str) -> tuple[int, str]:

@@ -38,10 +38,12 @@ class CoreWork:
     label: str
     program: Program
     memory: MemoryImage
+    events: dict[str, float]
+    """What it does: multiply-accumulates, elements that SORE sorts, weights that WUVE updates, bytes of memory."""
 
 
-def step_programs(trace: Trace, config: SatConfig, step: int) -> Iterator[CoreWork]:
-    """Programs of a step of the trace, in order.
+def step_programs(trace: Trace, config: SatConfig, step: int, samples: int | None = None) -> Iterator[CoreWork]:
+    """Programs of a step of the trace, in order; ``samples``: of only so many samples of the batch.
 
     Raises:
         InputError: a machine that `sat_core` cannot be built for, or whose buffers are too small for a job.
@@ -52,6 +54,7 @@ def step_programs(trace: Trace, config: SatConfig, step: int) -> Iterator[CoreWo
     layers = {layer.name: layer for layer in trace.meta.network.layers if isinstance(layer, Weighted)}
     for name in trace.layers(step):
         tensors = trace.tensors(step, name)
+        tensors |= {n: tensors[n][:samples] for n in ("x", "dy")}
         for product in traced_products(trace, tight, layers[name], tensors):
             yield _product(config, name, product)
         yield from _updates(trace, config, step, layers[name], tensors)
@@ -67,6 +70,7 @@ def _product(config: SatConfig, layer: str, p: Traced) -> CoreWork:
     program = Program(config)
     memory = MemoryImage(program)
     pattern, mapping = p.product.pattern, p.mapping
+    macs = elements = 0
     for left, right in zip(p.left, p.right, strict=True):
         left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
         if mapping.transpose:
@@ -83,11 +87,18 @@ def _product(config: SatConfig, layer: str, p: Traced) -> CoreWork:
             psum = psum if taken.start else None
             psum, cycles = run_job(job, x, weights, places, psum)
             dense = np.ascontiguousarray(right[taken, cols])
+            macs += x.shape[0] * weights.size
+            elements += 0 if places is None else dense.size
             _job(program, memory, job, (x, dense, weights, places), taken.start > 0, cycles)
             if taken.stop == k:
                 _store(program, memory, job, psum)
     work = f"{layer}.{p.product.pass_.value} {p.product.rows} x {p.product.reduction} x {p.product.cols} {pattern}"
-    return CoreWork(f"{work} {mapping}", program, memory)
+    events: dict[str, float] = {"macs": macs, "elements": elements, "updates": 0, "bytes": _bytes(program)}
+    return CoreWork(f"{work} {mapping}", program, memory, events)
+
+
+def _bytes(program: Program) -> int:
+    return program.beat_bytes * sum(op.beats or 0 for op in program.ops)
 
 
 def _job(
@@ -130,7 +141,7 @@ def _updates(
     trace: Trace, config: SatConfig, step: int, layer: Weighted, t: dict[str, np.ndarray]
 ) -> Iterator[CoreWork]:
     """The layer's weights through WUVE, and on through SORE for both passes where the layer is pruned."""
-    sparse = layer.name not in trace.meta.dense_causes and not trace.pattern.is_dense
+    sparse = trace.meta.dense_causes.get(layer.name) is None and not trace.pattern.is_dense
     pattern = trace.pattern if sparse else DENSE
     n, m = (pattern.n_keep, pattern.m_group) if sparse else (1, 1)
     cols, limit = config.cols, 1 << config.verilog_parameters()["STATE_WIDTH"]
@@ -161,4 +172,6 @@ def _updates(
         program.load("output", memory.place(lines), words, wait=True)
         update(program, memory, (w, v, g), rates, pattern, places, state=0, at=0)
     kinds = ", sparse for FF and BP" if across else ", sparse for FF" if sparse else ""
-    yield CoreWork(f"{layer.name}.UP {t['weight'].size} weights{kinds}", program, memory)
+    elements = weight.size * (sparse + across)
+    events: dict[str, float] = {"macs": 0, "elements": elements, "updates": weight.size, "bytes": _bytes(program)}
+    yield CoreWork(f"{layer.name}.UP {t['weight'].size} weights{kinds}", program, memory, events)

@@ -96,6 +96,7 @@ def build(
     *,
     trace: bool = False,
     coverage: bool = False,
+    activity: bool = False,
     quick: bool = False,
 ) -> Path:
     """The simulation program of a module.
@@ -107,6 +108,7 @@ def build(
         rtl: folder of the Verilog files (one's own, to try a change).
         trace: write an FST waveform to the file that the program's argument names.
         coverage: write line and toggle coverage there.
+        activity: with ``trace``: no waveform, but how often the bits of each scope changed (``activity.h``).
         quick: build fast rather than run fast; for large designs that run little.
 
     Raises:
@@ -122,7 +124,9 @@ def build(
             options += ["--output-split", "50000", "--build-jobs", "2"]
         if trace:
             macros["TRACE"] = 1
-            options += ["--trace-fst"]
+            if activity:
+                macros["ACTIVITY"] = 1
+            options += ["--trace", "--trace-max-width", "1000000"] if activity else ["--trace-fst"]
             if not _has_header("lz4.h"):
                 options += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
         if coverage:
@@ -142,8 +146,8 @@ def build(
             first = next((s for s in lines if "rror" in s), "no message")
             raise InputError(f"rtl: {top} does not compile: {first}")
 
-    files = [*needed(top, rtl), HERE / main, HERE / "bench.h"]
-    settings = (top, sorted(parameters.items()), sorted(defines.items()), trace, coverage, quick)
+    files = [*needed(top, rtl), HERE / main, HERE / "bench.h", HERE / "activity.h"]
+    settings = (top, sorted(parameters.items()), sorted(defines.items()), trace, activity, coverage, quick)
     return built_once("rtl", files, settings, "sim", make)
 
 
