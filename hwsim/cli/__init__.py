@@ -15,7 +15,22 @@ import typer
 from dataflow.errors import InputError
 from hwsim import __version__
 
-from . import attention, demo, dram, networks, report, results, sat, schema, spatten, sweep, synth, train, verify
+from . import (
+    attention,
+    demo,
+    dram,
+    energy,
+    networks,
+    report,
+    results,
+    sat,
+    schema,
+    spatten,
+    sweep,
+    synth,
+    train,
+    verify,
+)
 from .common import fail
 
 app = typer.Typer(
@@ -30,7 +45,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
     dram.dram, attention.attention, spatten.spatten, sweep.sweep, sweep.search, results.results,
-    synth.synth,
+    synth.synth, energy.energy,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)

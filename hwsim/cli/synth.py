@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hwsim synth``: FPGA resources of the RTL at a machine's configuration, by module."""
+"""``hwsim synth``: what the RTL takes at a machine's configuration, by module: FPGA resources or standard cells."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataflow.errors import InputError
+
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
 if TYPE_CHECKING:
-    from hwsim.synth.fpga import Synthesis
+    from hwsim.synth.netlist import Netlist
+
+Rows = list[dict[str, Any]]
 
 
 class Machine(StrEnum):
@@ -22,21 +27,28 @@ class Machine(StrEnum):
     SPATTEN = "spatten"
 
 
+class Target(StrEnum):
+    """What the RTL is mapped to."""
+
+    FPGA = "fpga"
+    ASIC = "asic"
+
+
 def synth(
     machine: Annotated[Machine, typer.Argument(help="Whose RTL.")],
     top: Annotated[
         str | None, typer.Option(help="Module (default: stce of sat, spatten_core of spatten); any of rtl/.")
+    ] = None,
+    target: Annotated[Target, typer.Option(help="UltraScale+ primitives, or cells of a liberty file.")] = Target.FPGA,
+    liberty: Annotated[
+        Path | None, typer.Option(help="Standard-cell library (default: an installed qflow-tech-osu018).")
     ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Synthesize a module for UltraScale+ with Yosys: LUT, FF, DSP, RAM by module; no clock frequency is claimed."""
-    from rich.console import Console
-
-    from hwsim.synth.fpga import DEVICE, DEVICE_RESOURCES, synthesize
-
+    """Synthesize a module with Yosys: LUT, FF, DSP and RAM, or gate equivalents and paths, by module; no frequency."""
     if machine is Machine.SAT:
         from hwsim.sat.run import SatRun
 
@@ -46,42 +58,94 @@ def synth(
 
         parameters = load(SpattenRun, config, set_).machine.verilog_parameters()
     name = top or ("stce" if machine is Machine.SAT else "spatten_core")
-    with Console(stderr=True).status(f"Yosys: {name} (seconds to minutes; kept for the next time)"):
-        found = synthesize(name, parameters)
-    facts: dict[str, Any] = {
-        "top": found.top, "parameters": found.parameters, "yosys": found.yosys, "latches": found.latches,
-        "resources": found.resources, "device": DEVICE,
-        "share": {r: value / DEVICE_RESOURCES[r] for r, value in found.resources.items()},
-    }  # fmt: skip
+    if target is Target.FPGA and liberty is not None:
+        raise InputError("--liberty: goes with --target asic")
+    made_ = _fpga if target is Target.FPGA else _asic
+    found, rows, totals, facts = made_(name, parameters, liberty)
+    facts = {"top": found.top, "target": target.value, "parameters": found.parameters, "yosys": found.yosys,
+             "latches": found.latches, **facts}  # fmt: skip
     if json_:
-        print_json(facts | {"modules": found.by_name()})
+        print_json(facts | {"modules": rows})
     else:
-        _show(found, facts)
+        _show(f"{found.top}, {facts['library']}, by module (without the modules in it)", rows, totals)
+        if found.latches:
+            sys.stdout.write(f"{found.latches} latches\n")
     if out is not None:
         from hwsim.study import StudyTables
 
-        StudyTables({"title": f"synthesis of {name}", **facts}, {"modules": found.by_name()}).write(out)
+        StudyTables({"title": f"synthesis of {name}", **facts}, {"modules": rows}).write(out)
         if not json_:
             made([out / "modules.csv", out / "meta.json"])
 
 
-def _show(found: Synthesis, facts: dict[str, Any]) -> None:
+Found = tuple["Netlist", Rows, list[dict[str, Any]], dict[str, Any]]
+
+
+def _fpga(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
+    from hwsim.synth.fpga import DEVICE, DEVICE_RESOURCES, FLOW, RESOURCES, price
+
+    found = _synthesize(name, parameters, FLOW)
+    resources = found.total(price)
+    share = {r: resources[r] / DEVICE_RESOURCES[r] for r in RESOURCES}
+    used = [r for r in RESOURCES if resources[r]]
+    rows = found.by_name(price)
+    shown: Rows = [{"module": "whole", **{r: resources[r] for r in used}},
+             {"module": f"of an {DEVICE}", **{r: f"{share[r]:.2%}" for r in used}}]  # fmt: skip
+    facts = {"library": f"UltraScale+ ({DEVICE})", "resources": resources, "device": DEVICE, "share": share}
+    return found, rows, shown, facts
+
+
+def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
+    from hwsim.synth.asic import Library, find_library
+    from hwsim.synth.netlist import plain
+
+    library = Library(find_library(liberty))
+    found = _synthesize(name, parameters, library.flow())
+    total = found.total(library.price())
+    slowest: dict[str, float] = {}
+    for module, ps in found.delays_ps.items():
+        slowest[plain(module)] = max(slowest.get(plain(module), 0.0), ps)
+    longest = max(slowest.values(), default=0.0)
+    rows = found.by_name(library.price())
+    for row in rows:
+        ps = slowest.get(row["module"], 0.0)
+        row |= {"path_ps": ps, "path_relative": ps / longest if longest else 0.0}
+    facts = {"library": str(library.path), "total": total}
+    return found, rows, [{"module": "whole", **total}], facts
+
+
+def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
+    from hwsim.synth.netlist import synthesize
+
+    from .studies import progress
+
+    with progress() as bar:
+        task = bar.add_task(f"synthesis: {name}", total=None)
+
+        def tick(module: str, done: int, of: int) -> None:
+            bar.update(task, description=f"synthesis: {module}", completed=done, total=of)
+
+        return synthesize(name, parameters, flow, tick=tick)
+
+
+def _show(title: str, rows: Rows, totals: Rows) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwsim.synth.fpga import RESOURCES
-
-    shown = [r for r in RESOURCES if found.resources[r]]
-    table = Table(title=f"{found.top} on UltraScale+, by module (without the modules in it)", title_justify="left")
+    kinds = [k for k in rows[0] if k not in ("module", "instances") and any(row[k] for row in rows)]
+    table = Table(title=title, title_justify="left")
     table.add_column("module")
-    for name in ("instances", *shown):
+    for name in ("instances", *kinds):
         table.add_column(name, justify="right")
-    for row in found.by_name():
-        table.add_row(row["module"], f"{row['instances']:,}", *(f"{row[r]:,.4g}" if row[r] % 1 else f"{row[r]:,.0f}"
-                                                                for r in shown))  # fmt: skip
+
+    def cell(value: Any) -> str:
+        if isinstance(value, int | float):
+            return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
+        return "" if value is None else str(value)
+
+    for row in rows:
+        table.add_row(row["module"], f"{row['instances']:,}", *(cell(row[k]) for k in kinds))
     table.add_section()
-    table.add_row("whole", "", *(f"{found.resources[r]:,.0f}" for r in shown))
-    table.add_row(f"of an {facts['device']}", "", *(f"{facts['share'][r]:.2%}" for r in shown))
+    for row in totals:
+        table.add_row(row["module"], "", *(cell(row.get(k)) for k in kinds))
     Console().print(table)
-    if found.latches:
-        sys.stdout.write(f"{found.latches} latches\n")

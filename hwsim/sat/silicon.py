@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SAT in silicon: area by block at 45 nm of a machine that `sat_core` can be, and the energy of a step from the RTL.
+
+`sat_core` is synthesized whole, each module of it once; its lanes of SORE and WUVE are one a column. Buffers are SRAM
+macros (`hwsim.synth.sram`), DRAM is counted by DDR4 command.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import InputError
+from hwsim.dram.config import ddr4_2400
+from hwsim.dram.energy import command_energy
+from hwsim.energy import FP16_MULTIPLY, FP32_ADD, FP32_MULTIPLY, INT16_ADD, total_energy_j
+from hwsim.result import StepResult
+from hwsim.synth.activity import OTHER
+from hwsim.synth.netlist import Tick, quiet
+from hwsim.synth.silicon import EventEnergy, Silicon, silicon
+from hwsim.synth.sram import macro
+
+from .config import SatConfig
+
+BLOCKS = ("stce", "sore", "wuve", "weight_block", "ram")
+NAMES = {"stce": "array (STCE)", "sore": "SORE", "wuve": "WUVE", "weight_block": "weight block", "ram": "buffers",
+         OTHER: "control, ports"}  # fmt: skip
+KEPT = Path(__file__).with_name("activity.json")
+"""Record of the digits CNN's second convolution: a traced BDWP 2:8 step (`hwsim energy sat --trace`)."""
+
+
+def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
+    """Blocks of a machine at 45 nm: `sat_core`, synthesized whole.
+
+    Raises:
+        InputError: no Yosys, or a machine that the RTL cannot be.
+    """
+    word = config.word_elements
+    if word & (word - 1) or not 4 <= word <= 64:
+        raise InputError(f"machine: group_max, weight_registers: the RTL's words have 4 to 64 activations, not {word}")
+    found = silicon("sat_core", config.verilog_parameters(), BLOCKS, tick)
+    return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
+
+
+def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> list[dict[str, Any]]:
+    """Energy of a step by what is done: how often, picojoules by the table and by the RTL, joules by both.
+
+    The RTL's: data of the array's cells a multiply-accumulate (sparse passes and WU apart), of SORE's an element, of
+    WUVE's a weight, of the rest a byte of DRAM traffic, from the co-simulated record; the clock of every flip-flop in
+    every cycle; leakage. The table has no clock, control or leakage.
+    """
+    c = SatConfig.model_validate(result.config)
+    table = total_energy_j(result)
+    sparse = result.total("macs_done", lambda r: ":" in r.pattern)
+    dense = result.total("macs_done") - sparse
+    mac = FP16_MULTIPLY.value_pj + FP32_ADD.value_pj
+    update = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
+    keep = int(result.pattern.split(":")[0]) if ":" in result.pattern else 1
+    traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
+    rows: list[dict[str, Any]] = []
+
+    def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
+        joules = None if table_pj is None else number * table_pj * 1e-12
+        rows.append({"what": what, "unit": unit, "number": number, "table_pj": table_pj, "rtl_pj": rtl_pj,
+                     "table_j": joules, "rtl_j": number * rtl_pj * 1e-12})  # fmt: skip
+
+    row("multiply-add, sparse", "MAC", sparse, mac, events.pj("macs", ["stce"], ":"))
+    row("multiply-add, dense", "MAC", dense, mac, events.pj("macs", ["stce"], "dense"))
+    row("SORE", "element", result.total("sore_elements"), keep * INT16_ADD.value_pj,
+        events.pj("elements", ["sore"]))  # fmt: skip
+    row("WUVE", "weight", result.total("wuve_updates"), update,
+        events.pj("updates", ["wuve", "weight_block"]))  # fmt: skip
+    for name in ("west", "north", "output"):
+        moved = result.total(f"{name}_read_bytes") + result.total(f"{name}_write_bytes")
+        row(f"{name} buffer", "byte", moved, table[name] * 1e12 / moved if moved else 0.0, _buffer_pj(c, name))
+    row("DRAM", "byte", traffic, table["dram"] * 1e12 / traffic if traffic else 0.0, _dram_pj(c))
+    row("control, ports", "byte", traffic, None, events.pj("bytes", [OTHER, "ram"]))
+    row("clock", "cycle", result.cycles, None, built.clock_j * 1e12)
+    row("leakage", "second", result.seconds, None, built.leakage_w * 1e12)
+    return rows
+
+
+def _buffer_pj(c: SatConfig, name: str) -> float:
+    p = c.verilog_parameters()
+    bits = {"west": 16 * c.word_elements, "north": 24, "output": 32}[name]
+    return 8 * macro(1 << p[f"{name.upper()}_WIDTH"], bits).access_pj / bits
+
+
+def _dram_pj(c: SatConfig) -> float:
+    """A byte of a stream: reads as writes, a row opened once for all of it, refresh over the bytes of its time."""
+    memory = ddr4_2400(c.dram_channels)
+    each = command_energy(memory)
+    size = memory.transaction_bytes
+    refreshed = memory.peak_bytes_per_cycle / memory.channels * memory.nREFI * c.dram_efficiency
+    return (each["read"] + each["write"]) / 2 / size + each["activate"] / memory.row_bytes + each["refresh"] / refreshed

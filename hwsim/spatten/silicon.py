@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SpAtten in silicon: area by block at 45 nm of a machine that the RTL can be, and a workload's energy from the RTL.
+
+`spatten_core` is synthesized whole, each module of it once. Key and value SRAM are macros a bank (`hwsim.synth.sram`),
+DRAM is counted by command as in `hwsim.spatten.energy`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwsim.energy import FP32_ADD, FP32_MULTIPLY, SRAM_8K
+from hwsim.synth.activity import OTHER
+from hwsim.synth.netlist import Tick, quiet
+from hwsim.synth.silicon import EventEnergy, Silicon, silicon
+from hwsim.synth.sram import macro
+
+from .config import SpattenConfig
+from .energy import INT8_MULTIPLY, INT32_ADD, SOFTMAX_ADDS, SOFTMAX_MULTIPLIES, TOPK_BYTES, total_energy_j
+
+NAMES = {
+    "query_key": "Q x K", "softmax": "softmax", "value_select": "top-k", "prob_value": "prob x V",
+    "token_importance": "token importance", "head_importance": "head importance", "fetch": "fetch and crossbars",
+    "vector_store": "key, value and query SRAM", "head_table": "table of heads", "fetch_schedule": "fetch schedule",
+    "query_schedule": "query schedule", "token_store": "token lists", OTHER: "the rest",
+}  # fmt: skip
+BLOCKS = tuple(name for name in NAMES if name != OTHER)
+KEPT = Path(__file__).with_name("activity.json")
+"""Record of queries of a character model (`hwsim energy spatten --trace`)."""
+
+
+def machine_silicon(config: SpattenConfig, tick: Tick = quiet) -> Silicon:
+    """Blocks of a machine at 45 nm.
+
+    Raises:
+        InputError: no Yosys, or a machine that the RTL cannot be.
+    """
+    found = silicon("spatten_core", config.verilog_parameters(), BLOCKS, tick)
+    return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
+
+
+def energy_rtl(
+    config: SpattenConfig, rows_: list[dict[str, Any]], events: EventEnergy, built: Silicon
+) -> list[dict[str, Any]]:
+    """Energy of a workload by what is done: how often, picojoules by the table and by the RTL, joules by both.
+
+    The RTL's: data of a block's cells for each event, from the co-simulated record; the clock of every flip-flop in
+    every cycle; leakage. The table has no clock, fetch, control or leakage.
+    """
+    counted = ("qk_macs", "pv_macs", "rows", "compared", "cycles", "key_elements_written", "value_elements_written")
+    total = {name: float(sum(row[name] for row in rows_)) for name in counted}
+    table = total_energy_j(config, rows_)
+    multiply = INT8_MULTIPLY.value_pj * (config.operand_bits / 8) ** 2 + INT32_ADD.value_pj
+    found: list[dict[str, Any]] = []
+
+    def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
+        joules = None if table_pj is None else number * table_pj * 1e-12
+        found.append({"what": what, "unit": unit, "number": number, "table_pj": table_pj, "rtl_pj": rtl_pj,
+                      "table_j": joules, "rtl_j": number * rtl_pj * 1e-12})  # fmt: skip
+
+    def event(name: str, *of: str) -> float:
+        return events.pj(name, of)
+
+    row("Q x K", "MAC", total["qk_macs"], multiply, event("qk_macs", "query_key"))
+    row("prob x V", "MAC", total["pv_macs"], multiply, event("pv_macs", "prob_value"))
+    softmax = SOFTMAX_MULTIPLIES * FP32_MULTIPLY.value_pj + SOFTMAX_ADDS * FP32_ADD.value_pj
+    row("softmax", "element", total["rows"], softmax, event("rows", "softmax"))
+    compare = INT32_ADD.value_pj + TOPK_BYTES * SRAM_8K.value_pj / 8
+    row("top-k", "comparison", total["compared"], compare, event("compared", "value_select"))
+    row("importance", "element", total["rows"], None, event("rows", "token_importance", "head_importance"))
+    element = config.operand_bits / 8
+    for name, macs in (("key", "qk_macs"), ("value", "pv_macs")):
+        moved = (total[f"{name}_elements_written"] + total[macs]) * element
+        depth = config.key_rows if name == "key" else config.value_rows
+        pj = 8 * macro(depth, 256).access_pj / 256
+        row(f"{name} SRAM", "byte", moved, table[f"{name}_sram"] * 1e12 / moved if moved else 0.0, pj)
+    bytes_ = float(sum(row_["dram_bytes"] for row_ in rows_))
+    dram = table["dram"] * 1e12 / bytes_ if bytes_ else 0.0
+    row("DRAM", "byte", bytes_, dram, dram)
+    rest = ("fetch", "vector_store", "head_table", "fetch_schedule", "query_schedule", "token_store", OTHER)
+    row("fetch, buffers' logic, control", "byte", bytes_, None, event("bytes", *rest))
+    row("clock", "cycle", total["cycles"], None, built.clock_j * 1e12)
+    row("leakage", "second", total["cycles"] / config.frequency_hz, None, built.leakage_w * 1e12)
+    others = {name: table[name] for name in ("candidates", "projections") if table[name]}
+    for name, joules in others.items():
+        found.append({"what": name, "unit": "", "number": 1, "table_pj": joules * 1e12, "rtl_pj": joules * 1e12,
+                      "table_j": joules, "rtl_j": joules})  # fmt: skip
+    return found
