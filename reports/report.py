@@ -50,7 +50,7 @@ def write_report(study: StudyTables, out: Path) -> list[Path]:
     )
     text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     write_text(out / "report.md", text)
-    write_text(out / "report.html", _page(text, str(study.meta.get("title", "Report")), drawings))
+    write_text(out / "report.html", page(text, str(study.meta.get("title", "Report")), drawings))
     return [out / "report.html", out / "report.md", *paths]
 
 
@@ -100,7 +100,7 @@ def template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def _page(text: str, title: str, drawings: dict[str, str]) -> str:
+def page(text: str, title: str, drawings: dict[str, str]) -> str:
     """The Markdown as one page, its figures inline."""
     body = markdown.markdown(text, extensions=["tables", "md_in_html", "toc"])
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")

@@ -22,6 +22,7 @@ from . import (
     energy,
     networks,
     report,
+    reproduce,
     results,
     sat,
     schema,
@@ -45,7 +46,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
     dram.dram, attention.attention, spatten.spatten, sweep.sweep, sweep.search, results.results,
-    synth.synth, energy.energy,
+    synth.synth, energy.energy, reproduce.reproduce,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)

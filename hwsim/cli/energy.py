@@ -65,8 +65,8 @@ def measure(
     """Facts and the tables ``energy`` and, with the RTL, ``area``."""
     from hwsim.sat import silicon as sat
     from hwsim.spatten import silicon as spatten
-    from hwsim.synth.scaling import SOURCE, energy_factor
-    from hwsim.synth.silicon import EventEnergy
+    from hwsim.synth.scaling import SOURCE
+    from hwsim.synth.silicon import EventEnergy, scaled
 
     from .studies import progress
 
@@ -115,12 +115,7 @@ def measure(
                 tables["energy"] = spatten.energy_rtl(work.machine, done.rows, events, built)
             tables["area"] = built.rows(node)
             facts |= {"area_mm2": built.area_mm2(node)}
-    factor = energy_factor(node)
-    for row in tables["energy"]:
-        scale = 1.0 if row["what"] in ("DRAM", "dram") else factor
-        for name in ("table_pj", "rtl_pj", "table_j", "rtl_j"):
-            if row.get(name) is not None:
-                row[name] *= scale
+    tables["energy"] = scaled(tables["energy"], node)
     for name in ("table", "rtl"):
         joules = [row.get(f"{name}_j") or 0.0 for row in tables["energy"]]
         if name == "table" or not table_only:
@@ -133,16 +128,13 @@ def _activity(machine: Machine, trace: Path | None, say: Any) -> Activity:
     """A trace's, recorded now, or the one that comes along, if the RTL is still that."""
     from hwsim.sat.silicon import KEPT as SAT_KEPT
     from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
-    from hwsim.synth.activity import Activity, rtl_digest
+    from hwsim.synth.activity import kept
 
     if trace is not None:
         from hwsim.synth.record import record_sat, record_spatten
 
         return (record_sat if machine is Machine.SAT else record_spatten)(trace, say)
-    kept = Activity.read(SAT_KEPT if machine is Machine.SAT else SPATTEN_KEPT)
-    if kept.rtl != rtl_digest(kept.top):
-        raise InputError("the RTL is not that of the kept record of activity: give --trace, to record it anew")
-    return kept
+    return kept(SAT_KEPT if machine is Machine.SAT else SPATTEN_KEPT)
 
 
 def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_: From) -> None:

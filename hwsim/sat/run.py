@@ -39,6 +39,9 @@ class SatRun(BaseModel):
     passes: tuple[Pass, ...] = Field((Pass.FF, Pass.BP, Pass.WU), min_length=1, description="which passes to run")
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
     csv_padding: CsvPadding = "valid"
+    silicon: bool = Field(
+        False, description="columns of area and energy from the RTL's cells too (Yosys; minutes once for each machine)"
+    )
     machine: SatConfig = SatConfig()
 
     def read_network(self) -> Network:
@@ -99,6 +102,10 @@ class SatRun(BaseModel):
             **{f"{cause}_cycles": result.total(cause) for cause in CAUSES},
             **{f"energy_{name}_j": value for name, value in energy.items()},
         }
+        if self.silicon:
+            from .silicon import silicon_columns
+
+            row |= silicon_columns(machine, result)
         if detail:
             row["parts"] = [
                 {"step": r.step, "layer": r.layer, "phase": r.phase, "kind": r.kind, "pattern": r.pattern,

@@ -15,9 +15,9 @@ from hwsim.dram.config import ddr4_2400
 from hwsim.dram.energy import command_energy
 from hwsim.energy import FP16_MULTIPLY, FP32_ADD, FP32_MULTIPLY, INT16_ADD, total_energy_j
 from hwsim.result import StepResult
-from hwsim.synth.activity import OTHER
+from hwsim.synth.activity import OTHER, kept
 from hwsim.synth.netlist import Tick, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, silicon
+from hwsim.synth.silicon import EventEnergy, Silicon, columns, silicon
 from hwsim.synth.sram import macro
 
 from .config import SatConfig
@@ -40,6 +40,13 @@ def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
         raise InputError(f"machine: group_max, weight_registers: the RTL's words have 4 to 64 activations, not {word}")
     found = silicon("sat_core", config.verilog_parameters(), BLOCKS, tick)
     return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
+
+
+def silicon_columns(config: SatConfig, result: StepResult) -> dict[str, float]:
+    """Columns of a step's result: area, and energy from the RTL's cells and the kept record."""
+    built = machine_silicon(config)
+    rows = step_energy_rtl(result, EventEnergy(kept(KEPT), BLOCKS), built)
+    return columns(rows, built, 2 * result.total("macs"), result.seconds)
 
 
 def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> list[dict[str, Any]]:

@@ -107,6 +107,9 @@ class SpattenRun(BaseModel):
         1, ge=1, le=10_000, description="of a model's or a file's iterations, only every so many are run"
     )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
+    silicon: bool = Field(
+        False, description="columns of area and energy from the RTL's cells too (Yosys; minutes once for each machine)"
+    )
     machine: SpattenConfig = SpattenConfig()
 
     def inputs(self) -> list[Path]:
@@ -143,6 +146,10 @@ class SpattenRun(BaseModel):
             **{f"busy_{name.lower().replace(' ', '_').replace('-', '_')}": v for name, v in result.occupancy.items()},
             **{f"energy_{name}_j": value for name, value in energy.items()},
         }
+        if self.silicon:
+            from .silicon import silicon_columns
+
+            row |= silicon_columns(c, result)
         if detail:
             names = ("iteration", "layer", "heads", "keys", "queries", "cycles", "dram_bytes")
             row["parts"] = [{name: r[name] for name in names} for r in result.rows]

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.energy import FP32_ADD, FP32_MULTIPLY, SRAM_8K
-from hwsim.synth.activity import OTHER
-from hwsim.synth.netlist import Tick, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, silicon
+from hwsim.synth.activity import OTHER, kept
+from hwsim.synth.cells import price
+from hwsim.synth.netlist import Tick, add, quiet
+from hwsim.synth.silicon import EventEnergy, Silicon, columns, silicon
 from hwsim.synth.sram import macro
 
 from .config import SpattenConfig
 from .energy import INT8_MULTIPLY, INT32_ADD, SOFTMAX_ADDS, SOFTMAX_MULTIPLIES, TOPK_BYTES, total_energy_j
+from .simulate import SpattenResult
 
 NAMES = {
     "query_key": "Q x K", "softmax": "softmax", "value_select": "top-k", "prob_value": "prob x V",
@@ -30,14 +32,41 @@ KEPT = Path(__file__).with_name("activity.json")
 """Record of queries of a character model (`hwsim energy spatten --trace`)."""
 
 
-def machine_silicon(config: SpattenConfig, tick: Tick = quiet) -> Silicon:
-    """Blocks of a machine at 45 nm.
+PRUNING = ("value_select", "token_importance", "head_importance", "token_store")
+"""Blocks that the other styles (`baselines`) do without."""
+SEARCH = "candidate search"
+
+
+def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpAtten") -> Silicon:
+    """Blocks of a machine at 45 nm; of another style: what it would have of SpAtten's blocks.
+
+    A3 has a search for every 64 multipliers of Q x K beside that: of each dimension the largest and smallest product,
+    and the extremes over the dimensions, taken as four `dot_group`s (32 multipliers and a tree each), and sorted keys
+    with their places in an SRAM of their own. MNNFast's comparison with a threshold counts nothing.
 
     Raises:
         InputError: no Yosys, or a machine that the RTL cannot be.
     """
-    found = silicon("spatten_core", config.verilog_parameters(), BLOCKS, tick)
-    return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
+    parameters = config.verilog_parameters()
+    blocks = dict(silicon("spatten_core", parameters, BLOCKS, tick).blocks)
+    if style != "SpAtten":
+        for name in PRUNING:
+            blocks.pop(name, None)
+    if style == "A3":
+        cost = blocks.setdefault(SEARCH, {})
+        for part in silicon("dot_group", {"BITS": config.operand_bits}, (), tick).blocks.values():
+            add(cost, part, 4 * max(config.qk_multipliers // 64, 1))
+        place_bits = (config.buffer_keys - 1).bit_length()
+        bits = 8 * config.key_sram_bytes * (config.operand_bits + place_bits) // config.operand_bits
+        add(cost, price(f"ram {config.key_rows}x{bits // config.key_rows}"))
+    return Silicon({NAMES.get(n, n): cost for n, cost in blocks.items()})
+
+
+def silicon_columns(config: SpattenConfig, result: SpattenResult) -> dict[str, float]:
+    """Columns of a result: area, and energy from the RTL's cells and the kept record."""
+    built = machine_silicon(config, style=result.machine)
+    rows = energy_rtl(config, result.rows, EventEnergy(kept(KEPT), BLOCKS), built)
+    return columns(rows, built, 2 * result.macs, result.seconds)
 
 
 def energy_rtl(
@@ -79,11 +108,11 @@ def energy_rtl(
     dram = table["dram"] * 1e12 / bytes_ if bytes_ else 0.0
     row("DRAM", "byte", bytes_, dram, dram)
     rest = ("fetch", "vector_store", "head_table", "fetch_schedule", "query_schedule", "token_store", OTHER)
-    row("fetch, buffers' logic, control", "byte", bytes_, None, event("bytes", *rest))
+    row("fetch, control", "byte", bytes_, None, event("bytes", *rest))
     row("clock", "cycle", total["cycles"], None, built.clock_j * 1e12)
     row("leakage", "second", total["cycles"] / config.frequency_hz, None, built.leakage_w * 1e12)
-    others = {name: table[name] for name in ("candidates", "projections") if table[name]}
-    for name, joules in others.items():
-        found.append({"what": name, "unit": "", "number": 1, "table_pj": joules * 1e12, "rtl_pj": joules * 1e12,
-                      "table_j": joules, "rtl_j": joules})  # fmt: skip
+    # A3's search: two products and their extremes an iteration; projections: products like the others
+    for what, column, products in (("candidates", "selected", 2), ("projections", "projection_macs", 1)):
+        if number := float(sum(row_[column] for row_ in rows_)):
+            row(what, "MAC", number, multiply, products * event("qk_macs", "query_key"))
     return found

@@ -163,13 +163,17 @@ def _case(
 
 
 def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
-    """Ours for each published figure, and what Q x K mostly waits for: key, ours, why."""
+    """Ours for each published figure, their mean, and what Q x K mostly waits for: key, ours, value, why."""
     found: list[Row] = []
 
-    def add(key: str, rows: list[Row], text: Callable[[Row], str], why: Callable[[Row], str] = lambda r: "") -> None:
+    def add(
+        key: str, rows: list[Row], column: str, text: str = "{:.1f}x", why: Callable[[Row], str] = lambda r: ""
+    ) -> None:
         if rows:
-            ours = "; ".join(f"{text(r)} ({r['workload']})" for r in rows)
-            found.append({"key": key, "ours": ours, "why": "; ".join(filter(None, map(why, rows))) or "–"})
+            ours = "; ".join(f"{text.format(r[column], r)} ({r['workload']})" for r in rows)
+            mean = sum(r[column] for r in rows) / len(rows)
+            reasons = "; ".join(dict.fromkeys(filter(None, map(why, rows)))) or "–"
+            found.append({"key": key, "ours": ours, "value": mean, "why": reasons})
 
     def waits(row: Row) -> str:
         mine = [c for c in tables["attention_causes"] if c["workload"] == row["workload"] and c["cause"] != "qk"]
@@ -186,28 +190,29 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
     add(
         "spatten_dram_reduction",
         every,
-        lambda r: f"{r['dram_ratio']:.1f}x; of float32 {r['dram_ratio_float32']:.1f}x",
+        "dram_ratio_float32",
+        "{0:.1f}x of float32, {1[dram_ratio]:.1f}x of 12 bits",
         parts,
     )
-    add("spatten_compute_reduction", every, lambda r: f"{r['macs_ratio']:.1f}x")
-    add("spatten_tflops_bert", [r for r in every if r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)
-    add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], lambda r: f"{r['tflops']:.2f}", waits)
+    add("spatten_compute_reduction", every, "macs_ratio")
+    add("spatten_tflops_bert", [r for r in every if r["encoder"]], "tflops", "{:.2f}", waits)
+    add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], "tflops", "{:.2f}", waits)
     for machine, name in (("A3", "a3"), ("MNNFast", "mnnfast")):
         mine = [r for r in tables["baselines"] if r["machine"] == machine]
-        add(f"spatten_over_{name}", mine, lambda r: f"{r['slower']:.2f}x", lambda r: f"it is bound by {r['bound']}")
-        add(f"spatten_energy_over_{name}", mine, lambda r: f"{r['more_energy']:.2f}x")
+        add(
+            f"spatten_over_{name}", mine, "slower", "{:.2f}x", lambda r: f"{r['workload']}: it is bound by {r['bound']}"
+        )
+        add(f"spatten_energy_over_{name}", mine, "more_energy", "{:.2f}x")
+    for key, rung in (("tokens", "+ token pruning"), ("heads", "+ head pruning")):
+        add(f"spatten_ladder_{key}", [r for r in tables["ladder"] if r["rung"] == rung], "over_previous", "{:.2f}x")
     steps = [r for r in tables["ladder"] if r["rung"] == "+ parallel top-k"]
-    add("spatten_parallel_topk", steps, lambda r: f"{r['over_previous']:.1f}x")
+    add("spatten_parallel_topk", steps, "over_previous")
     last = {r["workload"]: r for r in tables["ladder"]}
     before = {r["workload"]: r for r in steps}
     both = [{**r, "gain": before[n]["cycles"] / r["cycles"]} for n, r in last.items() if n in before and r != before[n]]
-    add("spatten_quantization", both, lambda r: f"{r['gain']:.2f}x", waits)
+    add("spatten_quantization", both, "gain", "{:.2f}x", waits)
     for table, size, key in (("topk_sweep", "parallel", "topk"), ("sram_sweep", "sram_kb", "sram")):
-        add(
-            f"spatten_{key}_saturates",
-            _saturation(tables[table], size),
-            lambda r: f"{r['size']}",
-        )
+        add(f"spatten_{key}_saturates", _saturation(tables[table], size), "size", "{}")
     return found
 
 

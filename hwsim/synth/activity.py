@@ -75,6 +75,20 @@ class Activity(BaseModel):
         return validated(cls, data, str(path))
 
 
+def kept(path: Path) -> Activity:
+    """The record that comes along with a machine.
+
+    Raises:
+        InputError: as `Activity.read`; also where the RTL has changed since.
+    """
+    found = Activity.read(path)
+    if found.rtl != rtl_digest(found.top):
+        raise InputError(
+            f"{path}: the RTL has changed since activity was recorded: hwsim energy --trace records it anew"
+        )
+    return found
+
+
 def rtl_digest(top: str, rtl: Path = RTL) -> str:
     """Of all files of a design."""
     digest = hashlib.sha256()

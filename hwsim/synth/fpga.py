@@ -17,7 +17,13 @@ DEVICE_RESOURCES = {"LUT": 1_182_240, "FF": 2_364_480, "CARRY": 147_780, "DSP": 
 """Of the VCU1525 board's device: UltraScale+ FPGAs Product Selection Guide (XMP103), Virtex UltraScale+ VU9P; a CARRY8
 for each eight LUTs (UG574)."""
 
-FLOW = Flow("xcup", (f"synth_xilinx -family xcup -noiopad -noclkbuf -top {ALONE}",))
+_XILINX = f"synth_xilinx -family xcup -noiopad -noclkbuf -top {ALONE}"
+FLOW = Flow("xcup", (
+    f"{_XILINX} -run :map_luts", "opt_expr -mux_undef -noclkinv", "abc -luts 2:2,3,6:5,10,20", "clean",
+    "xilinx_srl -fixed -minlen 3", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+    "xilinx_dffopt", "opt_lut_ins -tech xilinx", f"{_XILINX} -run finalize:check",
+))  # fmt: skip
+"""Its own LUT mapping (abc9) takes minutes to sort the wires of a module that is nothing but a thousand others."""
 
 CARRY4 = 0.5
 """Yosys makes CARRY4; a CARRY8 is two of them."""

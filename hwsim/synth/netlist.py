@@ -179,13 +179,22 @@ def synthesize(top: str, machine: Mapping[str, int], flow: Flow, rtl: Path = RTL
     for path in needed(top, rtl):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     index = folder / f"{digest.hexdigest()[:24]}.index.json"
-    files = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
-    if not files or not all((folder / path).exists() for path in files.values()):
+    files = _read(index) or {}
+    found = {name: _read(folder / path) for name, path in files.items()}
+    if not files or not all(found.values()):
         files = _make(_hierarchy(top, parameters, rtl), flow, folder, tick)
         write_text(index, json.dumps(files) + "\n")
-    found = {name: json.loads((folder / path).read_text(encoding="utf-8")) for name, path in files.items()}
+        found = {name: _read(folder / path) for name, path in files.items()}
     modules = {name: facts["cells"] for name, facts in found.items()}
     return Netlist(top, parameters, version(), modules, {n: f["delay_ps"] for n, f in found.items() if f["delay_ps"]})
+
+
+def _read(path: Path) -> Any:
+    """A kept file; None where there is none, or a broken one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _make(texts: Mapping[str, str], flow: Flow, folder: Path, tick: Tick) -> dict[str, str]:
@@ -194,7 +203,7 @@ def _make(texts: Mapping[str, str], flow: Flow, folder: Path, tick: Tick) -> dic
     for name, text in texts.items():
         digest = hashlib.sha256(repr((NETLIST_FORMAT, version(), flow.commands, flow.content)).encode() + text.encode())
         files[name] = f"{digest.hexdigest()[:24]}.json"
-        if not (folder / files[name]).exists():
+        if not _read(folder / files[name]):
             missing[files[name]] = (name, text)
 
     def make(job: tuple[str, tuple[str, str]]) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from .activity import Activity, Record, costs, dynamic_fj
 from .asic import GATES
 from .cells import clock_fj
-from .netlist import Cost, Tick, add, synthesize
-from .scaling import area_factor
+from .netlist import Cost, Tick, add, quiet, synthesize
+from .scaling import area_factor, energy_factor
 
 KINDS = ("area_um2", "sram_um2", "sram_bits", "gates", "flipflops", "leakage_uw", "sram_leakage_uw")
 """Costs of a block (`hwsim.synth.cells.price`)."""
@@ -61,6 +61,26 @@ class Silicon:
         return sorted(found, key=lambda row: -row["area_mm2"])
 
 
+def scaled(rows: Sequence[Mapping[str, Any]], node: int) -> list[dict[str, Any]]:
+    """Rows of energy by what is done at another node; DRAM stays as it is."""
+    factor = energy_factor(node)
+    names = ("table_pj", "rtl_pj", "table_j", "rtl_j")
+    return [
+        row if row["what"].lower() == "dram" else {
+            **row, **{n: row[n] * factor for n in names if row.get(n) is not None}
+        }
+        for row in map(dict, rows)
+    ]  # fmt: skip
+
+
+def columns(rows: Sequence[Mapping[str, Any]], built: Silicon, operations: float, seconds: float) -> dict[str, float]:
+    """Columns of a result: area and what a run takes by the RTL at 45 nm; ``rows``: by what is done, with ``rtl_j``."""
+    joules = sum(row["rtl_j"] for row in rows)
+    area = built.area_mm2()
+    return {"area_mm2": area, "rtl_energy_j": joules, "rtl_power_w": joules / seconds,
+            "gop_per_s_mm2": operations / seconds / area / 1e9, "gop_per_j": operations / joules / 1e9}  # fmt: skip
+
+
 def silicon(top: str, parameters: Mapping[str, int], blocks: Sequence[str], tick: Tick) -> Silicon:
     """A design's blocks, synthesized whole."""
     netlist = synthesize(top, parameters, GATES, tick=tick)
@@ -77,7 +97,7 @@ def _sum(modules: Mapping[str, Cost]) -> Cost:
 class EventEnergy:
     """What the data of a co-simulated design's cells take for each event."""
 
-    def __init__(self, activity: Activity, blocks: Sequence[str], tick: Tick) -> None:
+    def __init__(self, activity: Activity, blocks: Sequence[str], tick: Tick = quiet) -> None:
         self.activity = activity
         self.priced = costs(synthesize(activity.top, activity.parameters, GATES, tick=tick), blocks)
 

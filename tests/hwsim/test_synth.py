@@ -13,11 +13,18 @@ from test_cli import run as hwsim
 
 from dataflow.errors import InputError
 from hwsim.sat.config import SatConfig
-from hwsim.synth import fpga
-from hwsim.synth.fpga import DEVICE_RESOURCES, RESOURCES, Synthesis, parameters_of, plain, synthesize
-from hwsim.verify.verilator import RTL
+from hwsim.sat.silicon import KEPT as SAT_KEPT
+from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
+from hwsim.synth import asic, fpga, netlist
+from hwsim.synth.activity import kept
+from hwsim.synth.asic import GATES, Library, find_library
+from hwsim.synth.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
+from hwsim.synth.netlist import Flow, Netlist, parameters_of, plain, synthesize
+from hwsim.verify.verilator import RTL, sources
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
+
+COUNT = Flow("count", ("proc", "opt", "memory_collect"))
 
 
 def machine(rows: int, cols: int) -> dict[str, int]:
@@ -25,38 +32,70 @@ def machine(rows: int, cols: int) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def arrays() -> list[Synthesis]:
-    return [synthesize("stce", machine(*size)) for size in ((1, 1), (2, 3))]
+def arrays() -> list[Netlist]:
+    return [synthesize("stce", machine(*size), FLOW) for size in ((1, 1), (2, 3))]
 
 
-def test_an_array_has_a_multiplier_a_pe(arrays: list[Synthesis]) -> None:
+def test_an_array_has_a_multiplier_a_pe(arrays: list[Netlist]) -> None:
     for found, pes in zip(arrays, (1, 6), strict=True):
-        names = {row["module"]: row for row in found.by_name()}
+        names = {row["module"]: row for row in found.by_name(fpga.price)}
+        resources = found.total(fpga.price)
         assert found.latches == 0
-        assert found.resources["DSP"] == pes
+        assert resources["DSP"] == pes
         for name in ("uspe", "fp16_mul", "fp32_add"):
             assert names[name]["instances"] == pes
-        assert found.resources["BRAM36"] == found.resources["URAM"] == 0
+        assert resources["BRAM36"] == resources["URAM"] == 0
 
 
-def test_modules_add_up_to_the_whole(arrays: list[Synthesis]) -> None:
+def test_modules_add_up_to_the_whole(arrays: list[Netlist]) -> None:
     for found in arrays:
-        rows = found.rows()
+        rows = found.rows(fpga.price)
         assert plain(rows[0].module) == "stce"
         for resource in RESOURCES:
             assert rows[0].whole[resource] == sum(r.instances * r.own[resource] for r in rows)
-            assert found.resources[resource] == sum(row[resource] for row in found.by_name())
+            assert found.total(fpga.price)[resource] == sum(row[resource] for row in found.by_name(fpga.price))
 
 
-def test_a_pe_is_the_same_in_any_array(arrays: list[Synthesis]) -> None:
-    pes = [next(r for r in found.rows() if plain(r.module) == "uspe").whole for found in arrays]
+def test_a_pe_is_the_same_in_any_array(arrays: list[Netlist]) -> None:
+    pes = [next(r for r in found.rows(fpga.price) if plain(r.module) == "uspe").whole for found in arrays]
     assert pes[0] == pes[1]
 
 
-def test_memories_become_block_ram() -> None:
-    found = synthesize("ram_columns", {"ADDRESS_WIDTH": 10})
+def test_parts_make_what_a_whole_makes() -> None:
+    """Flip-flops and memories are the same whether modules are synthesized alone or flat."""
+    found = synthesize("fifo", {"WIDTH": 5, "DEPTH": 4}, Flow("flops", ("proc", "opt -nosdff", "memory_map", "opt")))
+    bits = sum(n for cells in found.modules.values() for cell, n in cells.items() if "dff" in cell)
+    assert bits > 0
     assert found.latches == 0
-    assert found.resources["BRAM36"] > 0
+
+
+def test_every_module_without_latches() -> None:
+    """Both cores at the machines whose activity is kept; what is in neither, alone."""
+    seen: set[str] = set()
+    for path in (SAT_KEPT, SPATTEN_KEPT):
+        record = kept(path)
+        found = synthesize(record.top, record.parameters, GATES)
+        assert found.latches == 0
+        seen |= {plain(name) for name in found.modules}
+    for path in sources(RTL):
+        if path.suffix == ".v" and path.stem not in seen:
+            assert synthesize(path.stem, {}, COUNT).latches == 0
+            seen.add(path.stem)
+    assert seen >= {p.stem for p in RTL.rglob("*.v")}
+
+
+def test_a_latch_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "bad.v").write_text(
+        "module bad (input wire a, input wire b, output reg c);\nalways @* begin if (a) c = b; end\nendmodule\n"
+    )
+    for flow in (GATES, FLOW):
+        assert synthesize("bad", {}, flow, tmp_path).latches == 1
+
+
+def test_memories_become_block_ram() -> None:
+    found = synthesize("ram_columns", {"ADDRESS_WIDTH": 10}, FLOW)
+    assert found.latches == 0
+    assert found.total(fpga.price)["BRAM36"] > 0
 
 
 def test_kept_by_content(tmp_path: Path, monkeypatch) -> None:
@@ -64,30 +103,69 @@ def test_kept_by_content(tmp_path: Path, monkeypatch) -> None:
     rtl = tmp_path / "rtl"
     shutil.copytree(RTL, rtl)
     calls = []
-    real = fpga.run
-    monkeypatch.setattr(fpga, "run", lambda commands: calls.append(commands) or real(commands))
-    first = synthesize("delay", {"WIDTH": 3}, rtl)
-    assert synthesize("delay", {"WIDTH": 3}, rtl) == first
-    assert len(calls) == 1
-    assert synthesize("delay", {"WIDTH": 4}, rtl) != first
+    real = netlist.run
+    monkeypatch.setattr(netlist, "run", lambda commands: calls.append(commands) or real(commands))
+    first = synthesize("delay", {"WIDTH": 3}, FLOW, rtl)
+    assert synthesize("delay", {"WIDTH": 3}, FLOW, rtl) == first
+    assert len(calls) == 2  # the hierarchy, the module
+    assert synthesize("delay", {"WIDTH": 4}, FLOW, rtl) != first
     path = rtl / "common" / "delay.v"
     path.write_text(path.read_text() + "\n// changed\n")
-    assert synthesize("delay", {"WIDTH": 3}, rtl) == first
-    assert len(calls) == 3
+    assert synthesize("delay", {"WIDTH": 3}, FLOW, rtl) == first
+    assert len(calls) == 5  # a comment changes the file, not the module
+    next((tmp_path / "cache").rglob("*.index.json")).write_text("{")
+    assert synthesize("delay", {"WIDTH": 3}, FLOW, rtl) == first
     path.write_text(path.read_text().replace("endmodule", ""))
     with pytest.raises(InputError, match="yosys: .*ERROR"):
-        synthesize("delay", {"WIDTH": 3}, rtl)
+        synthesize("delay", {"WIDTH": 3}, FLOW, rtl)
 
 
 def test_unknown_primitive_is_an_error() -> None:
-    with pytest.raises(InputError, match="primitive NEW: is not in the table"):
-        Synthesis("t", {}, "", {"t": {"NEW": 1}}).rows()
+    with pytest.raises(InputError, match="cell NEW: is not in the table"):
+        Netlist("t", {}, "", {"t": {"NEW": 1}}, {}).rows(fpga.price)
 
 
 def test_parameters_are_the_modules_own() -> None:
     assert set(parameters_of("sore", SatConfig().verilog_parameters())) == {"GROUP_MAX"}
     with pytest.raises(InputError, match="no file nope.v"):
         parameters_of("nope", {})
+
+
+LIBERTY = """library (tiny) {
+  cell (NAND2X1) { area : 24; pin (Y) { function : "(!(A B))"; } }
+  cell (DFFPOSX1) { area : 96; ff (q, qn) { clocked_on : "CLK"; next_state : "D"; } }
+}
+"""
+
+
+def test_library(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "tiny.lib"
+    path.write_text(LIBERTY)
+    library = Library(path)
+    assert library.nand2 == 24
+    assert library.price()("DFFPOSX1") == {"area_um2": 96.0, "gates": 4.0, "flipflops": True}
+    assert library.price()("ram 64x8")["sram_bits"] == 512
+    assert find_library(path) == path
+    with pytest.raises(InputError, match="cell XX: is not in the table"):
+        library.price()("XX")
+    path.write_text("library (tiny) { cell (INV) { area : 1; } }")
+    with pytest.raises(InputError, match="no cell NAND2X1"):
+        Library(path)
+    monkeypatch.setattr(asic, "PLACES", (tmp_path / "none.lib",))
+    with pytest.raises(InputError, match="apt-get install qflow-tech-osu018"):
+        find_library()
+
+
+def test_standard_cells() -> None:
+    try:
+        library = Library(find_library())
+    except InputError as error:
+        pytest.skip(str(error))
+    found = synthesize("fp16_mul", {}, library.flow())
+    total = found.total(library.price())
+    assert total["gates"] > 500
+    assert found.latches == 0
+    assert all(ps > 0 for ps in found.delays_ps.values())
 
 
 def test_command(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -103,5 +181,7 @@ def test_command(tmp_path: Path, monkeypatch, capsys) -> None:
         "synth gpu": "sat",
         "synth sat --top nope": "no file nope.v",
         "synth sat --set machine.rows=0": "machine.rows",
+        "synth sat --target asic --liberty none.lib": "--liberty none.lib: no such file",
+        "synth sat --liberty none.lib": "goes with --target asic",
     }.items():
         check_refused(line, reason, tmp_path, monkeypatch, capsys)
