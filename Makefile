@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: demo test lint bench studies clean
+.PHONY: demo test lint bench studies reproduce clean
 
 demo: $(VENV)/.run
 	$(BIN)/hwsim demo --out out/demo
@@ -33,13 +33,22 @@ studies: $(VENV)/.run
 	  mkdir -p reports/studies/$$name/figures; cp out/$$name/figures/*.png reports/studies/$$name/figures/; \
 	done
 
+# every claim of both papers; the kept page
+reproduce: $(VENV)/.run
+	$(BIN)/hwsim reproduce --out out/reproduction
+	rm -rf reports/reproduction
+	mkdir -p reports/reproduction
+	cp -r out/reproduction/figures out/reproduction/study reports/reproduction/
+	cp out/reproduction/report.md reports/reproduction/README.md
+	rm -f reports/reproduction/figures/*.png
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # torch first, by its exact version: a looser request may choose a build with gigabytes of GPU libraries
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) -e '.[train,report,sweep]'
+	$(PIP) -e '.[train,report,sweep,synth]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.run

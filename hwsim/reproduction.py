@@ -48,6 +48,8 @@ FPGA_LOGIC = 14.0
 """Dynamic power of logic in an FPGA over that in standard cells of the same node. An assumption: I. Kuon, J. Rose,
 Measuring the Gap Between FPGAs and ASICs, IEEE TCAD 26(2), 2007 (mean of their circuits without hard blocks, 90 nm)."""
 ARRAYS = (4, 8, 16, 32)
+LARGEST = 8
+"""Modules of the FPGA's list."""
 ASSUMPTIONS = {
     "logic cells": cells.SOURCE,
     "SRAM": sram.SOURCE,
@@ -143,6 +145,10 @@ def _fpga(tables: Tables, config: SatConfig, tick: Tick) -> None:
         _resources(tables, f"stce {n} x {n}", found.total(fpga.price))
     found = synthesize("sat_core", config.verilog_parameters(), fpga.FLOW, tick=tick)
     _resources(tables, "sat_core, all of SAT", found.total(fpga.price))
+    modules = sorted(found.by_name(fpga.price), key=lambda row: -row["LUT"])[:LARGEST]
+    luts = fpga.DEVICE_RESOURCES["LUT"]
+    tables["fpga_modules"] = [{**row, "LUT_each": row["LUT"] / row["instances"], "LUT_share": row["LUT"] / luts}
+                              for row in modules]  # fmt: skip
 
 
 def _resources(tables: Tables, what: str, resources: dict[str, float]) -> None:
@@ -166,11 +172,25 @@ def _gops(result: StepResult) -> float:
     return 2e-9 * result.total("macs") / result.seconds
 
 
+WHY: dict[str, str] = {
+    "spatten_compute_reduction": "one pruning schedule a model here, tuned task by task in the paper",
+    "spatten_energy_over_a3": "by the table; a decoder's keys come again for every token, so memory decides; "
+    "an encoder's few fetches leave A3's fewer multiplies",
+    "spatten_energy_over_mnnfast": "by the table of figures; MNNFast fetches all K and V, felt most by a decoder",
+    "spatten_ladder_tokens": "time falls with the tokens; one comparator limits from value pruning on",
+    "spatten_ladder_heads": "few heads leave by the usual schedule, and a decoder waits for the memory, not for heads",
+    "spatten_parallel_topk": "every query has a top-k of its values here: with one comparator the slowest stage",
+    "spatten_topk_saturates": "every query has a top-k of its values here: 16 comparators are slower than multipliers",
+    "spatten_sram_saturates": "keys that wait for the quantization check must stay in the SRAM: longest in a decoder",
+}
+"""What stands behind claims for which the study counts no cause."""
+
+
 def spatten_claims(tables: Tables, study: Tables) -> None:
     """Claims out of SpAtten's study; general processors at their roofs; bounds."""
     command = f"hwsim report --machine spatten --workloads {','.join(WORKLOADS)}"
     for row in study["attention_headlines"]:
-        _claim(tables, row["key"], row["value"], row["ours"], command, row["why"])
+        _claim(tables, row["key"], row["value"], row["ours"], command, WHY.get(row["key"], str(row["why"])))
     dense = {r["workload"]: r for r in study["ladder"] if r["rung"] == "dense datapath"}
     for device in DEVICES:
         least = {name: _roof_seconds(device, row) for name, row in dense.items()}
@@ -190,7 +210,7 @@ def spatten_claims(tables: Tables, study: Tables) -> None:
     _several(tables, "spatten_ladder_datapath", decoders, command, why)
     for row in study["attention"]:
         name = row["workload"]
-        _bound(tables, f"{name}: DRAM or multiplier bound over cycles", row["share_of_bound"], 1.0, "")
+        _bound(tables, f"{name}: DRAM or multiplier bound over cycles", row["share_of_bound"], 1.0, "share")
         last = [r for r in study["ladder"] if r["workload"] == name][-1]
         roof = min(_peak_tflops(), last["flop_per_byte"] * _peak_bytes() / 1e12)
         _bound(tables, f"{name}: TFLOPS under the roofline", last["tflops"], roof, "TFLOPS")

@@ -67,7 +67,7 @@ def synth(
     if json_:
         print_json(facts | {"modules": rows})
     else:
-        _show(f"{found.top}, {facts['library']}, by module (without the modules in it)", rows, totals)
+        _show(f"{found.top}, {facts['library']}: by module, without those in it", rows, totals)
         if found.latches:
             sys.stdout.write(f"{found.latches} latches\n")
     if out is not None:
@@ -110,7 +110,7 @@ def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
     for row in rows:
         ps = slowest.get(row["module"], 0.0)
         row |= {"path_ps": ps, "path_relative": ps / longest if longest else 0.0}
-    facts = {"library": str(library.path), "total": total}
+    facts = {"library": library.path.stem, "total": total}
     return found, rows, [{"module": "whole", **total}], facts
 
 
@@ -129,18 +129,19 @@ def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
 
 
 def _show(title: str, rows: Rows, totals: Rows) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     kinds = [k for k in rows[0] if k not in ("module", "instances") and any(row[k] for row in rows)]
-    table = Table(title=title, title_justify="left")
-    table.add_column("module")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("module", no_wrap=True)
     for name in ("instances", *kinds):
         table.add_column(name, justify="right")
 
     def cell(value: Any) -> str:
         if isinstance(value, int | float):
-            return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
+            return f"{value:,.0f}" if value >= 100 or value % 1 == 0 else f"{value:,.3g}"
         return "" if value is None else str(value)
 
     for row in rows:

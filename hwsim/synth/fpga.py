@@ -8,7 +8,7 @@ Inverters count nothing: they become part of a LUT.
 
 from __future__ import annotations
 
-from .netlist import ALONE, Cost, Flow, unknown
+from .netlist import Cost, Flow, unknown
 
 RESOURCES = ("LUT", "FF", "CARRY", "DSP", "BRAM36", "URAM")
 
@@ -17,12 +17,14 @@ DEVICE_RESOURCES = {"LUT": 1_182_240, "FF": 2_364_480, "CARRY": 147_780, "DSP": 
 """Of the VCU1525 board's device: UltraScale+ FPGAs Product Selection Guide (XMP103), Virtex UltraScale+ VU9P; a CARRY8
 for each eight LUTs (UG574)."""
 
-_XILINX = f"synth_xilinx -family xcup -noiopad -noclkbuf -top {ALONE}"
+_XILINX = "synth_xilinx -family xcup -noiopad -noclkbuf -run"
+_XTRA, _MEMORY = "read_verilog -lib +/xilinx/cells_xtra.v", f"{_XILINX} map_memory:map_ffram"
 FLOW = Flow("xcup", (
-    f"{_XILINX} -run :map_luts", "opt_expr -mux_undef -noclkinv", "abc -luts 2:2,3,6:5,10,20", "clean",
+    "read_verilog -lib -specify +/xilinx/cells_sim.v", _XTRA, f"{_XILINX} prepare:map_memory", _MEMORY,
+    f"{_XILINX} map_ffram:map_luts", "opt_expr -mux_undef -noclkinv", "abc -luts 2:2,3,6:5,10,20", "clean",
     "xilinx_srl -fixed -minlen 3", "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
-    "xilinx_dffopt", "opt_lut_ins -tech xilinx", f"{_XILINX} -run finalize:check",
-))  # fmt: skip
+    "xilinx_dffopt", "opt_lut_ins -tech xilinx", f"{_XILINX} finalize:check",
+), for_memories=frozenset({_XTRA, _MEMORY}))  # fmt: skip
 """Its own LUT mapping (abc9) takes minutes to sort the wires of a module that is nothing but a thousand others."""
 
 CARRY4 = 0.5

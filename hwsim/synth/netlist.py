@@ -49,6 +49,8 @@ class Flow(NamedTuple):
     """Yosys commands for the module `ALONE`, in which others are black boxes."""
     content: str = ""
     """Digest of a file that the commands read: a cell library."""
+    for_memories: frozenset[str] = frozenset()
+    """Those of the commands that a module without a memory does without: they take longer than all others."""
 
 
 class Row(NamedTuple):
@@ -272,7 +274,8 @@ def _one(cached: Path, text: str, flow: Flow, name: str) -> None:
         il, stat, memories = (Path(folder) / n for n in ("module.il", "stat.json", "memories.txt"))
         il.write_text(text, encoding="utf-8")
         try:
-            log = run([f"read_rtlil {il}", *flow.commands, f"tee -q -o {stat} stat -json -top {ALONE}",
+            commands = [c for c in flow.commands if c not in flow.for_memories or re.search(r"^  memory ", text, re.M)]
+            log = run([f"read_rtlil {il}", *commands, f"tee -q -o {stat} stat -json -top {ALONE}",
                        f"tee -q -o {memories} dump -m t:$mem_v2"])  # fmt: skip
         except InputError as error:
             raise InputError(f"synthesis of {plain(name)}: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import matplotlib as mpl
@@ -63,10 +64,11 @@ def ratios(claims: list[dict[str, Any]]) -> Figure:
         axes.plot([claim["ratio"]], [i], "o", color=colour, markersize=5)
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(mine)), [c["what"][:62] for c in mine], fontsize=7)
+    axes.set_yticks(range(len(mine)), [shorten(c["what"], 62, placeholder=" ...") for c in mine], fontsize=7)
+    axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.grid(axis="both", visible=True)
-    axes.set_xlabel("ours over the published figure (grey: ours is a bound, the other at its roof)")
+    axes.set_xlabel("ours / published (grey: a bound)")
     return figure
 
 
