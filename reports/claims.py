@@ -93,7 +93,14 @@ def growth(rows: list[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(("LUT", "FF", "CARRY", "DSP")):
-        axes.plot(range(len(mine)), [r[name] for r in mine], "o-", color=CYCLE[i], label=name, markersize=4)
+        axes.plot(
+            range(len(mine)),
+            [r[name] for r in mine],
+            "o-",
+            color=CYCLE[i],
+            label={"CARRY": "CARRY8", "DSP": "DSP48E2"}.get(name, name),
+            markersize=4,
+        )
     axes.set_yscale("log")
     axes.set_xticks(range(len(mine)), [r["what"].removeprefix("stce ") for r in mine])
     axes.set_xlabel("rows x columns of the array")
