@@ -15,7 +15,7 @@ from dataflow.errors import InputError
 from hwsim.sat.config import SatConfig
 from hwsim.sat.silicon import KEPT as SAT_KEPT
 from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
-from hwsim.synth import asic, fpga, netlist
+from hwsim.synth import asic, cells, fpga, netlist
 from hwsim.synth.activity import kept
 from hwsim.synth.asic import GATES, Library, find_library
 from hwsim.synth.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
@@ -61,12 +61,10 @@ def test_a_pe_is_the_same_in_any_array(arrays: list[Netlist]) -> None:
     assert pes[0] == pes[1]
 
 
-def test_parts_make_what_a_whole_makes() -> None:
-    """Flip-flops and memories are the same whether modules are synthesized alone or flat."""
-    found = synthesize("fifo", {"WIDTH": 5, "DEPTH": 4}, Flow("flops", ("proc", "opt -nosdff", "memory_map", "opt")))
-    bits = sum(n for cells in found.modules.values() for cell, n in cells.items() if "dff" in cell)
-    assert bits > 0
-    assert found.latches == 0
+def test_a_delay_has_its_flip_flops() -> None:
+    found = synthesize("delay", {"WIDTH": 5, "DEPTH": 4}, GATES)
+    assert found.total(cells.price)["flipflops"] == 20
+    assert found.total(cells.price)["area_um2"] >= 20 * cells.DFF.area_um2
 
 
 def test_every_module_without_latches() -> None:
