@@ -66,7 +66,7 @@ def measure(
     from hwsim.sat import silicon as sat
     from hwsim.spatten import silicon as spatten
     from hwsim.synth.scaling import SOURCE
-    from hwsim.synth.silicon import EventEnergy, scaled
+    from hwsim.synth.silicon import EventEnergy, ratio, scaled
 
     from .studies import progress
 
@@ -110,7 +110,7 @@ def measure(
                 events = EventEnergy(activity, sat.BLOCKS, tick)
                 tables["energy"] = sat.step_energy_rtl(result, events, built)
             else:
-                built = spatten.machine_silicon(work.machine, tick)
+                built = spatten.machine_silicon(work.machine, tick, work.style)
                 events = EventEnergy(activity, spatten.BLOCKS, tick)
                 tables["energy"] = spatten.energy_rtl(work.machine, done.rows, events, built)
             tables["area"] = built.rows(node)
@@ -119,8 +119,9 @@ def measure(
     for name in ("table", "rtl"):
         joules = [row.get(f"{name}_j") or 0.0 for row in tables["energy"]]
         if name == "table" or not table_only:
-            facts |= {f"{name}_j": sum(joules), f"{name}_w": sum(joules) / facts["seconds"],
-                      f"{name}_gop_per_j": facts["operations"] / sum(joules) / 1e9}  # fmt: skip
+            whole = sum(joules)
+            facts |= {f"{name}_j": whole, f"{name}_w": ratio(whole, facts["seconds"]),
+                      f"{name}_gop_per_j": 1e-9 * ratio(facts["operations"], whole)}  # fmt: skip
     return facts, tables
 
 

@@ -73,12 +73,18 @@ def scaled(rows: Sequence[Mapping[str, Any]], node: int) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
+def ratio(a: float, b: float) -> float:
+    """0 where nothing was done."""
+    return a / b if b else 0.0
+
+
 def columns(rows: Sequence[Mapping[str, Any]], built: Silicon, operations: float, seconds: float) -> dict[str, float]:
     """Columns of a result: area and what a run takes by the RTL at 45 nm; ``rows``: by what is done, with ``rtl_j``."""
     joules = sum(row["rtl_j"] for row in rows)
     area = built.area_mm2()
-    return {"area_mm2": area, "rtl_energy_j": joules, "rtl_power_w": joules / seconds,
-            "gop_per_s_mm2": operations / seconds / area / 1e9, "gop_per_j": operations / joules / 1e9}  # fmt: skip
+    return {"area_mm2": area, "rtl_energy_j": joules, "rtl_power_w": ratio(joules, seconds),
+            "gop_per_s_mm2": 1e-9 * ratio(operations, seconds * area),
+            "gop_per_j": 1e-9 * ratio(operations, joules)}  # fmt: skip
 
 
 def silicon(top: str, parameters: Mapping[str, int], blocks: Sequence[str], tick: Tick) -> Silicon:
