@@ -38,6 +38,9 @@ DRAM = Figure("DRAM, 64-bit access, lower end of 1.3 to 2.6 nJ", 1300.0, "pJ/acc
 
 TABLE = (FP16_MULTIPLY, FP32_MULTIPLY, FP32_ADD, INT16_ADD, SRAM_8K, DRAM)
 
+UPDATE_PJ = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
+"""Of a weight's update: decay w, beta v, rate v; and their sums."""
+
 COMPONENTS = ("multiply", "add", "west", "north", "output", "dram", "wuve", "sore")
 
 
@@ -58,7 +61,6 @@ def step_energy(result: StepResult) -> list[dict[str, float]]:
     west = sram_pj_per_byte(c["west_buffer_bytes"] / c["rows"])
     north = sram_pj_per_byte(c["north_buffer_bytes"] / c["cols"])
     output = sram_pj_per_byte(c["output_buffer_bytes"] / c["cols"])
-    update = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj  # decay w, beta v, rate v; and their sums
     keep = int(result.pattern.split(":")[0]) if ":" in result.pattern else 1
     return [
         {
@@ -68,7 +70,7 @@ def step_energy(result: StepResult) -> list[dict[str, float]]:
             "north": (r.north_read_bytes + r.north_write_bytes) * north,
             "output": (r.output_read_bytes + r.output_write_bytes) * output,
             "dram": r.dram_bytes * DRAM.value_pj / 8,
-            "wuve": r.wuve_updates * update,
+            "wuve": r.wuve_updates * UPDATE_PJ,
             "sore": r.sore_elements * keep * INT16_ADD.value_pj,
         }
         for r in result.rows

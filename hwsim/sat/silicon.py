@@ -13,7 +13,7 @@ from typing import Any
 from dataflow.errors import InputError
 from hwsim.dram.config import ddr4_2400
 from hwsim.dram.energy import command_energy
-from hwsim.energy import FP16_MULTIPLY, FP32_ADD, FP32_MULTIPLY, INT16_ADD, total_energy_j
+from hwsim.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, total_energy_j
 from hwsim.result import StepResult
 from hwsim.synth.activity import OTHER, kept
 from hwsim.synth.netlist import Tick, quiet
@@ -61,7 +61,6 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     sparse = result.total("macs_done", lambda r: ":" in r.pattern)
     dense = result.total("macs_done") - sparse
     mac = FP16_MULTIPLY.value_pj + FP32_ADD.value_pj
-    update = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
     keep = int(result.pattern.split(":")[0]) if ":" in result.pattern else 1
     traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
     rows: list[dict[str, Any]] = []
@@ -75,7 +74,7 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     row("multiply-add, dense", "MAC", dense, mac, events.pj("macs", ["stce"], "dense"))
     row("SORE", "element", result.total("sore_elements"), keep * INT16_ADD.value_pj,
         events.pj("elements", ["sore"]))  # fmt: skip
-    row("WUVE", "weight", result.total("wuve_updates"), update,
+    row("WUVE", "weight", result.total("wuve_updates"), UPDATE_PJ,
         events.pj("updates", ["wuve", "weight_block"]))  # fmt: skip
     for name in ("west", "north", "output"):
         moved = result.total(f"{name}_read_bytes") + result.total(f"{name}_write_bytes")

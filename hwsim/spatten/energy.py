@@ -32,9 +32,20 @@ TOPK_BYTES = 8
 """A key out of a top-k engine's FIFO and into one."""
 
 
+SOFTMAX_PJ = SOFTMAX_MULTIPLIES * FP32_MULTIPLY.value_pj + SOFTMAX_ADDS * FP32_ADD.value_pj
+"""Of an element."""
+COMPARE_PJ = INT32_ADD.value_pj + TOPK_BYTES * SRAM_8K.value_pj / 8
+"""Of a comparison in a top-k engine."""
+
+
+def multiply_pj(config: SpattenConfig) -> float:
+    """A multiply and an add at the machine's width."""
+    return INT8_MULTIPLY.value_pj * (config.operand_bits / 8) ** 2 + INT32_ADD.value_pj
+
+
 def row_energy(config: SpattenConfig, row: Mapping[str, Any]) -> dict[str, float]:
     """Picojoules of a row of a result by component of `COMPONENTS`."""
-    multiply = INT8_MULTIPLY.value_pj * (config.operand_bits / 8) ** 2 + INT32_ADD.value_pj
+    multiply = multiply_pj(config)
     element = config.operand_bits / 8
 
     def sram(total: int, multipliers: int) -> float:
@@ -50,8 +61,8 @@ def row_energy(config: SpattenConfig, row: Mapping[str, Any]) -> dict[str, float
         "pv": row["pv_macs"] * multiply,
         "key_sram": (row["key_elements_written"] + row["qk_macs"]) * element * keys,
         "value_sram": (row["value_elements_written"] + row["pv_macs"]) * element * values,
-        "softmax": row["rows"] * (SOFTMAX_MULTIPLIES * FP32_MULTIPLY.value_pj + SOFTMAX_ADDS * FP32_ADD.value_pj),
-        "topk": row["compared"] * (INT32_ADD.value_pj + TOPK_BYTES * SRAM_8K.value_pj / 8),
+        "softmax": row["rows"] * SOFTMAX_PJ,
+        "topk": row["compared"] * COMPARE_PJ,
         "candidates": row["selected"] * multiply,
         "projections": row["projection_macs"] * multiply,
     }

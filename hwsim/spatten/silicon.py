@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsim.energy import FP32_ADD, FP32_MULTIPLY, SRAM_8K
 from hwsim.synth.activity import OTHER, kept
 from hwsim.synth.cells import price
 from hwsim.synth.netlist import Tick, add, quiet
@@ -18,7 +17,7 @@ from hwsim.synth.silicon import EventEnergy, Silicon, columns, silicon
 from hwsim.synth.sram import macro
 
 from .config import SpattenConfig
-from .energy import INT8_MULTIPLY, INT32_ADD, SOFTMAX_ADDS, SOFTMAX_MULTIPLIES, TOPK_BYTES, total_energy_j
+from .energy import COMPARE_PJ, SOFTMAX_PJ, multiply_pj, total_energy_j
 from .simulate import SpattenResult
 
 NAMES = {
@@ -80,7 +79,7 @@ def energy_rtl(
     counted = ("qk_macs", "pv_macs", "rows", "compared", "cycles", "key_elements_written", "value_elements_written")
     total = {name: float(sum(row[name] for row in rows_)) for name in counted}
     table = total_energy_j(config, rows_)
-    multiply = INT8_MULTIPLY.value_pj * (config.operand_bits / 8) ** 2 + INT32_ADD.value_pj
+    multiply = multiply_pj(config)
     found: list[dict[str, Any]] = []
 
     def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
@@ -93,10 +92,8 @@ def energy_rtl(
 
     row("Q x K", "MAC", total["qk_macs"], multiply, event("qk_macs", "query_key"))
     row("prob x V", "MAC", total["pv_macs"], multiply, event("pv_macs", "prob_value"))
-    softmax = SOFTMAX_MULTIPLIES * FP32_MULTIPLY.value_pj + SOFTMAX_ADDS * FP32_ADD.value_pj
-    row("softmax", "element", total["rows"], softmax, event("rows", "softmax"))
-    compare = INT32_ADD.value_pj + TOPK_BYTES * SRAM_8K.value_pj / 8
-    row("top-k", "comparison", total["compared"], compare, event("compared", "value_select"))
+    row("softmax", "element", total["rows"], SOFTMAX_PJ, event("rows", "softmax"))
+    row("top-k", "comparison", total["compared"], COMPARE_PJ, event("compared", "value_select"))
     row("importance", "element", total["rows"], None, event("rows", "token_importance", "head_importance"))
     element = config.operand_bits / 8
     for name, macs in (("key", "qk_macs"), ("value", "pv_macs")):
