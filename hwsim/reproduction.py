@@ -208,11 +208,12 @@ def spatten_claims(tables: Tables, study: Tables) -> None:
     }  # fmt: skip
     why = "a bound: our dense datapath against the GPU at its roof, which the paper's measured one is far from"
     _several(tables, "spatten_ladder_datapath", decoders, command, why)
+    machine = SpattenConfig()
     for row in study["attention"]:
         name = row["workload"]
         _bound(tables, f"{name}: DRAM or multiplier bound over cycles", row["share_of_bound"], 1.0, "share")
         last = [r for r in study["ladder"] if r["workload"] == name][-1]
-        roof = min(_peak_tflops(), last["flop_per_byte"] * _peak_bytes() / 1e12)
+        roof = min(machine.peak_tflops, last["flop_per_byte"] * machine.peak_bytes_per_s / 1e12)
         _bound(tables, f"{name}: TFLOPS under the roofline", last["tflops"], roof, "TFLOPS")
 
 
@@ -227,16 +228,6 @@ def _several(tables: Tables, key: str, found: dict[str, float], command: str, wh
     if found:
         text = "; ".join(f"{value:.2f}x ({name})" for name, value in found.items())
         _claim(tables, key, sum(found.values()) / len(found), text, command, why)
-
-
-def _peak_tflops() -> float:
-    c = SpattenConfig()
-    return 2e-12 * (c.qk_multipliers + c.pv_multipliers) * c.frequency_hz
-
-
-def _peak_bytes() -> float:
-    c = SpattenConfig()
-    return float(c.memory.peak_bytes_per_cycle) * c.frequency_hz
 
 
 def _spatten_run(workload: str, style: str, machine: SpattenConfig) -> SpattenResult:

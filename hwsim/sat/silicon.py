@@ -17,7 +17,7 @@ from hwsim.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, total_en
 from hwsim.result import StepResult
 from hwsim.synth.activity import OTHER, kept
 from hwsim.synth.netlist import Tick, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, columns, silicon
+from hwsim.synth.silicon import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.synth.sram import macro
 
 from .config import SatConfig
@@ -66,9 +66,7 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     rows: list[dict[str, Any]] = []
 
     def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
-        joules = None if table_pj is None else number * table_pj * 1e-12
-        rows.append({"what": what, "unit": unit, "number": number, "table_pj": table_pj, "rtl_pj": rtl_pj,
-                     "table_j": joules, "rtl_j": number * rtl_pj * 1e-12})  # fmt: skip
+        rows.append(energy_row(what, unit, number, table_pj, rtl_pj))
 
     row("multiply-add, sparse", "MAC", sparse, mac, events.pj("macs", ["stce"], ":"))
     row("multiply-add, dense", "MAC", dense, mac, events.pj("macs", ["stce"], "dense"))

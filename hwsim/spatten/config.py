@@ -84,6 +84,16 @@ class SpattenConfig(BaseModel):
         return self
 
     @property
+    def peak_tflops(self) -> float:
+        """Of both arrays, two operations a multiplier and cycle."""
+        return 2e-12 * (self.qk_multipliers + self.pv_multipliers) * self.frequency_hz
+
+    @property
+    def peak_bytes_per_s(self) -> float:
+        """Of the memory's data buses."""
+        return float(self.memory.peak_bytes_per_cycle * self.frequency_hz)
+
+    @property
     def partial_sums(self) -> int:
         """Partial sums of a softmax row."""
         return self.softmax_lanes * self.adder_cycles

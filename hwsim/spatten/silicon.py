@@ -13,7 +13,7 @@ from typing import Any
 from hwsim.synth.activity import OTHER, kept
 from hwsim.synth.cells import price
 from hwsim.synth.netlist import Tick, add, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, columns, silicon
+from hwsim.synth.silicon import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.synth.sram import macro
 
 from .config import SpattenConfig
@@ -83,9 +83,7 @@ def energy_rtl(
     found: list[dict[str, Any]] = []
 
     def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
-        joules = None if table_pj is None else number * table_pj * 1e-12
-        found.append({"what": what, "unit": unit, "number": number, "table_pj": table_pj, "rtl_pj": rtl_pj,
-                      "table_j": joules, "rtl_j": number * rtl_pj * 1e-12})  # fmt: skip
+        found.append(energy_row(what, unit, number, table_pj, rtl_pj))
 
     def event(name: str, *of: str) -> float:
         return events.pj(name, of)

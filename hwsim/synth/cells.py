@@ -21,7 +21,6 @@ from .netlist import Cost, ram_size, unknown
 from .sram import macro
 
 SOURCE = "NanGate FreePDK45 Open Cell Library, NangateOpenCellLibrary_typical.lib (1.1 V, 25 C)"
-NODE_NM = 45
 VOLTS = 1.1
 
 

@@ -43,14 +43,9 @@ def area_factor(node: int) -> float:
     return _between(_AREA, node)
 
 
-def supply(node: int) -> float:
-    """Volts at a node."""
-    return _between(SUPPLY, node)
-
-
-def energy_factor(node: int, volts: float | None = None) -> float:
-    """Switching energy at a node and supply (default: the node's) over that at 45 nm and 1.1 V."""
-    v = supply(node) if volts is None else volts
+def energy_factor(node: int) -> float:
+    """Switching energy at a node and its supply over that at 45 nm and 1.1 V."""
+    v = _between(SUPPLY, node)
 
     def at(voltage: float, coefficients: tuple[float, float, float]) -> float:
         a, b, c = coefficients

@@ -61,6 +61,13 @@ class Silicon:
         return sorted(found, key=lambda row: -row["area_mm2"])
 
 
+def energy_row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> dict[str, Any]:
+    """What is done, how often, and its energy by the table (None: it has none) and by the RTL."""
+    joules = None if table_pj is None else number * table_pj * 1e-12
+    return {"what": what, "unit": unit, "number": number, "table_pj": table_pj, "rtl_pj": rtl_pj,
+            "table_j": joules, "rtl_j": number * rtl_pj * 1e-12}  # fmt: skip
+
+
 def scaled(rows: Sequence[Mapping[str, Any]], node: int) -> list[dict[str, Any]]:
     """Rows of energy by what is done at another node; DRAM stays as it is."""
     factor = energy_factor(node)

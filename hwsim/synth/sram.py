@@ -14,8 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 SOURCE = "OpenROAD flow scripts, platforms/nangate45/lib/fakeram45_*.lib (bsg_fakeram, CACTI; 45 nm, 1.1 V)"
-NODE_NM = 45
-VOLTS = 1.1
 WIDEST = 96
 
 
