@@ -3,8 +3,8 @@
 
 What is recorded: convolutions, products with weights (Linear and its like), activation x activation products, batch and
 layer normalization, pooling, softmax, addition of two activations, embedding. Everything else (activations, bias,
-scaling, reshaping) rides on a neighbour and costs nothing, as in `dataflow.network.elementwise`. Layer names are module
-paths. Left out: dilated and transposed convolutions (refused), control flow that depends on values.
+scaling, reshaping) rides on a neighbour and costs nothing, as in `dataflow.networks.network.elementwise`. Layer names
+are module paths. Left out: dilated and transposed convolutions (refused), control flow that depends on values.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dataflow.errors import InputError
-from dataflow.network import Conv, Layer, Linear, MatMul, Network, elementwise
+from dataflow.networks.network import Conv, Layer, Linear, MatMul, Network, elementwise
 
-from .nm_training import plain
+from .training.nm_training import plain
 
 
 def network_of(model: nn.Module, example: Tensor, name: str) -> Network:

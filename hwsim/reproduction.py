@@ -11,23 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dataflow.methods import Method
+from dataflow.networks.zoo import PAPER_NETWORKS, network
 from dataflow.pattern import DENSE, NM
-from dataflow.zoo import PAPER_NETWORKS, network
-from hwsim.devices import DEVICES, Device
-from hwsim.result import StepResult
+from dataflow.training.methods import Method
+from hwsim.core.devices import DEVICES, Device
+from hwsim.core.result import StepResult
 from hwsim.sat import silicon as sat_silicon
 from hwsim.sat.config import SatConfig
 from hwsim.sat.study import compare, step
+from hwsim.silicon import cells, fpga, scaling, sram
+from hwsim.silicon.activity import kept
+from hwsim.silicon.cost import EventEnergy, Silicon, scaled
+from hwsim.silicon.netlist import Tick, synthesize
 from hwsim.spatten import silicon as spatten_silicon
 from hwsim.spatten.baselines import STYLES
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.run import SpattenRun
-from hwsim.spatten.simulate import SpattenResult
-from hwsim.synth import cells, fpga, scaling, sram
-from hwsim.synth.activity import kept
-from hwsim.synth.netlist import Tick, synthesize
-from hwsim.synth.silicon import EventEnergy, Silicon, scaled
+from hwsim.spatten.timing.simulate import SpattenResult
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dataflow.files import write_text
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .published import published
 from .report import Row, markdown_table, page, template

@@ -14,7 +14,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dataflow.files import write_text
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .report import markdown_table, template
 from .style import BLUE, CYCLE, GREY, INK, ORANGE, RC, RED, save

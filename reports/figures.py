@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .published import published
 from .style import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, PASS_COLOURS, RC, RED

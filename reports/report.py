@@ -17,7 +17,7 @@ import markdown
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dataflow.files import write_text
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .figures import figures, layer_figures, networks
 from .published import published

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .attention import words
 from .published import published

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attaches SpAtten's pruning to a transformer that is not edited, and takes it off again.
 
-Works with models of `algorithms.models` and with Hugging Face models whose layers are a module list and whose attention
-goes through the library's attention interface (BERT, GPT-2, Llama and their like; grouped queries, rotary positions).
-Two places are used: before a layer, tokens that left are taken out of its input, and so out of its projections, its
-attention and its FFN; and the attention itself is `Session.attend`.
+Works with models of `algorithms.training.models` and with Hugging Face models whose layers are a module list and whose
+attention goes through the library's attention interface (BERT, GPT-2, Llama and their like; grouped queries, rotary
+positions). Two places are used: before a layer, tokens that left are taken out of its input, and so out of its
+projections, its attention and its FFN; and the attention itself is `Session.attend`.
 
     with attach(model, AttentionPruning(...)) as run:
         out = model(**inputs)
@@ -25,8 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from algorithms.models import Attention
-from dataflow.attention_pruning import AttentionPruning
+from algorithms.training.models import Attention
+from dataflow.attention.pruning import AttentionPruning
 from dataflow.errors import InputError
 
 from .session import Session
@@ -198,7 +198,7 @@ def _join(run: Run) -> str | None:
 
 def _part(run: Run, interface: str | None) -> None:
     if run.ours:
-        from algorithms.models import attend
+        from algorithms.training.models import attend
 
         for module in run.attention:
             module.attend = attend  # type: ignore[assignment]

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from algorithms.models import CharLM
-from dataflow.attention_pruning import AttentionPruning, Quantization
+from algorithms.training.models import CharLM
+from dataflow.attention.pruning import AttentionPruning, Quantization
 
+from ..accuracy.attention import final_share
 from . import minilm
 from .attach import attach
-from .quality import final_share
 from .traces import write_attention_trace
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from dataflow.attention import Transformer
+from dataflow.attention.workload import Transformer
 
 
 def devices() -> list[str]:

@@ -2,7 +2,7 @@
 """The pieces of SpAtten's algorithm, each by itself: importance, choice, local values, progressive quantization.
 
 Shapes: q [heads, L0, D], k and v [heads, L1, D], probabilities p [heads, L0, L1], head outputs e [heads, L0, D], with
-the L0 queries and L1 keys that are alive. Statistics are float32. Rules: `dataflow.attention_pruning`.
+the L0 queries and L1 keys that are alive. Statistics are float32. Rules: `dataflow.attention.pruning`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dataflow.attention_pruning import Quantization, kept
+from dataflow.attention.pruning import Quantization, kept
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:
     """Places of the ``k`` largest of ``scores`` [n] in the order of the input; of equal ones the first are kept.
 
-    The same as `dataflow.attention_pruning.top_k`.
+    The same as `dataflow.attention.pruning.top_k`.
     """
     order = torch.sort(scores, descending=True, stable=True).indices
     return order[: max(k, 0)].sort().values

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dataflow.attention_pruning import AttentionPruning, kept
+from dataflow.attention.pruning import AttentionPruning, kept
 
 from . import pieces
 

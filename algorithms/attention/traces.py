@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing traces of pruned attention: what a sequence fetched and computed.
 
-`dataflow.attention_trace` says what lies in the folder, and reads it.
+`dataflow.attention.trace` says what lies in the folder, and reads it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from algorithms.tracing import versions
-from dataflow.attention import COLUMNS, OPERAND_BITS, QUERIES, Workload
-from dataflow.attention_trace import FORMAT
+from algorithms.training.tracing import versions
+from dataflow.attention.trace import FORMAT
+from dataflow.attention.workload import COLUMNS, OPERAND_BITS, QUERIES, Workload
 from dataflow.files import atomic_path, write_text
 
 from .session import Session

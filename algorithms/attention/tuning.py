@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from algorithms.models import CharLM
-from dataflow.attention_pruning import AttentionPruning
+from algorithms.training.models import CharLM
+from dataflow.attention.pruning import AttentionPruning
 
 from .attach import attach
 

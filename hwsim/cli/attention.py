@@ -51,7 +51,7 @@ def attention(
 ) -> None:
     """Prune tokens, heads, values and bits: quality beside random and first-N pruning at the same ratio."""
     from algorithms.attention import minilm
-    from algorithms.train import use_one_thread
+    from algorithms.training.train import use_one_thread
 
     if model is Model.MINILM and minilm.folder() is None:
         minilm.load()  # says how to have it
@@ -75,7 +75,7 @@ def attention(
     else:
         _show(chosen, rows, shown)
     if out is not None:
-        from hwsim.study import StudyTables
+        from hwsim.core.study import StudyTables
         from reports.attention import quality, words
         from reports.style import save
 
@@ -94,18 +94,18 @@ def attention(
 
 
 def _minilm(texts: int) -> list[dict[str, Any]]:
+    from algorithms.accuracy.attention import minilm_quality, settings
     from algorithms.attention import minilm
-    from algorithms.attention.quality import minilm_quality, settings
 
     return _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
 
 
 def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) -> list[dict[str, Any]]:
     """Train the character model (once for a folder), fine-tune it if wanted, and measure it."""
+    from algorithms.accuracy.attention import generation_quality, settings
     from algorithms.attention.examples import example_pruning
-    from algorithms.attention.quality import generation_quality, settings
     from algorithms.attention.tuning import tune
-    from algorithms.data import library_text
+    from algorithms.training.data import library_text
 
     model = trained_char_lm(steps, folder / "char-lm")
     if finetune:
@@ -117,8 +117,8 @@ def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) 
 
 def trained_char_lm(steps: int, folder: Path) -> Any:
     """The character model, trained once for a folder."""
-    from algorithms.config import TrainConfig
-    from algorithms.train import trained
+    from algorithms.training.config import TrainConfig
+    from algorithms.training.train import trained
 
     from .train import run_training
 
@@ -132,7 +132,7 @@ def write_trace(minilm: bool, folder: Path, sentence: str, share: float, steps: 
     """A trace of MiniLM reading a sentence, or of the character model (trained once for its folder) going on with a
     prompt; its name."""
     from algorithms.attention.examples import trace_generation, trace_minilm
-    from algorithms.data import library_text
+    from algorithms.training.data import library_text
 
     if minilm:
         return trace_minilm(folder, sentence, share)
@@ -150,9 +150,9 @@ def _with_bar(total: int, work: Any) -> Any:
 
 def words_left(sentence: str, share: float) -> list[dict[str, Any]]:
     """A row a word: in how many layers it is alive."""
+    from algorithms.accuracy.attention import final_share, survivors
     from algorithms.attention import minilm
-    from algorithms.attention.quality import final_share, survivors
-    from dataflow.attention_pruning import AttentionPruning
+    from dataflow.attention.pruning import AttentionPruning
 
     pruning = AttentionPruning(tokens=final_share(share, minilm.LAYERS), protected=1)
     words, alive = survivors(sentence, pruning)

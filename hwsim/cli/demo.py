@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
@@ -27,10 +27,10 @@ def demo(
     """
     from rich.console import Console
 
-    from algorithms.config import TrainConfig
-    from algorithms.train import task_network
+    from algorithms.training.config import TrainConfig
+    from algorithms.training.train import task_network
     from dataflow.pattern import NM
-    from dataflow.trace import Trace
+    from dataflow.training.trace import Trace
     from hwsim.sat.replay import replay
     from hwsim.sat.run import SatStudy
     from reports.report import write_report

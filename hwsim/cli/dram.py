@@ -36,8 +36,8 @@ def dram(
     from rich.table import Table
 
     from dataflow.files import write_text
-    from hwsim.dram.config import PRESETS, DramConfig
-    from hwsim.dram.run import bandwidth_by_run, read_trace, run
+    from hwsim.memory.config import PRESETS, DramConfig
+    from hwsim.memory.run import bandwidth_by_run, read_trace, run
 
     base = PRESETS[memory.value]().model_dump()
     settings = load(DramConfig, config, set_, base, channels=channels)

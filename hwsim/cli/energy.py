@@ -15,7 +15,7 @@ from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 from .synth import Machine
 
 if TYPE_CHECKING:
-    from hwsim.synth.activity import Activity
+    from hwsim.silicon.activity import Activity
 
 
 class From(StrEnum):
@@ -40,7 +40,7 @@ def energy(
     json_: Json = False,
 ) -> None:
     """Energy of a run (settings as of hwsim sat or hwsim spatten) and area of its machine, by what is done."""
-    from hwsim.synth.scaling import NODES
+    from hwsim.silicon.scaling import NODES
 
     if node not in NODES:
         raise InputError(f"--node {node}: one of {', '.join(map(str, NODES))}")
@@ -48,7 +48,7 @@ def energy(
         raise InputError("--trace: records activity, which --from table has no use for")
     facts, tables = measure(machine, config, set_, from_, trace, node)
     if out is not None:
-        from hwsim.study import StudyTables
+        from hwsim.core.study import StudyTables
 
         StudyTables(facts, tables).write(out)
     if json_:
@@ -64,9 +64,9 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Facts and the tables ``energy`` and, with the RTL, ``area``."""
     from hwsim.sat import silicon as sat
+    from hwsim.silicon.cost import EventEnergy, ratio, scaled
+    from hwsim.silicon.scaling import SOURCE
     from hwsim.spatten import silicon as spatten
-    from hwsim.synth.scaling import SOURCE
-    from hwsim.synth.silicon import EventEnergy, ratio, scaled
 
     from .studies import progress
 
@@ -83,9 +83,9 @@ def measure(
             bar.update(task, description=f"synthesis: {name}", completed=done, total=of)
 
         if machine is Machine.SAT:
-            from hwsim.energy import total_energy_j
+            from hwsim.sat.energy import total_energy_j
             from hwsim.sat.run import SatRun
-            from hwsim.sat.step import simulate
+            from hwsim.sat.timing.step import simulate
 
             run = load(SatRun, config, set_)
             result = simulate(run.machine, run.workload(run.read_network()))
@@ -128,11 +128,11 @@ def measure(
 def _activity(machine: Machine, trace: Path | None, say: Any) -> Activity:
     """A trace's, recorded now, or the one that comes along, if the RTL is still that."""
     from hwsim.sat.silicon import KEPT as SAT_KEPT
+    from hwsim.silicon.activity import kept
     from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
-    from hwsim.synth.activity import kept
 
     if trace is not None:
-        from hwsim.synth.record import record_sat, record_spatten
+        from hwsim.verification.record import record_sat, record_spatten
 
         return (record_sat if machine is Machine.SAT else record_spatten)(trace, say)
     return kept(SAT_KEPT if machine is Machine.SAT else SPATTEN_KEPT)

@@ -21,7 +21,7 @@ def networks(
     from rich.console import Console
     from rich.table import Table
 
-    from dataflow.zoo import NETWORKS
+    from dataflow.networks.zoo import NETWORKS
     from hwsim.sat.run import SatRun
 
     if name is None and config is None and not set_:
@@ -46,7 +46,7 @@ def networks(
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
         Console().print(table)
     if out is not None:
-        from dataflow.network_files import write_network_yaml
+        from dataflow.importers.network_files import write_network_yaml
 
         path = out / f"{net.name}.yaml"
         write_network_yaml(net, path)

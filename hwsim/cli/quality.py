@@ -36,7 +36,7 @@ def quality_of(space: Any, folder: Path) -> Callable[[Row, int], Row] | None:
 
 
 def _stored(task: str, table: Path | None, where: str) -> Callable[[Row, int], Row]:
-    from hwsim.study import StudyTables
+    from hwsim.core.study import StudyTables
 
     from .studies import kept_accuracy
 
@@ -59,15 +59,15 @@ def _stored(task: str, table: Path | None, where: str) -> Callable[[Row, int], R
 
 
 def _trained(settings: Row, folder: Path, where: str) -> Callable[[Row, int], Row]:
-    from algorithms.config import TrainConfig
+    from algorithms.training.config import TrainConfig
     from dataflow.files import validated
 
     base = validated(TrainConfig, settings, where)
     known: dict[str, Row] = {}
 
     def find(run: Row, repetition: int) -> Row:
-        from algorithms.study import METRICS
-        from algorithms.train import Diverged, use_one_thread
+        from algorithms.accuracy.training import METRICS
+        from algorithms.training.train import Diverged, use_one_thread
 
         from .train import run_training
 
@@ -89,8 +89,8 @@ def _trained(settings: Row, folder: Path, where: str) -> Callable[[Row, int], Ro
 
 
 def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]:
-    from dataflow.attention import MODELS, usual_pruning
-    from dataflow.attention_pruning import AttentionPruning
+    from dataflow.attention.pruning import AttentionPruning
+    from dataflow.attention.workload import MODELS, usual_pruning
 
     known: dict[str, float] = {}
 
@@ -100,9 +100,9 @@ def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]
         if text not in known and path.exists():
             known[text] = json.loads(path.read_text(encoding="utf-8"))["bits_per_character"]
         if text not in known:
-            from algorithms.attention.quality import Setting, generation_quality
-            from algorithms.data import library_text
-            from algorithms.train import use_one_thread
+            from algorithms.accuracy.attention import Setting, generation_quality
+            from algorithms.training.data import library_text
+            from algorithms.training.train import use_one_thread
             from dataflow.files import write_text
 
             from .attention import trained_char_lm

@@ -40,9 +40,9 @@ def report(
     json_: Json = False,
 ) -> None:
     """Write a report: HTML, Markdown, CSV, PNG, SVG."""
+    from hwsim.core.study import StudyTables
     from hwsim.sat.run import SatStudy
     from hwsim.spatten.run import SpattenStudy
-    from hwsim.study import StudyTables
     from reports.report import write_report
 
     target = out or Path("out/report")

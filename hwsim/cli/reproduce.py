@@ -11,8 +11,8 @@ from .common import Json, Out, made, print_json
 def reproduce(out: Out = None, json_: Json = False) -> None:
     """Compute every headline claim of both papers, areas, energies and FPGA resources; one page (about 16 minutes)."""
     from hwsim import reproduction
+    from hwsim.core.study import StudyTables
     from hwsim.spatten.run import SpattenStudy
-    from hwsim.study import StudyTables
     from reports.claims import write_reproduction
 
     from .studies import facts, kept_accuracy, progress, run_spatten_study

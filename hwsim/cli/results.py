@@ -16,7 +16,7 @@ from .common import Json, made, print_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwsim.sweep.spec import Spec
+    from hwsim.sweeps.spec import Spec
 
 
 def results(
@@ -36,8 +36,8 @@ def results(
     json_: Json = False,
 ) -> None:
     """Show a sweep's results: filter, sort, Pareto front."""
-    from hwsim.sweep.analysis import pareto as on_front
-    from hwsim.sweep.analysis import select
+    from hwsim.sweeps.analysis import pareto as on_front
+    from hwsim.sweeps.analysis import select
 
     if page:
         made(write_page(folder))
@@ -82,9 +82,9 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, Spec, list[str]]:
     """
     import pyarrow.parquet as pq
 
-    from hwsim.sweep.spec import Spec
-    from hwsim.sweep.store import Store
-    from hwsim.sweep.sweep import finished
+    from hwsim.sweeps.spec import Spec
+    from hwsim.sweeps.store import Store
+    from hwsim.sweeps.sweep import finished
 
     store = Store(folder)
     spec = Spec.model_validate(store.manifest()["sweep"])
@@ -101,7 +101,7 @@ def read_results(folder: Path) -> tuple[pd.DataFrame, Spec, list[str]]:
 
 def write_page(folder: Path) -> list[Path]:
     """``report.html``, ``figures/`` and ``report.md`` of a sweep's results."""
-    from hwsim.sweep.analysis import study_of
+    from hwsim.sweeps.analysis import study_of
     from reports.explore import write_explorer
 
     table, spec, fields = read_results(folder)
@@ -109,7 +109,7 @@ def write_page(folder: Path) -> list[Path]:
 
 
 def _objectives(text: str) -> list[str]:
-    from hwsim.sweep.spec import objective
+    from hwsim.sweeps.spec import objective
 
     try:
         return [objective(part) for part in text.split(",")]

@@ -13,8 +13,8 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
 
 if TYPE_CHECKING:
-    from dataflow.trace import Trace
-    from hwsim.result import StepResult
+    from dataflow.training.trace import Trace
+    from hwsim.core.result import StepResult
     from hwsim.sat.config import SatConfig
     from hwsim.sat.replay import ReplayRow
 
@@ -43,7 +43,7 @@ def sat(
     json_: Json = False,
 ) -> None:
     """Simulate one training step on SAT: cycles by cause, traffic, energy."""
-    from dataflow.schedule import Schedule
+    from dataflow.mapping.schedule import Schedule
     from hwsim.sat.run import SatRun
 
     if sum(given is not None for given in (network, topology, trace)) > 1:
@@ -59,7 +59,7 @@ def sat(
         base = {"batch": 1, "pattern": "dense", "passes": ["FF"]}  # a topology file describes inference
     opened = None
     if trace is not None:
-        from dataflow.trace import Trace
+        from dataflow.training.trace import Trace
 
         opened = Trace.read(trace)
         opened.check()
@@ -70,7 +70,7 @@ def sat(
     net = run.read_network()
     workload = run.workload(net)
     with quick_numba():
-        from hwsim.sat.step import make_schedule, simulate
+        from hwsim.sat.timing.step import make_schedule, simulate
 
         plan = Schedule.read(schedule) if schedule is not None else make_schedule(run.machine, workload)
         result = simulate(run.machine, workload, plan)
@@ -86,7 +86,7 @@ def sat(
         if opened is not None:
             show_replay(replayed)
     if out is not None:
-        from hwsim.energy import step_energy
+        from hwsim.sat.energy import step_energy
 
         result.write(out / "result.parquet", step_energy(result))
         plan.write(out / "schedule.yaml")
@@ -96,7 +96,7 @@ def sat(
             dense.write(out / "dense.parquet", step_energy(dense))
             paths.append(out / "dense.parquet")
         if opened is not None:
-            from hwsim.study import StudyTables
+            from hwsim.core.study import StudyTables
 
             StudyTables({"title": f"replay of {trace}"}, {"replay": table}).write(out / "replay")
             paths.append(out / "replay" / "replay.csv")
@@ -135,8 +135,8 @@ def show_replay(rows: list[ReplayRow]) -> None:
 
 
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
-    from hwsim.energy import total_energy_j
-    from hwsim.result import CAUSES
+    from hwsim.core.result import CAUSES
+    from hwsim.sat.energy import total_energy_j
 
     def facts(r: StepResult) -> dict[str, Any]:
         return {
@@ -170,8 +170,8 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwsim.energy import total_energy_j
-    from hwsim.result import CAUSE_TEXT, CAUSES
+    from hwsim.core.result import CAUSE_TEXT, CAUSES
+    from hwsim.sat.energy import total_energy_j
 
     console = Console()
     results = [r for r in (dense, result) if r is not None]

@@ -67,17 +67,17 @@ def _model(what: SchemaName) -> Any:
 
         return SpattenStudy
     if what is SchemaName.SWEEP:
-        from hwsim.sweep.spec import Spec
+        from hwsim.sweeps.spec import Spec
 
         return Spec
     if what is SchemaName.TRAIN:
-        from algorithms.config import TrainConfig
+        from algorithms.training.config import TrainConfig
 
         return TrainConfig
     if what is SchemaName.NETWORK:
-        from dataflow.network import Network
+        from dataflow.networks.network import Network
 
         return Network
-    from dataflow.schedule import Schedule
+    from dataflow.mapping.schedule import Schedule
 
     return Schedule

@@ -12,7 +12,7 @@ from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_n
 
 if TYPE_CHECKING:
     from hwsim.spatten.run import Opened, SpattenRun
-    from hwsim.spatten.simulate import SpattenResult
+    from hwsim.spatten.timing.simulate import SpattenResult
 
 
 class Size(StrEnum):
@@ -109,8 +109,8 @@ def _run(run: SpattenRun, opened: Opened) -> SpattenResult:
 
 def _summary(r: SpattenResult) -> dict[str, Any]:
     from hwsim.spatten.energy import total_energy_j
-    from hwsim.spatten.lower import KINDS
-    from hwsim.spatten.simulate import ALL_CAUSES
+    from hwsim.spatten.timing.lower import KINDS
+    from hwsim.spatten.timing.simulate import ALL_CAUSES
 
     return {
         "machine": r.machine, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
@@ -127,8 +127,8 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     from rich.table import Table
 
     from hwsim.spatten.energy import COMPONENTS
-    from hwsim.spatten.lower import KINDS
-    from hwsim.spatten.simulate import ALL_CAUSES, CAUSE_TEXT
+    from hwsim.spatten.timing.lower import KINDS
+    from hwsim.spatten.timing.simulate import ALL_CAUSES, CAUSE_TEXT
 
     console = Console()
     if not console.is_terminal:

@@ -13,22 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.attention import MODELS
-from dataflow.lowering import lower
-from dataflow.methods import Method
-from dataflow.network import Network
-from dataflow.network_files import read_network
+from dataflow.attention.workload import MODELS
+from dataflow.importers.network_files import read_network
+from dataflow.mapping.lowering import lower
+from dataflow.networks.network import Network
+from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import DENSE, NM
-from dataflow.zoo import PAPER_NETWORKS
+from dataflow.training.methods import Method
 from hwsim import __version__
+from hwsim.core.study import StudyTables
 from hwsim.sat.config import SatConfig
 from hwsim.sat.run import SatStudy
-from hwsim.sat.step import simulate
 from hwsim.sat.study import Row, method_speedup, simulations, study
+from hwsim.sat.timing.step import simulate
 from hwsim.spatten.run import SpattenStudy
 from hwsim.spatten.study import Case, runs
 from hwsim.spatten.study import study as spatten_study
-from hwsim.study import StudyTables
 
 
 def run_study(settings: SatStudy, extra: Sequence[Network] = ()) -> StudyTables:

@@ -19,9 +19,9 @@ from dataflow.errors import InputError
 from .common import Json, change, made, print_json
 
 if TYPE_CHECKING:
-    from hwsim.sweep.engines import Engine
-    from hwsim.sweep.space import Space
-    from hwsim.sweep.sweep import Progress, Tick
+    from hwsim.sweeps.engines import Engine
+    from hwsim.sweeps.space import Space
+    from hwsim.sweeps.sweep import Progress, Tick
 
 SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="Sweep file (YAML), or the name of a shipped study.")]
 Folder = Annotated[
@@ -52,7 +52,7 @@ def sweep(
     json_: Json = False,
 ) -> None:
     """Run every point of a sweep file that is not finished yet; results are kept as they come."""
-    from hwsim.sweep.sweep import run_sweep
+    from hwsim.sweeps.sweep import run_sweep
 
     space, out = open_space(spec, set_, out)
     if dry_run:
@@ -74,7 +74,7 @@ def search(
     json_: Json = False,
 ) -> None:
     """Look for the best points of a sweep file with Optuna (its `search` section), over all its objectives at once."""
-    from hwsim.sweep.search import run_search
+    from hwsim.sweeps.search import run_search
 
     space, out = open_space(spec, set_, out)
     engine = _engine(workers, scheduler)
@@ -90,8 +90,8 @@ def open_space(name: str, changes: list[str] | None, out: Path | None) -> tuple[
         InputError: no such file or study, or anything wrong in it.
     """
     from dataflow.files import read_yaml, validated
-    from hwsim.sweep.space import Space
-    from hwsim.sweep.spec import Spec
+    from hwsim.sweeps.space import Space
+    from hwsim.sweeps.spec import Spec
 
     path = Path(name)
     if not path.suffix and not path.exists():
@@ -127,7 +127,7 @@ def studies_folder() -> Path:
 
 
 def _engine(workers: int | None, scheduler: str | None) -> Engine:
-    from hwsim.sweep.engines import dask, processes, serial
+    from hwsim.sweeps.engines import dask, processes, serial
 
     count = os.cpu_count() or 1 if workers is None else workers
     if scheduler is not None:
@@ -144,7 +144,7 @@ def _quality(space: Space, out: Path) -> Callable[[dict[str, Any], int], dict[st
 @contextmanager
 def _going_on(out: Path) -> Iterator[None]:
     """Say how to go on, where Ctrl-C ends it."""
-    from hwsim.sweep.engines import INTERRUPTED
+    from hwsim.sweeps.engines import INTERRUPTED
 
     def interrupt(number: int, frame: object) -> None:
         INTERRUPTED.set()  # should the exception be lost in code that swallows what it is given
@@ -171,7 +171,7 @@ def _shown(space: Space) -> Iterator[Tick]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from hwsim.sweep.evaluate import describe
+    from hwsim.sweeps.evaluate import describe
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
@@ -197,10 +197,10 @@ def _dry_run(space: Space, out: Path, workers: int | None, json_: bool) -> None:
     """Count the points, and time a few that are spread over them."""
     import time
 
-    from hwsim.sweep.engines import serial
-    from hwsim.sweep.space import code_version
-    from hwsim.sweep.store import Store
-    from hwsim.sweep.sweep import task_of
+    from hwsim.sweeps.engines import serial
+    from hwsim.sweeps.space import code_version
+    from hwsim.sweeps.store import Store
+    from hwsim.sweeps.sweep import task_of
 
     points = list(space.points())
     quality = None  # may train for minutes: is not part of what is timed

@@ -15,7 +15,7 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
 if TYPE_CHECKING:
-    from hwsim.synth.netlist import Netlist
+    from hwsim.silicon.netlist import Netlist
 
 Rows = list[dict[str, Any]]
 
@@ -71,7 +71,7 @@ def synth(
         if found.latches:
             sys.stdout.write(f"{found.latches} latches\n")
     if out is not None:
-        from hwsim.study import StudyTables
+        from hwsim.core.study import StudyTables
 
         StudyTables({"title": f"synthesis of {name}", **facts}, {"modules": rows}).write(out)
         if not json_:
@@ -82,7 +82,7 @@ Found = tuple["Netlist", Rows, list[dict[str, Any]], dict[str, Any]]
 
 
 def _fpga(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
-    from hwsim.synth.fpga import DEVICE, DEVICE_RESOURCES, FLOW, RESOURCES, price
+    from hwsim.silicon.fpga import DEVICE, DEVICE_RESOURCES, FLOW, RESOURCES, price
 
     found = _synthesize(name, parameters, FLOW)
     resources = found.total(price)
@@ -96,8 +96,8 @@ def _fpga(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
 
 
 def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
-    from hwsim.synth.asic import Library, find_library
-    from hwsim.synth.netlist import plain
+    from hwsim.silicon.asic import Library, find_library
+    from hwsim.silicon.netlist import plain
 
     library = Library(find_library(liberty))
     found = _synthesize(name, parameters, library.flow())
@@ -115,7 +115,7 @@ def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
 
 
 def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
-    from hwsim.synth.netlist import synthesize
+    from hwsim.silicon.netlist import synthesize
 
     from .studies import progress
 

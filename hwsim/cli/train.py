@@ -34,7 +34,7 @@ def train(
             raise InputError("--full: its settings are fixed; only --out and --json go with it")
         _full(out or Path("out/accuracy"), json_)
         return
-    from algorithms.config import TrainConfig
+    from algorithms.training.config import TrainConfig
 
     flags: dict[str, Any] = {"task": task, "pattern": nm, "method": method, "steps": steps, "seed": seed}
     if trace is not None:
@@ -51,8 +51,8 @@ def train(
 
 def run_training(settings: Any, out: Path | None) -> dict[str, Any]:
     """Train with a progress bar."""
-    from algorithms.train import train as train_task
-    from algorithms.train import use_one_thread
+    from algorithms.training.train import train as train_task
+    from algorithms.training.train import use_one_thread
 
     from .studies import progress
 
@@ -85,11 +85,11 @@ def _show(result: dict[str, Any]) -> None:
 def _full(out: Path, json_: bool) -> None:
     import platform
 
-    from algorithms.study import SETTINGS, full_runs, full_study
-    from algorithms.tracing import versions
-    from algorithms.train import task_network, use_one_thread
-    from dataflow.network_files import write_network_yaml
-    from hwsim.study import StudyTables
+    from algorithms.accuracy.training import SETTINGS, full_runs, full_study
+    from algorithms.training.tracing import versions
+    from algorithms.training.train import task_network, use_one_thread
+    from dataflow.importers.network_files import write_network_yaml
+    from hwsim.core.study import StudyTables
 
     from .studies import facts, progress
 

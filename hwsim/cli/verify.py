@@ -15,7 +15,7 @@ from dataflow.errors import InputError
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 if TYPE_CHECKING:
-    from hwsim.verify.case import BlockRow, Job
+    from hwsim.verification.case import BlockRow, Job
 
 
 class MachineName(StrEnum):
@@ -46,15 +46,15 @@ def verify(
     json_: Json = False,
 ) -> None:
     """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch."""
-    from hwsim.verify.run import VerifyRun
+    from hwsim.verification.run import VerifyRun
 
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
     options |= {"coverage": coverage}
     run = load(VerifyRun, config, set_, **options, failures=failures)
-    from hwsim.verify.blocks import MACHINES
-    from hwsim.verify.blocks import verify as compare
-    from hwsim.verify.case import Job, rerun
-    from hwsim.verify.verilator import RTL, sources
+    from hwsim.rtl_tools.sources import RTL, sources
+    from hwsim.verification.blocks import MACHINES
+    from hwsim.verification.blocks import verify as compare
+    from hwsim.verification.case import Job, rerun
 
     from .studies import progress
 
@@ -91,7 +91,7 @@ def verify(
     if junit is not None:
         files.append(_junit(found, machine, junit))
     if out is not None:
-        from hwsim.study import StudyTables
+        from hwsim.core.study import StudyTables
 
         StudyTables({"title": "RTL against simulator", "settings": run.model_dump(mode="json")}, tables).write(out)
         files += [out / f"{name}.csv" for name in tables]
@@ -102,8 +102,8 @@ def verify(
 
 
 def _trace(folder: Path, job: Job) -> BlockRow:
-    from dataflow.attention_trace import read_attention_trace
-    from hwsim.verify.attention_trace import attention_trace
+    from dataflow.attention.trace import read_attention_trace
+    from hwsim.spatten.bench.trace import attention_trace
 
     return attention_trace(*read_attention_trace(folder), job)
 
@@ -113,7 +113,7 @@ def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
     from rich.console import Console
     from rich.table import Table
 
-    from hwsim.verify.coverage import by_module, read_points
+    from hwsim.verification.coverage import by_module, read_points
 
     modules = by_module(read_points(sorted(folder.glob("*.dat"))))
     if not quiet:

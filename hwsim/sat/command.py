@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .config import SatConfig
-from .job import Job, stored_length
+from .timing.job import Job, stored_length
 
 
 class Command(NamedTuple):

@@ -2,7 +2,7 @@
 """Every parameter of a SAT machine, with unit, default, range and source.
 
 "paper" is arXiv 2309.13015 (SAT / BDWP), section 4 and its FPGA prototype; "choice" is ours where the paper is silent.
-Derived latencies of an array job live in `hwsim.sat.job`, nowhere else.
+Derived latencies of an array job live in `hwsim.sat.timing.job`, nowhere else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dataflow.interleave_mapping import interleave_choices
+from dataflow.mapping.interleave_mapping import interleave_choices
 
 Dataflow = Literal["WS", "OS"]
 
@@ -55,7 +55,7 @@ class SatConfig(BaseModel):
         0.8,
         gt=0.0,
         le=1.0,
-        description="share of the DRAM's peak bandwidth that is usable (assumption; hwsim.dram: 0.9 for its streams)",
+        description="share of the DRAM's peak bandwidth that is usable (assumption; hwsim.memory: 0.9 for its streams)",
     )
 
     interleave_mapping: bool = Field(True, description="optimization 1: interleave independent accumulations")

@@ -12,8 +12,8 @@ from functools import cache
 
 import numpy as np
 
-from hwsim.dram.config import ddr4_2400
-from hwsim.dram.run import run
+from hwsim.memory.config import ddr4_2400
+from hwsim.memory.run import run
 
 PIECE = 4096
 READS = 3

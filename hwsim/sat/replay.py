@@ -5,7 +5,7 @@ Each product of each traced layer runs under the offline scheduler's mapping, jo
 SORE from the dense weights. Held against: the functional level (bits), the tile level (cycles), the masks in the trace
 (positions), and the values torch computed (within the bound that the number of additions implies); the last two only
 where the trace's operands were rounded to FP16. Left out: DRAM and the loop nest around the jobs (the tile level of
-`hwsim.sat.nest`).
+`hwsim.sat.timing.nest`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataflow.errors import InputError
-from dataflow.lowering import Product, lower
-from dataflow.methods import Pass
-from dataflow.network import Network, Weighted
-from dataflow.operands import input_gradient, operands, output, weight_gradient
+from dataflow.mapping.lowering import Product, lower
+from dataflow.mapping.operands import input_gradient, operands, output, weight_gradient
+from dataflow.mapping.schedule import Mapping
+from dataflow.networks.network import Network, Weighted
 from dataflow.pattern import NM
-from dataflow.schedule import Mapping
-from dataflow.trace import Trace
+from dataflow.training.methods import Pass
+from dataflow.training.trace import Trace
 
-from .clock import run_job
-from .clock_engines import run_sore, run_wuve
 from .config import SatConfig
-from .functional import sore, stce, to_fp16, wuve
-from .job import array_job
-from .step import make_schedule
-from .tile import job_cycles, sore_cycles, wuve_cycles
+from .timing.clock import run_job
+from .timing.clock_engines import run_sore, run_wuve
+from .timing.functional import sore, stce, to_fp16, wuve
+from .timing.job import array_job
+from .timing.step import make_schedule
+from .timing.tile import job_cycles, sore_cycles, wuve_cycles
 
 UNIT_ROUNDOFF = 2.0**-24
 HALF_ROUNDOFF = 2.0**-11

@@ -9,19 +9,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow import zoo
 from dataflow.errors import InputError
-from dataflow.lowering import Workload, lower
-from dataflow.methods import Method, MethodName, Pass
-from dataflow.network import Network
+from dataflow.mapping.lowering import Workload, lower
+from dataflow.networks import zoo
+from dataflow.networks.network import Network
+from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import NM, PatternText
-from dataflow.zoo import PAPER_NETWORKS
+from dataflow.training.methods import Method, MethodName, Pass
 
 from .config import SatConfig
 
 Batch = Annotated[int, Field(ge=1, le=2**20, description="samples in a step")]
 CsvPadding = Annotated[
-    Literal["valid", "same"], Field(description="padding of a SCALE-Sim CSV's convolutions; see dataflow/scalesim.py")
+    Literal["valid", "same"],
+    Field(description="padding of a SCALE-Sim CSV's convolutions; see dataflow/importers/scalesim.py"),
 ]
 
 
@@ -70,12 +71,12 @@ class SatRun(BaseModel):
         """Schedule and simulate the step: totals as columns; ``detail`` adds ``parts``, a row a step.
 
         Raises:
-            InputError: as `hwsim.sat.step.simulate`.
+            InputError: as `hwsim.sat.timing.step.simulate`.
         """
-        from hwsim.energy import total_energy_j
-        from hwsim.result import CAUSES
+        from hwsim.core.result import CAUSES
+        from hwsim.sat.energy import total_energy_j
 
-        from .step import simulate
+        from .timing.step import simulate
 
         result = simulate(self.machine, self.workload(self.read_network()))
         energy = total_energy_j(result)
@@ -152,11 +153,11 @@ def find_network(name: str, csv_padding: str) -> Network:
         InputError: none of these.
     """
     if (Path(name) / "meta.json").exists():
-        from dataflow.trace import Trace
+        from dataflow.training.trace import Trace
 
         return Trace.read(Path(name)).meta.network
     if Path(name).suffix:
-        from dataflow.network_files import read_network
+        from dataflow.importers.network_files import read_network
 
         return read_network(Path(name), scalesim_padding=csv_padding)
     return zoo.network(name)

@@ -2,7 +2,7 @@
 """SAT in silicon: area by block at 45 nm of a machine that `sat_core` can be, and the energy of a step from the RTL.
 
 `sat_core` is synthesized whole, each module of it once; its lanes of SORE and WUVE are one a column. Buffers are SRAM
-macros (`hwsim.synth.sram`), DRAM is counted by DDR4 command.
+macros (`hwsim.silicon.sram`), DRAM is counted by DDR4 command.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import InputError
-from hwsim.dram.config import ddr4_2400
-from hwsim.dram.energy import command_energy
-from hwsim.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, total_energy_j
-from hwsim.result import StepResult
-from hwsim.synth.activity import OTHER, kept
-from hwsim.synth.netlist import Tick, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, columns, energy_row, silicon
-from hwsim.synth.sram import macro
+from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD
+from hwsim.core.result import StepResult
+from hwsim.memory.config import ddr4_2400
+from hwsim.memory.energy import command_energy
+from hwsim.sat.energy import UPDATE_PJ, total_energy_j
+from hwsim.silicon.activity import OTHER, kept
+from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
+from hwsim.silicon.netlist import Tick, quiet
+from hwsim.silicon.sram import macro
 
 from .config import SatConfig
 

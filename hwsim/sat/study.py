@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from dataflow.lowering import ALL_PASSES, lower
-from dataflow.methods import Method, pass_pattern
-from dataflow.network import Network
+from dataflow.mapping.lowering import ALL_PASSES, lower
+from dataflow.networks.network import Network
 from dataflow.pattern import DENSE, NM
-from hwsim.energy import COMPONENTS, TABLE, total_energy_j
-from hwsim.result import CAUSE_TEXT, CAUSES, StepResult, StepRow
+from dataflow.training.methods import Method, pass_pattern
+from hwsim.core.energy import TABLE
+from hwsim.core.result import CAUSE_TEXT, CAUSES, StepResult, StepRow
+from hwsim.sat.energy import COMPONENTS, total_energy_j
 
 from .config import SatConfig
 from .memory import streamed_efficiency
-from .step import simulate
+from .timing.step import simulate
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

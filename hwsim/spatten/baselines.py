@@ -25,12 +25,12 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from dataflow.attention import QUERIES, Workload
+from dataflow.attention.workload import QUERIES, Workload
 
 from .config import SpattenConfig
-from .lower import Group, Style, Work
-from .scores import Source
-from .topk import START_CYCLES
+from .timing.lower import Group, Style, Work
+from .timing.scores import Source
+from .timing.topk import START_CYCLES
 
 MNNFAST_THRESHOLD = 0.01
 A3_SEARCH = 0.5

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataflow.attention import OPERAND_BITS
+from dataflow.attention.workload import OPERAND_BITS
 from dataflow.errors import InputError
-from hwsim.dram.config import DramConfig
+from hwsim.memory.config import DramConfig
 
 
 class SpattenConfig(BaseModel):
@@ -48,7 +48,7 @@ class SpattenConfig(BaseModel):
         4, ge=1, le=64, description="requests a lane's FIFO in front of the crossbar holds (choice)"
     )
     memory: DramConfig = Field(
-        DramConfig(), description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.dram`)"
+        DramConfig(), description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.memory`)"
     )
     layers_overlap: bool = Field(
         False, description="a layer's queries do not wait for the layer before: other sequences fill the machine"

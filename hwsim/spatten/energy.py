@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Energy of a simulated workload: counted operations, SRAM bytes and memory commands times figures with their sources.
 
-45 nm, 0.9 V for logic and SRAM (`hwsim.energy`), HBM2 or DDR4 by command (`hwsim.dram.energy`). Left out: leakage and
-clock tree, crossbars and wires, pipeline registers, control; refresh while the machine rests is in the memory's count.
+45 nm, 0.9 V for logic and SRAM (`hwsim.core.energy`), HBM2 or DDR4 by command (`hwsim.memory.energy`). Left out:
+leakage and clock tree, crossbars and wires, pipeline registers, control; refresh while the machine rests is in the
+memory's count.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwsim.dram.controller import COMMANDS
-from hwsim.dram.energy import HBM2_ACTIVATE, HBM2_MOVE, dram_energy
-from hwsim.energy import FP32_ADD, FP32_MULTIPLY, HOROWITZ, SRAM_8K, Figure, sram_pj_per_byte
+from hwsim.core.energy import FP32_ADD, FP32_MULTIPLY, HOROWITZ, SRAM_8K, Figure, sram_pj_per_byte
+from hwsim.memory.controller import COMMANDS
+from hwsim.memory.energy import HBM2_ACTIVATE, HBM2_MOVE, dram_energy
 
 from .config import SpattenConfig
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from dataflow.attention_pruning import AttentionPruning, kept
+from dataflow.attention.pruning import AttentionPruning, kept
 from dataflow.errors import InputError
 
 from .config import SpattenConfig
-from .functional import quantize, run_query
+from .timing.functional import quantize, run_query
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def replay(
     """Every query of every head of a trace.
 
     Args:
-        meta, steps: of `dataflow.attention_trace.read_attention_trace`.
+        meta, steps: of `dataflow.attention.trace.read_attention_trace`.
 
     Raises:
         InputError: the trace has no tensors.

@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from dataflow.attention import (
+from dataflow.attention.pruning import AttentionPruning
+from dataflow.attention.trace import read_attention_trace
+from dataflow.attention.workload import (
     MODELS,
     PUBLISHED,
     Workload,
@@ -20,16 +22,14 @@ from dataflow.attention import (
     stream_workload,
     usual_pruning,
 )
-from dataflow.attention_pruning import AttentionPruning
-from dataflow.attention_trace import read_attention_trace
 from dataflow.errors import InputError
 
 from .baselines import dense_of, style
 from .config import SpattenConfig
-from .lower import layers
-from .scores import Drawn, Source, Traced
-from .simulate import SpattenResult, simulate
 from .study import Case
+from .timing.lower import layers
+from .timing.scores import Drawn, Source, Traced
+from .timing.simulate import SpattenResult, simulate
 
 WHOLE_BYTES = 1 << 27
 """A CSV up to this size is read whole; a larger one is streamed."""
@@ -94,7 +94,7 @@ class SpattenRun(BaseModel):
         "gpt2-small", description="a model's size by name, a workload CSV, or the folder of an attention trace"
     )
     pruning: AttentionPruning | None = Field(
-        None, description="of a model's size; none: `dataflow.attention.usual_pruning`"
+        None, description="of a model's size; none: `dataflow.attention.workload.usual_pruning`"
     )
     refetched: float = Field(
         0.059, ge=0, le=1, description="of a model's size: share of queries that need LSBs (paper: 5.9% on average)"
@@ -123,7 +123,7 @@ class SpattenRun(BaseModel):
             InputError: as `open` and `run`.
         """
         from .energy import total_energy_j
-        from .simulate import ALL_CAUSES
+        from .timing.simulate import ALL_CAUSES
 
         result = self.run(self.open())
         energy = total_energy_j(self.machine, result.rows)

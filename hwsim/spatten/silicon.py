@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SpAtten in silicon: area by block at 45 nm of a machine that the RTL can be, and a workload's energy from the RTL.
 
-`spatten_core` is synthesized whole, each module of it once. Key and value SRAM are macros a bank (`hwsim.synth.sram`),
-DRAM is counted by command as in `hwsim.spatten.energy`.
+`spatten_core` is synthesized whole, each module of it once. Key and value SRAM are macros a bank
+(`hwsim.silicon.sram`), DRAM is counted by command as in `hwsim.spatten.energy`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsim.synth.activity import OTHER, kept
-from hwsim.synth.cells import price
-from hwsim.synth.netlist import Tick, add, quiet
-from hwsim.synth.silicon import EventEnergy, Silicon, columns, energy_row, silicon
-from hwsim.synth.sram import macro
+from hwsim.silicon.activity import OTHER, kept
+from hwsim.silicon.cells import price
+from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
+from hwsim.silicon.netlist import Tick, add, quiet
+from hwsim.silicon.sram import macro
 
 from .config import SpattenConfig
 from .energy import COMPARE_PJ, SOFTMAX_PJ, multiply_pj, total_energy_j
-from .simulate import SpattenResult
+from .timing.simulate import SpattenResult
 
 NAMES = {
     "query_key": "Q x K", "softmax": "softmax", "value_select": "top-k", "prob_value": "prob x V",

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dataflow.attention import Workload
+from dataflow.attention.workload import Workload
 
 from .baselines import STYLES, dense_of, heads_of, ladder, style
 from .config import SpattenConfig, eighth
 from .energy import TABLE, total_energy_j
-from .lower import KINDS, layers
-from .scores import Drawn, Source
-from .simulate import ALL_CAUSES, CAUSE_TEXT, SpattenResult, simulate
 from .timeline import STAGES, stages
-from .topk import mean_cycles
+from .timing.lower import KINDS, layers
+from .timing.scores import Drawn, Source
+from .timing.simulate import ALL_CAUSES, CAUSE_TEXT, SpattenResult, simulate
+from .timing.topk import mean_cycles
 
 Row = dict[str, Any]
 Tick = Callable[[str], None]
@@ -39,7 +39,7 @@ class Case(NamedTuple):
     note: str
     """Where it is from."""
     model: str = ""
-    """Whose sizes it has (`dataflow.attention.MODELS`); empty: another's."""
+    """Whose sizes it has (`dataflow.attention.workload.MODELS`); empty: another's."""
     traced: Source | None = None
     """Its importance and probabilities; none: drawn."""
 

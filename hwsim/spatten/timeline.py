@@ -15,7 +15,7 @@ from typing import Any
 
 from dataflow.files import write_text
 
-from .simulate import SpattenResult
+from .timing.simulate import SpattenResult
 
 QUERIES = 20_000
 STAGES = (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// STCE, the systolic array: ROWS x COLS of USPEs, their lanes and control. Runs one job (hwsim/sat/job.py) a command.
+// STCE, the systolic array: ROWS x COLS of USPEs, their lanes and control. Runs one job (hwsim/sat/timing/job.py) a command.
 //
 // The fields of a command are constants that the host derives from the job (hwsim/sat/command.py); `done` is raised for one
 // cycle as many cycles after the command was accepted as the simulator says, and all results are then in the output

@@ -14,9 +14,9 @@ from torch import nn
 from algorithms.attention import pieces
 from algorithms.attention.attach import attach
 from algorithms.attention.traces import workload_of, write_attention_trace
-from algorithms.models import CharLM, DigitsCNN, DigitsViT
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule, kept, top_k
-from dataflow.attention_trace import read_attention_trace
+from algorithms.training.models import CharLM, DigitsCNN, DigitsViT
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule, kept, top_k
+from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
 
 SOME = AttentionPruning(

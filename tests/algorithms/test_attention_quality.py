@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from algorithms.accuracy.attention import final_share, generation_quality, settings, survivors
 from algorithms.attention import minilm
-from algorithms.attention.quality import final_share, generation_quality, settings, survivors
 from algorithms.attention.tuning import pruned_loss, tune
-from algorithms.config import TrainConfig
-from algorithms.models import CharLM
-from algorithms.train import evaluate, train, trained
-from dataflow.attention_pruning import AttentionPruning, RatioSchedule, kept
+from algorithms.training.config import TrainConfig
+from algorithms.training.models import CharLM
+from algorithms.training.train import evaluate, train, trained
+from dataflow.attention.pruning import AttentionPruning, RatioSchedule, kept
 from dataflow.errors import InputError
 from hwsim.cli import main
 

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.masks import compress, decompress, nm_mask
+from algorithms.pruning.masks import compress, decompress, nm_mask
 from dataflow.errors import InputError
 from dataflow.pattern import NM
-from hwsim.sat.functional import sore
+from hwsim.sat.timing.functional import sore
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 6e-8, -6e-8, 65504.0, math.inf, -math.inf, math.nan]
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from algorithms.masks import nm_mask
-from algorithms.models import CharLM, DigitsCNN
-from algorithms.nm_training import SRSTE_LAMBDA, convert, converted_layers, plain
+from algorithms.pruning.masks import nm_mask
+from algorithms.training.models import CharLM, DigitsCNN
+from algorithms.training.nm_training import SRSTE_LAMBDA, convert, converted_layers, plain
 from dataflow.errors import InputError
-from dataflow.methods import Method
 from dataflow.pattern import NM
+from dataflow.training.methods import Method
 
 PATTERN = NM(2, 8)
 

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from algorithms.models import CharLM, DigitsCNN, DigitsMLP, DigitsViT
-from algorithms.nm_training import convert
 from algorithms.shapes import network_of
-from algorithms.vision import MODELS
+from algorithms.training.models import CharLM, DigitsCNN, DigitsMLP, DigitsViT
+from algorithms.training.nm_training import convert
+from algorithms.training.vision import MODELS
 from dataflow.errors import InputError
-from dataflow.lowering import lower
-from dataflow.methods import Method, Pass
-from dataflow.network import MatMul, Network
+from dataflow.mapping.lowering import lower
+from dataflow.networks.network import MatMul, Network
+from dataflow.networks.zoo import network
 from dataflow.pattern import DENSE, NM
-from dataflow.zoo import network
+from dataflow.training.methods import Method, Pass
 
 SMALL = {
     "digits-cnn": (DigitsCNN, torch.zeros(2, 1, 8, 8)),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.config import TrainConfig
-from algorithms.data import digits, library_text
-from algorithms.study import full_runs, summary
-from algorithms.train import train
+from algorithms.accuracy.training import full_runs, summary
+from algorithms.training.config import TrainConfig
+from algorithms.training.data import digits, library_text
+from algorithms.training.train import train
 from dataflow.errors import InputError
-from dataflow.trace import Trace
+from dataflow.training.trace import Trace
 
 SHORT = {"steps": 12, "batch": 16}
 

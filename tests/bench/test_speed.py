@@ -10,32 +10,32 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.masks import nm_mask
-from dataflow.attention import PUBLISHED, Transformer, make_workload, read_workload
-from dataflow.attention_pruning import AttentionPruning
-from dataflow.lowering import lower
-from dataflow.methods import Method
+from algorithms.pruning.masks import nm_mask
+from dataflow.attention.pruning import AttentionPruning
+from dataflow.attention.workload import PUBLISHED, Transformer, make_workload, read_workload
+from dataflow.mapping.lowering import lower
+from dataflow.networks.zoo import network
 from dataflow.pattern import NM
-from dataflow.zoo import network
-from hwsim.sat import step
-from hwsim.sat.clock import run_job
+from dataflow.training.methods import Method
+from hwsim.rtl_tools.verilator import run
+from hwsim.sat.bench.array import bench_of, case_of
+from hwsim.sat.bench.jobs import job_case
 from hwsim.sat.config import SatConfig
-from hwsim.sat.functional import sore, stce
-from hwsim.sat.job import array_job
 from hwsim.sat.run import SatRun
-from hwsim.sat.step import Simulation, make_schedule
+from hwsim.sat.timing import step
+from hwsim.sat.timing.clock import run_job
+from hwsim.sat.timing.functional import sore, stce
+from hwsim.sat.timing.job import array_job
+from hwsim.sat.timing.step import Simulation, make_schedule
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.spatten.lower import layers
-from hwsim.spatten.scores import Drawn
-from hwsim.spatten.simulate import simulate as simulate_attention
-from hwsim.sweep.engines import processes, serial
-from hwsim.sweep.space import Space
-from hwsim.sweep.spec import Spec
-from hwsim.sweep.sweep import run_sweep
-from hwsim.verify.array import bench_of, case_of
-from hwsim.verify.case import Job, program
-from hwsim.verify.jobs import job_case
-from hwsim.verify.verilator import run
+from hwsim.spatten.timing.lower import layers
+from hwsim.spatten.timing.scores import Drawn
+from hwsim.spatten.timing.simulate import simulate as simulate_attention
+from hwsim.sweeps.engines import processes, serial
+from hwsim.sweeps.space import Space
+from hwsim.sweeps.spec import Spec
+from hwsim.sweeps.sweep import run_sweep
+from hwsim.verification.case import Job, program
 
 
 @pytest.mark.benchmark(group="step: ResNet-50, batch 512, BDWP 2:8")

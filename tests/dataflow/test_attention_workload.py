@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dataflow.attention import COLUMNS, MODELS, make_workload, read_workload, stream_workload
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.workload import COLUMNS, MODELS, make_workload, read_workload, stream_workload
 from dataflow.errors import InputError
 
 AUTHORS = Path(__file__).parents[3] / "shared" / "data" / "spatten" / "gpt2-small-wikitext2-per8.csv"

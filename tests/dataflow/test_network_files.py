@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from algorithms.shapes import network_of
-from algorithms.vision import MODELS
+from algorithms.training.vision import MODELS
 from dataflow.errors import InputError
-from dataflow.network import Conv, Linear
-from dataflow.network_files import read_network, write_network_yaml
-from dataflow.zoo import NETWORKS, network
+from dataflow.importers.network_files import read_network, write_network_yaml
+from dataflow.networks.network import Conv, Linear
+from dataflow.networks.zoo import NETWORKS, network
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
 

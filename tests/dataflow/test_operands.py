@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dataflow.lowering import lower
-from dataflow.methods import Method, Pass
-from dataflow.network import Conv, Linear, Network
-from dataflow.operands import input_gradient, operands, output, weight_gradient
+from dataflow.mapping.lowering import lower
+from dataflow.mapping.operands import input_gradient, operands, output, weight_gradient
+from dataflow.networks.network import Conv, Linear, Network
 from dataflow.pattern import NM
+from dataflow.training.methods import Method, Pass
 
 CONVS = [
     # in, out, h, w, kernel, stride, padding, groups

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import InputError
-from dataflow.network import Linear, Network
-from dataflow.trace import Trace, TraceMeta, write_trace
+from dataflow.networks.network import Linear, Network
+from dataflow.training.trace import Trace, TraceMeta, write_trace
 
 
 def tensors(rng: np.random.Generator) -> dict[str, np.ndarray]:

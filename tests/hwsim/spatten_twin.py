@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SpAtten's pipeline once more, as plain objects that live through every single cycle: no skipping, no registers.
 
-Written from `hwsim.spatten.pipeline`'s and `fetch`'s texts. Only the memory's channels are shared with the kernel; they
-have a twin of their own.
+Written from `hwsim.spatten.timing.pipeline`'s and `fetch`'s texts. Only the memory's channels are shared with the
+kernel; they have a twin of their own.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwsim.dram import controller
-from hwsim.spatten import fetch, pipeline
+from hwsim.memory import controller
 from hwsim.spatten.config import SpattenConfig
-from hwsim.spatten.pipeline import LOG, Segment
+from hwsim.spatten.timing import fetch, pipeline
+from hwsim.spatten.timing.pipeline import LOG, Segment
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from hwsim.sweep.evaluate import Row, Task, evaluate
+from hwsim.sweeps.evaluate import Row, Task, evaluate
 
 SPEC = """\
 title: kills

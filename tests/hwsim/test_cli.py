@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from algorithms.config import TrainConfig
-from algorithms.train import train
-from dataflow.schedule import Schedule
-from dataflow.zoo import NETWORKS
+from algorithms.training.config import TrainConfig
+from algorithms.training.train import train
+from dataflow.mapping.schedule import Schedule
+from dataflow.networks.zoo import NETWORKS
 from hwsim.cli import main
-from hwsim.result import StepResult
+from hwsim.core.result import StepResult
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
 

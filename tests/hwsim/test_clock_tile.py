@@ -8,12 +8,12 @@ import pytest
 
 from dataflow.errors import InputError
 from dataflow.pattern import DENSE, NM
-from hwsim.sat.clock import run_job
+from hwsim.sat.bench.jobs import JobCase, job_case, random_case
 from hwsim.sat.config import SatConfig
-from hwsim.sat.functional import stce
-from hwsim.sat.job import array_job
-from hwsim.sat.tile import CAUSES, job_cycles
-from hwsim.verify.jobs import JobCase, job_case, random_case
+from hwsim.sat.timing.clock import run_job
+from hwsim.sat.timing.functional import stce
+from hwsim.sat.timing.job import array_job
+from hwsim.sat.timing.tile import CAUSES, job_cycles
 
 CASES, PARTS = 10_000, 20
 

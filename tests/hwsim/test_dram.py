@@ -14,9 +14,9 @@ import pytest
 from pydantic import ValidationError
 
 from dataflow.errors import InputError
-from hwsim.dram.config import DramConfig, ddr4_2400, hbm2
-from hwsim.dram.mapping import place
-from hwsim.dram.run import bandwidth_by_run, read_trace, run
+from hwsim.memory.config import DramConfig, ddr4_2400, hbm2
+from hwsim.memory.mapping import place
+from hwsim.memory.run import bandwidth_by_run, read_trace, run
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dram_traces import addresses

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from dataflow.errors import InputError
-from hwsim.dram.config import DramConfig
-from hwsim.dram.mapping import place
+from hwsim.memory.config import DramConfig
+from hwsim.memory.mapping import place
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.spatten.fetch import fetch, plan
+from hwsim.spatten.timing.fetch import fetch, plan
 
 
 def test_a_plan_covers_the_vectors_once() -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dataflow.pattern import NM
-from hwsim.sat.clock_engines import run_sore, run_wuve
+from hwsim.sat.bench.jobs import SPECIALS, halves
 from hwsim.sat.config import SatConfig
-from hwsim.sat.functional import canonical, sore, stce, to_fp16, wuve
-from hwsim.sat.tile import sore_cycles, wuve_cycles
-from hwsim.verify.jobs import SPECIALS, halves
+from hwsim.sat.timing.clock_engines import run_sore, run_wuve
+from hwsim.sat.timing.functional import canonical, sore, stce, to_fp16, wuve
+from hwsim.sat.timing.tile import sore_cycles, wuve_cycles
 
 
 def bits(x: np.ndarray) -> np.ndarray:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from dataflow.lowering import Pass, Product, Window, lower
-from dataflow.methods import Method
-from dataflow.network import Conv, Linear, MatMul, Network
-from dataflow.offline_scheduling import mapping_candidates
+from dataflow.mapping.lowering import Pass, Product, Window, lower
+from dataflow.mapping.offline_scheduling import mapping_candidates
+from dataflow.mapping.schedule import Mapping
+from dataflow.networks.network import Conv, Linear, MatMul, Network
 from dataflow.pattern import NM
-from dataflow.schedule import Mapping
+from dataflow.training.methods import Method
 from hwsim.sat.config import SatConfig
-from hwsim.sat.job import array_job, machine_of
-from hwsim.sat.nest import NEST_COLUMNS, cost_table, nest_of, run_nest
-from hwsim.sat.step import limits_of
-from hwsim.sat.tile import job_cycles, sore_cycles
+from hwsim.sat.timing.job import array_job, machine_of
+from hwsim.sat.timing.nest import NEST_COLUMNS, cost_table, nest_of, run_nest
+from hwsim.sat.timing.step import limits_of
+from hwsim.sat.timing.tile import job_cycles, sore_cycles
 
 SMALL = SatConfig(
     rows=4, cols=4, west_buffer_bytes=4096, north_buffer_bytes=2048, output_buffer_bytes=4096, dram_efficiency=0.05

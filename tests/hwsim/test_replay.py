@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.config import TrainConfig
-from algorithms.train import train
+from algorithms.training.config import TrainConfig
+from algorithms.training.train import train
 from dataflow.errors import InputError
-from dataflow.trace import Trace, write_trace
+from dataflow.training.trace import Trace, write_trace
 from hwsim.sat.config import SatConfig
 from hwsim.sat.replay import replay
 

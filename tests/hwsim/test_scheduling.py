@@ -11,18 +11,18 @@ import pytest
 from test_nest import SMALL, networks
 
 from dataflow.errors import InputError
-from dataflow.lowering import lower
-from dataflow.methods import Method
-from dataflow.network import Conv, Linear, Network, elementwise
-from dataflow.offline_scheduling import best_mapping, mapping_candidates
+from dataflow.mapping.lowering import lower
+from dataflow.mapping.offline_scheduling import best_mapping, mapping_candidates
+from dataflow.mapping.schedule import Mapping, Schedule
+from dataflow.mapping.tiling import Limits, misfit, neighbours
+from dataflow.networks.network import Conv, Linear, Network, elementwise
 from dataflow.pattern import DENSE, NM
-from dataflow.schedule import Mapping, Schedule
-from dataflow.tiling import Limits, misfit, neighbours
-from hwsim.result import CAUSES, StepResult
+from dataflow.training.methods import Method
+from hwsim.core.result import CAUSES, StepResult
 from hwsim.sat.config import SatConfig
-from hwsim.sat.job import machine_of
-from hwsim.sat.nest import NEST_COLUMNS, nest_of, run_nest
-from hwsim.sat.step import _Cost, limits_of, make_schedule, simulate
+from hwsim.sat.timing.job import machine_of
+from hwsim.sat.timing.nest import NEST_COLUMNS, nest_of, run_nest
+from hwsim.sat.timing.step import _Cost, limits_of, make_schedule, simulate
 
 NET = Network(
     name="small",
@@ -197,7 +197,7 @@ def test_small_machine_refuses() -> None:
 
 def test_candidates_fit() -> None:
     """Every candidate is accepted by the machine's own check (a schedule made can be replayed)."""
-    from hwsim.sat.step import _check_mapping
+    from hwsim.sat.timing.step import _check_mapping
 
     rng = np.random.default_rng(2)
     for _ in range(60):

@@ -15,14 +15,14 @@ from test_cli import run as hwsim
 from test_sweep import space
 
 from dataflow.errors import InputError
-from hwsim.sweep import engines
-from hwsim.sweep.analysis import groups, heat, pareto, select, sensitivity, sentences
-from hwsim.sweep.engines import processes, serial
-from hwsim.sweep.search import run_search
-from hwsim.sweep.space import Space
-from hwsim.sweep.spec import Spec
-from hwsim.sweep.store import Store
-from hwsim.sweep.sweep import run_sweep
+from hwsim.sweeps import engines
+from hwsim.sweeps.analysis import groups, heat, pareto, select, sensitivity, sentences
+from hwsim.sweeps.engines import processes, serial
+from hwsim.sweeps.search import run_search
+from hwsim.sweeps.space import Space
+from hwsim.sweeps.spec import Spec
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.sweep import run_sweep
 
 SEARCH = {
     "axes": {

@@ -16,15 +16,15 @@ from dataflow.errors import InputError
 from hwsim.sat import silicon as sat_silicon
 from hwsim.sat.config import SatConfig
 from hwsim.sat.run import SatRun
+from hwsim.silicon import cells, scaling, sram
+from hwsim.silicon.activity import Activity, Record, costs, dynamic_fj, kept, rates
+from hwsim.silicon.asic import GATES
+from hwsim.silicon.cells import switching_fj
+from hwsim.silicon.cost import EventEnergy, Silicon, scaled
+from hwsim.silicon.netlist import synthesize
 from hwsim.spatten import silicon as spatten_silicon
+from hwsim.spatten.bench.attention import small
 from hwsim.spatten.run import SpattenRun
-from hwsim.synth import cells, scaling, sram
-from hwsim.synth.activity import Activity, Record, costs, dynamic_fj, kept, rates
-from hwsim.synth.asic import GATES
-from hwsim.synth.cells import switching_fj
-from hwsim.synth.netlist import synthesize
-from hwsim.synth.silicon import EventEnergy, Silicon, scaled
-from hwsim.verify.attention import small
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
 

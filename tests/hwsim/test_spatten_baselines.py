@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataflow.attention import MODELS, QUERIES, Transformer, make_workload, usual_pruning
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.workload import MODELS, QUERIES, Transformer, make_workload, usual_pruning
 from hwsim.spatten.baselines import (
     A3_NEAR,
     A3_SEARCH,
@@ -20,9 +20,9 @@ from hwsim.spatten.baselines import (
     without,
 )
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.spatten.lower import Group, layers
-from hwsim.spatten.scores import Drawn, Head
-from hwsim.spatten.simulate import simulate
+from hwsim.spatten.timing.lower import Group, layers
+from hwsim.spatten.timing.scores import Drawn, Head
+from hwsim.spatten.timing.simulate import simulate
 
 MODEL = Transformer(4, 5, 64, 60, 0)
 PRUNING = AttentionPruning(

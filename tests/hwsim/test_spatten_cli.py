@@ -14,10 +14,10 @@ from test_cli import check_refused, run
 from algorithms.attention.attach import attach
 from algorithms.attention.examples import trace_generation
 from algorithms.attention.traces import write_attention_trace
-from algorithms.models import CharLM
-from dataflow.attention import PUBLISHED, read_workload
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
-from dataflow.attention_trace import read_attention_trace
+from algorithms.training.models import CharLM
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.trace import read_attention_trace
+from dataflow.attention.workload import PUBLISHED, read_workload
 from hwsim.spatten import run as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.replay import replay
@@ -133,7 +133,7 @@ def test_a_large_file_is_streamed(tmp_path: Path, monkeypatch) -> None:
 
 
 def stream(path: Path):
-    from dataflow.attention import stream_workload
+    from dataflow.attention.workload import stream_workload
 
     return stream_workload(path, rows=37)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from algorithms.attention import pieces
-from dataflow.attention_pruning import Quantization, kept, top_k
+from dataflow.attention.pruning import Quantization, kept, top_k
 from dataflow.errors import InputError
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.spatten.functional import (
+from hwsim.spatten.timing.functional import (
     SATURATED,
     add_token_importance,
     confidence_limit,

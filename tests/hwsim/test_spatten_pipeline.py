@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from spatten_twin import Twin
 
-from hwsim.dram.config import DramConfig
-from hwsim.dram.controller import counts
+from hwsim.memory.config import DramConfig
+from hwsim.memory.controller import counts
 from hwsim.spatten.config import SpattenConfig
-from hwsim.spatten.lower import Builder, Group, Work
-from hwsim.spatten.machine import Machine
-from hwsim.spatten.pipeline import CAUSES, LOG, Segment
-from hwsim.spatten.scores import Head
+from hwsim.spatten.timing.lower import Builder, Group, Work
+from hwsim.spatten.timing.machine import Machine
+from hwsim.spatten.timing.pipeline import CAUSES, LOG, Segment
+from hwsim.spatten.timing.scores import Head
 
 
 def random_machine(rng: np.random.Generator) -> SpattenConfig:

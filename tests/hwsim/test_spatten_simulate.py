@@ -10,18 +10,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataflow.attention import COLUMNS, PUBLISHED, QUERIES, Transformer, Workload, make_workload, read_workload
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule, top_k
-from hwsim.dram.energy import dram_energy
-from hwsim.spatten import simulate as module
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule, top_k
+from dataflow.attention.workload import (
+    COLUMNS,
+    PUBLISHED,
+    QUERIES,
+    Transformer,
+    Workload,
+    make_workload,
+    read_workload,
+)
+from hwsim.memory.energy import dram_energy
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.energy import COMPONENTS, row_energy
-from hwsim.spatten.fetch import COUNT, FIRST, plan
-from hwsim.spatten.lower import KINDS, Builder, Style, groups, layers
-from hwsim.spatten.pipeline import QUERY_FIELDS, VALUE
-from hwsim.spatten.scores import Drawn, Traced
-from hwsim.spatten.simulate import ALL_CAUSES, SpattenResult, simulate
 from hwsim.spatten.timeline import stages, write_timeline
+from hwsim.spatten.timing import simulate as module
+from hwsim.spatten.timing.fetch import COUNT, FIRST, plan
+from hwsim.spatten.timing.lower import KINDS, Builder, Style, groups, layers
+from hwsim.spatten.timing.pipeline import QUERY_FIELDS, VALUE
+from hwsim.spatten.timing.scores import Drawn, Traced
+from hwsim.spatten.timing.simulate import ALL_CAUSES, SpattenResult, simulate
 
 MACHINES = {
     "full": SpattenConfig(),

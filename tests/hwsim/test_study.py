@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import InputError
-from dataflow.methods import Method
+from dataflow.networks.zoo import network
 from dataflow.pattern import DENSE, NM
-from dataflow.zoo import network
-from hwsim.energy import COMPONENTS, sram_pj_per_byte, step_energy, total_energy_j
-from hwsim.result import CAUSES, StepResult
+from dataflow.training.methods import Method
+from hwsim.core.energy import sram_pj_per_byte
+from hwsim.core.result import CAUSES, StepResult
+from hwsim.core.study import StudyTables
 from hwsim.sat.config import SatConfig
+from hwsim.sat.energy import COMPONENTS, step_energy, total_energy_j
 from hwsim.sat.study import ideal_speedup, step, study
-from hwsim.study import StudyTables
 
 
 @pytest.fixture(scope="module")

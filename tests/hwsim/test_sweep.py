@@ -25,12 +25,12 @@ from test_cli import run as hwsim
 
 from dataflow.errors import InputError
 from hwsim.spatten.run import SpattenRun
-from hwsim.sweep import engines
-from hwsim.sweep.engines import dask, processes, serial
-from hwsim.sweep.space import Space
-from hwsim.sweep.spec import Spec
-from hwsim.sweep.store import Store
-from hwsim.sweep.sweep import run_sweep
+from hwsim.sweeps import engines
+from hwsim.sweeps.engines import dask, processes, serial
+from hwsim.sweeps.space import Space
+from hwsim.sweeps.spec import Spec
+from hwsim.sweeps.store import Store
+from hwsim.sweeps.sweep import run_sweep
 
 SMALL: dict[str, Any] = {
     "machine": "sat",

@@ -12,15 +12,15 @@ from test_cli import check_refused
 from test_cli import run as hwsim
 
 from dataflow.errors import InputError
+from hwsim.rtl_tools.sources import RTL, sources
 from hwsim.sat.config import SatConfig
 from hwsim.sat.silicon import KEPT as SAT_KEPT
+from hwsim.silicon import asic, cells, fpga, netlist
+from hwsim.silicon.activity import kept
+from hwsim.silicon.asic import GATES, Library, find_library
+from hwsim.silicon.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
+from hwsim.silicon.netlist import Flow, Netlist, parameters_of, plain, synthesize
 from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
-from hwsim.synth import asic, cells, fpga, netlist
-from hwsim.synth.activity import kept
-from hwsim.synth.asic import GATES, Library, find_library
-from hwsim.synth.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
-from hwsim.synth.netlist import Flow, Netlist, parameters_of, plain, synthesize
-from hwsim.verify.verilator import RTL, sources
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
 

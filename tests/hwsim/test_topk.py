@@ -6,8 +6,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dataflow.attention_pruning import top_k
-from hwsim.spatten.topk import LFSR_TAPS, PASS_CYCLES, START_CYCLES, lfsr_step, mean_cycles, ordered_key, select
+from dataflow.attention.pruning import top_k
+from hwsim.spatten.timing.topk import (
+    LFSR_TAPS,
+    PASS_CYCLES,
+    START_CYCLES,
+    lfsr_step,
+    mean_cycles,
+    ordered_key,
+    select,
+)
 
 
 @njit

@@ -17,27 +17,27 @@ HERE = Path(__file__).parent
 def digest() -> str:
     """Outputs and cycles of random jobs, both engines, a scheduled step, memory lists, top-k commands and queries."""
     sys.path.insert(0, str(HERE))
-    from dataflow.attention import Transformer, make_workload, usual_pruning
-    from dataflow.lowering import lower
-    from dataflow.methods import Method
-    from dataflow.network import Conv, Network
+    from dataflow.attention.workload import Transformer, make_workload, usual_pruning
+    from dataflow.mapping.lowering import lower
+    from dataflow.networks.network import Conv, Network
     from dataflow.pattern import NM
-    from hwsim.dram.config import ddr4_2400, hbm2
-    from hwsim.dram.run import run
-    from hwsim.sat.clock import run_job
-    from hwsim.sat.clock_engines import run_sore, run_wuve
+    from dataflow.training.methods import Method
+    from hwsim.memory.config import ddr4_2400, hbm2
+    from hwsim.memory.run import run
+    from hwsim.sat.bench.jobs import random_case
     from hwsim.sat.config import SatConfig
-    from hwsim.sat.functional import stce
-    from hwsim.sat.step import simulate
-    from hwsim.sat.tile import job_cycles
+    from hwsim.sat.timing.clock import run_job
+    from hwsim.sat.timing.clock_engines import run_sore, run_wuve
+    from hwsim.sat.timing.functional import stce
+    from hwsim.sat.timing.step import simulate
+    from hwsim.sat.timing.tile import job_cycles
     from hwsim.spatten.baselines import STYLES, style
     from hwsim.spatten.config import SpattenConfig
-    from hwsim.spatten.functional import quantize, run_query
-    from hwsim.spatten.lower import layers
-    from hwsim.spatten.scores import Drawn
-    from hwsim.spatten.simulate import simulate as simulate_attention
-    from hwsim.spatten.topk import select
-    from hwsim.verify.jobs import random_case
+    from hwsim.spatten.timing.functional import quantize, run_query
+    from hwsim.spatten.timing.lower import layers
+    from hwsim.spatten.timing.scores import Drawn
+    from hwsim.spatten.timing.simulate import simulate as simulate_attention
+    from hwsim.spatten.timing.topk import select
 
     rng = np.random.default_rng(11)
     found = hashlib.sha256()

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hwsim.sweep.analysis import pareto, study_of
-from hwsim.sweep.spec import Spec
+from hwsim.sweeps.analysis import pareto, study_of
+from hwsim.sweeps.spec import Spec
 from reports.explore import write_explorer
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.network import Linear, Network
+from dataflow.networks.network import Linear, Network
+from dataflow.networks.zoo import network
 from dataflow.pattern import NM
-from dataflow.zoo import network
+from hwsim.core.study import StudyTables
 from hwsim.sat.config import SatConfig
 from hwsim.sat.study import study
-from hwsim.study import StudyTables
 from reports.published import published
 from reports.report import markdown_table, write_report
 

@@ -9,7 +9,7 @@ import pytest
 from test_report import check_page
 
 import reports
-from hwsim.study import StudyTables
+from hwsim.core.study import StudyTables
 from reports.claims import write_reproduction
 from reports.published import published
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from test_report import check_page
 
-from dataflow.attention import Transformer, make_workload
-from dataflow.attention_pruning import AttentionPruning, Quantization, RatioSchedule
-from dataflow.network import Linear, Network
+from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
+from dataflow.attention.workload import Transformer, make_workload
+from dataflow.networks.network import Linear, Network
 from dataflow.pattern import NM
+from hwsim.core.study import StudyTables
 from hwsim.sat.config import SatConfig
 from hwsim.sat.study import study as sat_study
 from hwsim.spatten import study as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.study import Case, runs, study
-from hwsim.study import StudyTables
 from reports.report import write_report
 
 PRUNING = AttentionPruning(

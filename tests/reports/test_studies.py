@@ -11,8 +11,8 @@ import pytest
 import reports
 from dataflow.files import read_yaml
 from hwsim.cli.sweep import open_space, studies_folder
-from hwsim.sweep.analysis import study_of
-from hwsim.sweep.spec import Spec
+from hwsim.sweeps.analysis import study_of
+from hwsim.sweeps.spec import Spec
 
 NAMES = sorted(p.parent.name for p in studies_folder().glob("*/spec.yaml"))
 

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from hwsim.verify.blocks import verify
-from hwsim.verify.case import Job
-from hwsim.verify.verilator import RTL
+from hwsim.rtl_tools.sources import RTL
+from hwsim.verification.blocks import verify
+from hwsim.verification.case import Job
 
 
 class Fault(NamedTuple):

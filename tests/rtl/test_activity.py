@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from dataflow.errors import InputError
+from hwsim.rtl_tools.verilator import build, environment, run
+from hwsim.sat.bench.core import MACHINES, MemoryImage, bench_of, program_case, random_program
 from hwsim.sat.program import RUN, UPDATE, Program
 from hwsim.sat.silicon import BLOCKS
-from hwsim.synth.activity import rates
-from hwsim.verify.case import Case, differing
-from hwsim.verify.core import MACHINES, MemoryImage, bench_of, program_case, random_program
-from hwsim.verify.verilator import build, environment, run
+from hwsim.silicon.activity import rates
+from hwsim.verification.case import Case, differing
 
 try:
     environment()

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import InputError
+from hwsim.rtl_tools.sources import RTL, sources
+from hwsim.rtl_tools.verilator import environment, lint
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import Program, bursts
-from hwsim.verify.blocks import BLOCKS, verify
-from hwsim.verify.case import Job, rerun
-from hwsim.verify.coverage import by_module, read_points
-from hwsim.verify.verilator import RTL, environment, lint, sources
+from hwsim.verification.blocks import BLOCKS, verify
+from hwsim.verification.case import Job, rerun
+from hwsim.verification.coverage import by_module, read_points
 
 try:
     environment()

@@ -18,19 +18,20 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.config import TrainConfig
-from algorithms.train import train
+from algorithms.training.config import TrainConfig
+from algorithms.training.train import train
 from dataflow.errors import InputError
-from dataflow.trace import Trace
-from hwsim.dram.config import DramConfig
+from dataflow.training.trace import Trace
+from hwsim.memory.config import DramConfig
+from hwsim.rtl_tools.sources import folders, needed
+from hwsim.rtl_tools.verilator import built_once, environment
+from hwsim.sat.bench.core import MemoryImage, across_order, bench_of, core_config, random_program
+from hwsim.sat.bench.engines import sore_commands, wuve_commands
+from hwsim.sat.bench.step import step_programs
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import REDUCE, RUN, UPDATE, MemoryTiming, Program, timeline
-from hwsim.spatten.topk import select
-from hwsim.verify import attention
-from hwsim.verify.core import MemoryImage, across_order, bench_of, core_config, random_program
-from hwsim.verify.engines import sore_commands, wuve_commands
-from hwsim.verify.step import step_programs
-from hwsim.verify.verilator import built_once, environment, folders, needed
+from hwsim.spatten.bench import attention
+from hwsim.spatten.timing.topk import select
 
 try:
     environment()

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hwsim.verify import attention
-from hwsim.verify.core import bench_of, core_config
-from hwsim.verify.verilator import RTL, folders, needed, sources
+from hwsim.rtl_tools.sources import RTL, folders, needed, sources
+from hwsim.sat.bench.core import bench_of, core_config
+from hwsim.spatten.bench import attention
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[dev]'")
 

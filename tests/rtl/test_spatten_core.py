@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from algorithms.attention import minilm
-from dataflow.attention_trace import read_attention_trace
+from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
 from hwsim.cli import main
-from hwsim.dram.config import DramConfig
+from hwsim.memory.config import DramConfig
+from hwsim.rtl_tools.verilator import environment
+from hwsim.spatten.bench.attention import MACHINES, case_of, pack, small
+from hwsim.spatten.bench.trace import attention_trace
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.verify.attention import MACHINES, case_of, pack, small
-from hwsim.verify.attention_trace import attention_trace
-from hwsim.verify.case import Job
-from hwsim.verify.verilator import environment
+from hwsim.verification.case import Job
 
 try:
     environment()

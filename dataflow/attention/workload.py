@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attention workloads: what each head of each layer fetches and computes, in the SpAtten authors' CSV format.
+
+A row is one query of one head (iteration, layer, head): how long the sequence is, how many keys and values are
+fetched, in how many bits, whether the query is computed again with LSBs, whether a top-k over the importance scores
+follows. A last row may hold only a configuration's name. -1 in a bit column is "not quantized", which the authors run
+as 8 bits with LSBs. Where several queries of a head do the same (the summarization stage), one row stands for
+``query_num`` of them, a column of ours that the authors' files do not have (1).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..files import write_text
+from .pruning import AttentionPruning, Quantization, RatioSchedule, kept
+
+
+class Column(NamedTuple):
+    """A column of the file."""
+
+    kind: Literal["int", "float", "bool"]
+    low: float
+    high: float
+
+
+OPERAND_BITS = 12
+"""Of a query in workloads that are made here: SpAtten's multipliers' operands."""
+BITS = (-1, *range(2, 17))
+DIMENSIONS = (32, 64, 128)
+"""Head dimensions that SpAtten's adder tree is made for."""
+LONGEST = 1 << 20
+COLUMNS: dict[str, Column] = {
+    "iteration_id": Column("int", 0, 2**31),
+    "layer_id": Column("int", 0, 10_000),
+    "head_id": Column("int", 0, 10_000),
+    "embedding_length_D": Column("int", 1, 4096),
+    "sentence_length_L": Column("int", 1, LONGEST),
+    "key_fetch_num": Column("int", 0, LONGEST),
+    "quant_key_bit": Column("int", -1, 16),
+    "quant_query_bit": Column("int", -1, 16),
+    "auto_requant_thres": Column("float", 0, 1),
+    "if_requant": Column("bool", 0, 1),
+    "auto_requant_incre": Column("int", 0, 16),
+    "value_fetch_num": Column("int", 0, LONGEST),
+    "quant_value_bit": Column("int", -1, 16),
+    "if_accumulate_importance": Column("bool", 0, 1),
+    "if_rescale_previous_importance": Column("bool", 0, 1),
+    "if_topk": Column("bool", 0, 1),
+    "topk": Column("int", -1, LONGEST),
+}
+QUERIES = "query_num"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload in memory: `COLUMNS` and ``query_num``, typed; ``name`` is the file's last row or what made it."""
+
+    name: str
+    rows: pd.DataFrame
+
+    def write(self, path: Path) -> None:
+        """The authors' format; ``query_num`` only where one is not 1."""
+        frame = self.rows if (self.rows[QUERIES] != 1).any() else self.rows.drop(columns=QUERIES)
+        last = io.StringIO()
+        if self.name:
+            csv.writer(last, lineterminator="\n").writerow([self.name] + [""] * (len(frame.columns) - 1))
+        write_text(path, frame.to_csv(index=False) + last.getvalue())
+
+
+def read_workload(path: Path) -> Workload:
+    """A whole file.
+
+    Raises:
+        InputError: unreadable, empty, a column missing or unknown, a value that cannot be; file, line and column.
+    """
+    chunks, name = [], ""
+    for chunk, last in _read(path, 1 << 20):
+        chunks.append(chunk)
+        name = last or name
+    return Workload(name, pd.concat(chunks, ignore_index=True))
+
+
+def stream_workload(path: Path, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
+    """A file in pieces of at most ``rows`` rows, of which one is in memory at a time. Raises as `read_workload`."""
+    for chunk, _ in _read(path, rows):
+        if len(chunk):
+            yield chunk
+
+
+def _read(path: Path, rows: int) -> Iterator[tuple[pd.DataFrame, str]]:
+    """Typed pieces, and the configuration's name with the last one."""
+    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
+    try:
+        reader = pd.read_csv(path, chunksize=rows, **options)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: empty") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: {_reason(error)}") from None
+    total, name = 0, ""
+    with reader:
+        pieces = iter(reader)
+        while True:
+            try:
+                with warnings.catch_warnings():  # a row that is too long is only warned of
+                    warnings.simplefilter("error", pd.errors.ParserWarning)
+                    text = next(pieces)
+            except StopIteration:
+                break
+            except pd.errors.ParserWarning:
+                raise InputError(f"{path}: a row behind line {total + 1} has more fields than the header") from None
+            except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
+                raise InputError(f"{path}: {_reason(error)}") from None
+            if name:
+                raise InputError(f"{path}:{total + 2}: rows behind the configuration's name")
+            _check_columns(path, list(text.columns))
+            others = text.columns[1:]
+            alone = (text[others] == "").all(axis=1) & (text[text.columns[0]] != "")
+            if alone.any():
+                at = int(np.argmax(alone.to_numpy()))
+                if at != len(text) - 1:
+                    raise InputError(f"{path}:{total + at + 2}: only {text.columns[0]} has a value")
+                name, text = str(text.iloc[at, 0]), text.iloc[:at]
+            yield _typed(path, text, total + 2), name
+            total += len(text)
+    if total == 0:
+        raise InputError(f"{path}: no rows")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return "not a UTF-8 text file" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())[:120]
+
+
+def _check_columns(path: Path, found: list[str]) -> None:
+    missing = [c for c in COLUMNS if c not in found]
+    if missing:
+        raise InputError(
+            f"{path}: column {missing[0]} is missing" + (f" (and {len(missing) - 1} more)" * (len(missing) > 1))
+        )
+    unknown = [c for c in found if c not in COLUMNS and c != QUERIES]
+    if unknown:
+        raise InputError(f"{path}: unknown column {unknown[0]!r}")
+
+
+def _typed(path: Path, text: pd.DataFrame, first: int) -> pd.DataFrame:
+    """Numbers of the columns, each checked. ``first`` is the line of the first row."""
+    found = {}
+    for name, column in [*COLUMNS.items(), (QUERIES, Column("int", 1, LONGEST))]:
+        if name not in text.columns:
+            found[name] = np.ones(len(text), np.int64)
+            continue
+        values = text[name].str.strip()
+        if column.kind == "bool":
+            numbers = values.str.lower().map({"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0})
+        else:
+            numbers = pd.to_numeric(values, errors="coerce")
+        n = numbers.to_numpy(np.float64)
+        allowed = (n >= column.low) & (n <= column.high)  # NaN is not
+        if column.kind == "int":
+            allowed &= np.floor(n) == n
+        if not allowed.all():
+            at = int(np.argmin(allowed))
+            what = {"bool": "True or False", "int": f"a whole number, {column.low:g} to {column.high:g}",
+                    "float": f"{column.low:g} to {column.high:g}"}[column.kind]  # fmt: skip
+            raise InputError(f"{path}:{first + at}: {name}={values.iloc[at]!r}: must be {what}")
+        found[name] = n.astype({"bool": np.bool_, "int": np.int64, "float": np.float64}[column.kind])
+    frame = pd.DataFrame(found)
+    rules = {
+        f"embedding_length_D must be one of {', '.join(map(str, DIMENSIONS))}": frame.embedding_length_D.isin(
+            DIMENSIONS
+        ),
+        "key_fetch_num is above sentence_length_L": frame.key_fetch_num <= frame.sentence_length_L,
+        "value_fetch_num is above key_fetch_num": frame.value_fetch_num <= frame.key_fetch_num,
+        "topk is above sentence_length_L": frame.topk <= frame.sentence_length_L,
+        "if_topk without topk": ~frame.if_topk | (frame.topk >= 0),
+    }
+    for name in ("quant_key_bit", "quant_query_bit", "quant_value_bit"):
+        rules[f"{name} must be -1 or 2 to 16"] = frame[name].isin(BITS)
+    for message, holds in rules.items():
+        if not holds.all():
+            at = int(np.argmin(holds.to_numpy()))
+            raise InputError(f"{path}:{first + at}: {message}")
+    return frame
+
+
+class Transformer(NamedTuple):
+    """Sizes of a transformer's attention, and the lengths at which it is run."""
+
+    layers: int
+    heads: int
+    dimension: int
+    length: int
+    """Input tokens."""
+    generated: int
+    """Tokens generated after them; 0: an encoder."""
+
+
+MODELS = {
+    "bert-base": Transformer(12, 12, 64, 320, 0),
+    "bert-large": Transformer(24, 16, 64, 320, 0),
+    "gpt2-small": Transformer(12, 12, 64, 992, 32),
+    "gpt2-medium": Transformer(24, 16, 64, 992, 32),
+    "llama-7b": Transformer(32, 32, 128, 992, 32),
+}
+"""Published sizes; lengths: the paper's 992 + 32 for generation; 320 for encoders is ours (the paper
+takes each task's mean length)."""
+
+
+PUBLISHED = {"gpt2-small-wikitext2": Path(__file__).with_name("workloads") / "gpt2-small-wikitext2.csv"}
+"""Workloads of the SpAtten authors' release (MIT licence, beside them)."""
+
+
+def usual_pruning(model: Transformer) -> AttentionPruning:
+    """Ratios to start from (ours): generation prunes more, and quantizes progressively because it is memory bound.
+
+    A head ratio above 0 costs at least one head a layer (the floor), so only the last layers have one.
+    """
+    if model.generated:
+        return AttentionPruning(tokens=RatioSchedule(average=0.15), heads=RatioSchedule(average=0.02, spared=0.7),
+                                values=0.5, quantization=Quantization(msb=8, lsb=4, threshold=0.1))  # fmt: skip
+    return AttentionPruning(tokens=RatioSchedule(average=0.08), heads=RatioSchedule(average=0.02, spared=0.7),
+                            values=0.3, quantization=Quantization(msb=8, lsb=0))  # fmt: skip
+
+
+def make_workload(name: str, model: Transformer, pruning: AttentionPruning, *, refetched: float = 0.059) -> Workload:
+    """The workload of a model's sizes under a pruning schedule.
+
+    The summarization stage of an encoder is run whole, a row a head for all its queries. Of a decoder the generated
+    tokens are run, as in the paper's measurements of GPT-2: a row a head for each.
+
+    Args:
+        refetched: share of queries that need LSBs where quantization is progressive (paper: 5.9% on average), spread
+            evenly over the rows.
+    """
+    tokens, heads = pruning.tokens.ratios(model.layers), pruning.heads.ratios(model.layers)
+    quantization = pruning.quantization
+    bits = quantization.msb if quantization else -1
+    extra = quantization.lsb if quantization else 0
+    rows = []
+    owed = 0.0
+    for iteration in range(max(model.generated, 1)):
+        length = model.length + (iteration + 1 if model.generated else 0)
+        alive, alive_heads = length, model.heads
+        for layer in range(model.layers):
+            alive, alive_heads = kept(alive, tokens[layer]), kept(alive_heads, heads[layer])
+            following = kept(alive, tokens[layer + 1]) if layer + 1 < model.layers else alive
+            values = kept(alive, pruning.values)
+            for head in range(alive_heads):
+                owed += refetched if extra else 0.0
+                again = owed >= 1
+                owed -= again
+                last = head == alive_heads - 1 and following < alive
+                rows.append((
+                    iteration, layer, head, model.dimension, length, alive, bits, OPERAND_BITS,
+                    quantization.threshold if quantization else 0.0, again, extra, values, bits, True, False, last,
+                    following if last else -1, 1 if model.generated else alive,
+                ))  # fmt: skip
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, QUERIES])
+    return Workload(name, frame)

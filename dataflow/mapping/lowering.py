@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lowering: layers to the matrix products of a training step (FF, BP, WU), with implicit im2col.
+
+A product is ``Y[rows, cols] = L[rows, reduction] R[reduction, cols]``, done ``count`` times with different operands
+(attention heads, convolution groups, samples). Convolutions never build the im2col matrix in DRAM: an operand with a
+``Window`` is read as the image it comes from, so overlapping windows are counted once per buffer residency.
+
+Reduction order of a convolution (it fixes the rounding): channel group of M outermost, then kernel row, kernel column,
+then the channels of the group. BP of a stride-s convolution is the gather form, one product for each of the s x s
+residue classes of input pixels ("phases"), each with the kernel taps that reach it: no zero-stuffed gradient and no
+scatter. A phase without a tap needs no product.
+
+``macs`` counts the multiply-accumulates of the algorithm, as a hook on the torch module does: batch x output pixels x
+weights in each pass. A product may issue a few more (kernel taps that fall on padding in BP): the machine counts those
+as padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weighted
+from ..pattern import DENSE, NM
+from ..training.methods import Method, Pass, dense_cause, pass_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The image behind an im2col operand: ``images`` of ``height x width x channels``, read through a sliding window.
+
+    The operand has ``images * out_height * out_width`` positions and ``channels * taps_h * taps_w`` features.
+    ``pad_top`` rows of zeros lie above each image.
+    """
+
+    images: int
+    height: int
+    width: int
+    channels: int
+    out_height: int
+    out_width: int
+    taps_h: int
+    taps_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+
+    @property
+    def taps(self) -> int:
+        return self.taps_h * self.taps_w
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """Where a product's operand lives: ``weight``, ``activation`` or ``gradient`` in DRAM, FP16.
+
+    ``window``: None for a plain matrix. ``positions_on_rows``: for a windowed left operand, whether the window's
+    positions run along the product's rows (FF, BP) or along the reduction (WU).
+    """
+
+    kind: str
+    window: Window | None = None
+    positions_on_rows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One matrix product of a layer in a pass; see the module's head. ``pattern`` is the right operand's, along K."""
+
+    layer: str
+    pass_: Pass
+    part: int
+    rows: int
+    reduction: int
+    cols: int
+    count: int
+    macs: int
+    pattern: NM
+    left: Operand
+    right: Operand
+    dense_cause: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}.{self.pass_}" + (f".{self.part}" if self.part else "")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorOp:
+    """An element-wise layer in a pass: bytes from and to DRAM, whole batch."""
+
+    layer: str
+    pass_: Pass
+    op: str
+    read_bytes: int
+    write_bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}.{self.pass_}"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The weight update of a layer: ``weights`` elements, and the patterns to pre-generate (FF's and BP's)."""
+
+    layer: str
+    weights: int
+    ff_pattern: NM
+    bp_pattern: NM
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}.UP"
+
+
+Work = Product | VectorOp | Update
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A training step (or a part of it) of a network as an ordered list of work, with how it was made."""
+
+    network: str
+    batch: int
+    method: Method
+    pattern: NM
+    work: tuple[Work, ...]
+
+    @property
+    def products(self) -> list[Product]:
+        return [w for w in self.work if isinstance(w, Product)]
+
+    def macs(self, pass_: Pass | None = None) -> int:
+        """Multiply-accumulates of the algorithm (dense count), in one pass or in all."""
+        return sum(p.macs for p in self.products if pass_ is None or p.pass_ == pass_)
+
+
+ALL_PASSES = (Pass.FF, Pass.BP, Pass.WU)
+
+
+def lower(
+    network: Network,
+    *,
+    batch: int,
+    method: Method,
+    pattern: NM,
+    passes: Sequence[Pass] = ALL_PASSES,
+    skip: Collection[str] = (),
+) -> Workload:
+    """The work of one step in the order it runs: FF forwards, then WU and BP backwards, then the weight updates.
+
+    Args:
+        batch: samples in a step, >= 1.
+        method, pattern: the training method and its N:M pattern; a layer's own ``sparsity`` overrides the pattern and
+            the channel rule.
+        passes: which passes to include; updates are included with WU.
+        skip: names of layers left dense.
+
+    Raises:
+        InputError: batch < 1, or a name in ``skip`` that is no layer.
+    """
+    if batch < 1:
+        raise InputError(f"batch {batch}: must be at least 1")
+    names = {layer.name for layer in network.layers}
+    for name in skip:
+        if name not in names:
+            raise InputError(f"skip: network {network.name} has no layer {name!r}")
+    ff: list[Work] = []
+    backward: list[list[Work]] = []
+    updates: list[Work] = []
+    for layer in network.layers:
+        if isinstance(layer, Elementwise):
+            ff.append(VectorOp(layer.name, Pass.FF, layer.op, 2 * batch * layer.ff_read, 2 * batch * layer.ff_write))
+            if Pass.BP in passes:
+                backward.append(
+                    [VectorOp(layer.name, Pass.BP, layer.op, 2 * batch * layer.bp_read, 2 * batch * layer.bp_write)]
+                )
+            continue
+        if isinstance(layer, MatMul):
+            ff += [_matmul(layer, batch, Pass.FF)]
+            backward.append([_matmul(layer, batch, p) for p in (Pass.WU, Pass.BP) if p in passes])
+            continue
+        patterns, cause = _patterns(layer, method, pattern, skip)
+        make = _conv if isinstance(layer, Conv) else _linear
+        ff += make(layer, batch, Pass.FF, patterns[Pass.FF], cause, method)
+        back: list[Work] = []
+        if Pass.WU in passes:
+            back += make(layer, batch, Pass.WU, DENSE, cause, method)
+            gradients = method.prunes_gradients
+            updates.append(
+                Update(layer.name, layer.weights, patterns[Pass.FF], DENSE if gradients else patterns[Pass.BP])
+            )
+        if Pass.BP in passes and layer.needs_input_grad:
+            back += make(layer, batch, Pass.BP, patterns[Pass.BP], cause, method)
+        backward.append(back)
+    work = (ff if Pass.FF in passes else []) + [w for back in reversed(backward) for w in back] + updates
+    work = [w for w in work if not isinstance(w, VectorOp) or w.read_bytes or w.write_bytes]
+    return Workload(network.name, batch, method, pattern, tuple(work))
+
+
+def _patterns(layer: Weighted, method: Method, pattern: NM, skip: Collection[str]) -> tuple[dict[Pass, NM], str | None]:
+    own = NM.parse(layer.sparsity) if layer.sparsity is not None else None
+    cause: str | None
+    if own is not None:
+        cause = "dense method" if method is Method.DENSE else "dense by file" if own.is_dense else None
+        cause = "dense by name" if layer.name in skip else cause
+        pattern = own
+    elif isinstance(layer, Conv):
+        cin, cout = layer.in_channels // layer.groups, layer.out_channels // layer.groups
+        cause = dense_cause(layer.name, cin, cout, method, pattern, skip)
+    else:
+        cause = dense_cause(layer.name, layer.in_features, layer.out_features, method, pattern, skip)
+    use = DENSE if cause else pattern
+    return {p: pass_pattern(method, use, p) for p in ALL_PASSES}, cause
+
+
+def _linear(
+    layer: Conv | Linear, batch: int, pass_: Pass, pattern: NM, cause: str | None, method: Method
+) -> list[Product]:
+    assert isinstance(layer, Linear)
+    a, i, o = batch * layer.rows, layer.in_features, layer.out_features
+    macs = batch * layer.macs
+    x, w, dy = Operand("activation"), Operand("weight"), Operand("gradient")
+    if pass_ is Pass.FF:
+        return [Product(layer.name, pass_, 0, a, i, o, 1, macs, pattern, x, w, cause)]
+    if pass_ is Pass.WU:
+        return [Product(layer.name, pass_, 0, i, a, o, 1, macs, DENSE, x, dy, cause)]
+    if method.prunes_gradients and not pattern.is_dense:  # the pruned operand goes on the right: dX^T = W dY^T
+        return [Product(layer.name, pass_, 0, i, o, a, 1, macs, pattern, w, dy, cause)]
+    return [Product(layer.name, pass_, 0, a, o, i, 1, macs, pattern, dy, w, cause)]
+
+
+def _conv(
+    layer: Conv | Linear, batch: int, pass_: Pass, pattern: NM, cause: str | None, method: Method
+) -> list[Product]:
+    assert isinstance(layer, Conv)
+    g = layer.groups
+    cin, cout = layer.in_channels // g, layer.out_channels // g
+    ho, wo = layer.out_height, layer.out_width
+    (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
+    positions = batch * ho * wo
+    macs = batch * layer.macs
+    x = Window(batch, layer.height, layer.width, cin, ho, wo, kh, kw, sh, sw, ph, pw)
+    if pass_ is Pass.FF:
+        left, right = Operand("activation", x), Operand("weight")
+        return [Product(layer.name, pass_, 0, positions, cin * kh * kw, cout, g, macs, pattern, left, right, cause)]
+    if pass_ is Pass.WU:
+        left, right = Operand("activation", x, positions_on_rows=False), Operand("gradient")
+        return [Product(layer.name, pass_, 0, cin * kh * kw, positions, cout, g, macs, DENSE, left, right, cause)]
+    products = []
+    for a in range(sh):
+        for b in range(sw):
+            # input pixels y with (y + ph) % sh == a are reached by the taps kh' == a (mod sh); likewise columns
+            rows_h, taps_h = _residue(layer.height, ph, sh, a), len(range(a, kh, sh))
+            rows_w, taps_w = _residue(layer.width, pw, sw, b), len(range(b, kw, sw))
+            taps = taps_h * taps_w
+            if not (taps and rows_h and rows_w):
+                continue
+            rows, k = batch * rows_h * rows_w, cout * taps
+            part_macs = positions * cout * g * cin * taps
+            # rows of zeros above dY: the first pixel's taps reach out rows down to -(taps - 1) + its own row
+            first = -(-max(0, ph - a) // sh) if ph > a else 0
+            pad = max(0, taps_h - 1 - first)
+            pad_w = max(0, taps_w - 1 - (-(-max(0, pw - b) // sw)))
+            dy = Window(batch, ho, wo, cout, rows_h, rows_w, taps_h, taps_w, 1, 1, pad, pad_w)
+            part = a * sw + b
+            if method.prunes_gradients and not pattern.is_dense:
+                # the pruned operand goes on the right: dX^T = W^T dY_col^T; the window is then the right operand's
+                l_op, r_op = Operand("weight"), Operand("gradient", dy)
+                products.append(
+                    Product(layer.name, pass_, part, cin, k, rows, g, part_macs, pattern, l_op, r_op, cause)
+                )
+            else:
+                l_op, r_op = Operand("gradient", dy), Operand("weight")
+                products.append(
+                    Product(layer.name, pass_, part, rows, k, cin, g, part_macs, pattern, l_op, r_op, cause)
+                )
+    return products
+
+
+def _residue(size: int, pad: int, stride: int, residue: int) -> int:
+    """How many y in [0, size) have (y + pad) % stride == residue."""
+    first = (residue - pad) % stride
+    return len(range(first, size, stride))
+
+
+def _matmul(layer: MatMul, batch: int, pass_: Pass) -> Product:
+    """Attention products have two operand gradients: dA = dY B^T is listed under BP, dB = A^T dY under WU."""
+    m, k, n = layer.rows, layer.reduction, layer.cols
+    if pass_ is Pass.BP:
+        m, k, n = layer.rows, layer.cols, layer.reduction
+    elif pass_ is Pass.WU:
+        m, k, n = layer.reduction, layer.rows, layer.cols
+    kind = "activation" if pass_ is Pass.FF else "gradient"
+    count = batch * layer.count
+    cause = "attention product: no weights"
+    return Product(
+        layer.name, pass_, 0, m, k, n, count, batch * layer.macs, DENSE, Operand("activation"), Operand(kind), cause
+    )

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks as shapes: the layer kinds, per sample, and the network that lists them.
+
+A layer knows only sizes; weights and activations live in traces. Sizes are **per sample** (batch 1): the batch is a
+parameter of lowering. Left out: control flow, recurrent cells, dynamic shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = Annotated[int, Field(ge=1, le=2**24)]
+Pad = Annotated[int, Field(ge=0, le=2**16)]
+
+
+class _Layer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="unique within the network")
+
+
+class _Weighted(_Layer):
+    needs_input_grad: bool = Field(
+        True, description="false where the input is the network's input: no BP product is needed"
+    )
+    sparsity: str | None = Field(
+        None,
+        description="pattern of this layer's weights, as in 2:4 or dense; none: the run's pattern and rules decide",
+    )
+
+    @model_validator(mode="after")
+    def _pattern(self) -> _Weighted:
+        from ..pattern import NM
+
+        if self.sparsity is not None:
+            NM.parse(self.sparsity)
+        return self
+
+
+class Conv(_Weighted):
+    """2-D convolution (a 1-D one has height 1). Output height is floor((H + 2 P - k) / s) + 1."""
+
+    kind: Literal["conv"] = "conv"
+    in_channels: Size
+    out_channels: Size
+    height: Size = Field(description="input height in pixels")
+    width: Size = Field(description="input width in pixels")
+    kernel: tuple[Size, Size]
+    stride: tuple[Size, Size] = (1, 1)
+    padding: tuple[Pad, Pad] = (0, 0)
+    groups: Size = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Conv:
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(f"groups={self.groups} must divide in_channels and out_channels")
+        if self.kernel[0] > self.height + 2 * self.padding[0] or self.kernel[1] > self.width + 2 * self.padding[1]:
+            raise ValueError(f"kernel {self.kernel} is larger than the padded input")
+        return self
+
+    @property
+    def out_height(self) -> int:
+        return (self.height + 2 * self.padding[0] - self.kernel[0]) // self.stride[0] + 1
+
+    @property
+    def out_width(self) -> int:
+        return (self.width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
+
+    @property
+    def weights(self) -> int:
+        return self.out_channels * self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the forward pass, one sample."""
+        return self.weights * self.out_height * self.out_width
+
+
+class Linear(_Weighted):
+    """A matrix of ``in_features x out_features`` weights applied to ``rows`` vectors a sample (tokens, or 1)."""
+
+    kind: Literal["linear"] = "linear"
+    in_features: Size
+    out_features: Size
+    rows: Size = 1
+
+    @property
+    def weights(self) -> int:
+        return self.in_features * self.out_features
+
+    @property
+    def macs(self) -> int:
+        return self.weights * self.rows
+
+
+class MatMul(_Layer):
+    """An activation x activation product (attention's Q K^T and P V): ``count`` times ``rows x reduction x cols``."""
+
+    kind: Literal["matmul"] = "matmul"
+    rows: Size
+    reduction: Size
+    cols: Size
+    count: Size = Field(1, description="independent products a sample (heads)")
+
+    @property
+    def macs(self) -> int:
+        return self.count * self.rows * self.reduction * self.cols
+
+
+class Elementwise(_Layer):
+    """Anything that costs memory bandwidth but no multiply slot of the array: normalization, pooling, softmax, add.
+
+    ``ff_*`` and ``bp_*`` are the FP16 elements a sample read from and written to DRAM in the forward and backward pass.
+    """
+
+    kind: Literal["elementwise"] = "elementwise"
+    op: str = Field(description="what it is: batchnorm, layernorm, softmax, add, pool, relu, gelu, embedding, loss ...")
+    ff_read: int = Field(ge=0, le=2**40)
+    ff_write: int = Field(ge=0, le=2**40)
+    bp_read: int = Field(ge=0, le=2**40)
+    bp_write: int = Field(ge=0, le=2**40)
+
+    @property
+    def macs(self) -> int:
+        return 0
+
+
+Layer = Annotated[Conv | Linear | MatMul | Elementwise, Field(discriminator="kind")]
+Weighted = Conv | Linear
+
+
+class Network(BaseModel):
+    """A named list of layers in forward order. Layer names are unique."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    layers: tuple[Layer, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique(self) -> Network:
+        seen: set[str] = set()
+        for layer in self.layers:
+            if layer.name in seen:
+                raise ValueError(f"layer name {layer.name!r} appears twice")
+            seen.add(layer.name)
+        return self
+
+    @property
+    def macs(self) -> int:
+        """Forward multiply-accumulates, one sample."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        return sum(layer.weights for layer in self.layers if isinstance(layer, Weighted))
+
+
+def elementwise(name: str, op: str, elements: int, inputs: int = 1, outputs: int | None = None) -> Elementwise:
+    """An element-wise layer over ``elements`` input elements a sample, with the DRAM traffic that ``op`` costs.
+
+    The one place that states it (elements moved, reads R and writes W, of n inputs and o outputs):
+
+    - ``relu``, ``gelu``, ``dropout``, ``bias``: none; done on the way out of, or into, the neighbouring product.
+    - ``batchnorm``, ``layernorm``: FF 1R 1W (statistics are gathered as the producer writes); BP reads x and dy once
+      for the two sums, then x and dy again for dx: 4R 1W.
+    - ``add``: FF reads each input, writes one; BP nothing (every branch reads the same gradient).
+    - ``pool``: FF n R, o W; BP o R, n W.
+    - ``softmax``: FF 1R 1W; BP 2R 1W.
+    - ``embedding``: FF o R, o W; BP o R, o W (gradient rows read, added).
+    - anything else: FF 1R 1W, BP 2R 1W.
+    """
+    o = elements if outputs is None else outputs
+    ff_r, ff_w, bp_r, bp_w = {
+        "relu": (0, 0, 0, 0),
+        "gelu": (0, 0, 0, 0),
+        "dropout": (0, 0, 0, 0),
+        "bias": (0, 0, 0, 0),
+        "batchnorm": (elements, elements, 4 * elements, elements),
+        "layernorm": (elements, elements, 4 * elements, elements),
+        "add": (inputs * elements, elements, 0, 0),
+        "pool": (elements, o, o, elements),
+        "embedding": (o, o, o, o),
+    }.get(op, (elements, o, 2 * elements, elements))
+    return Elementwise(name=name, op=op, ff_read=ff_r, ff_write=ff_w, bp_read=bp_r, bp_write=bp_w)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole training step on SAT: every product, element-wise operation and update in order, with cycles by cause.
+
+Products run on the STCE (`hwsim.sat.timing.nest`); element-wise operations cost their DRAM traffic; an update streams
+weights, momentum and gradients through WUVE and, with pre-generation, on through SORE, which writes the N:M weights of
+FF and BP (values and indices). The three streams of an update overlap, so the slowest sets its time. Steps do not
+overlap each other: the first load and last store of each are exposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataflow.errors import InputError
+from dataflow.mapping.lowering import Product, Update, VectorOp, Work, Workload
+from dataflow.mapping.offline_scheduling import best_mapping, mapping_candidates
+from dataflow.mapping.schedule import Mapping, Schedule
+from dataflow.mapping.tiling import Limits, ceil_div, misfit
+from hwsim.core.result import StepResult, StepRow
+
+from ..config import SatConfig
+from .job import Machine, check_pattern, machine_of
+from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
+from .tile import sore_cycles, wuve_cycles
+
+MASTER_BYTES, MOMENTUM_BYTES, HALF_BYTES = 4, 4, 2
+
+
+def limits_of(config: SatConfig) -> Limits:
+    """What a job's tiles must fit: half of each buffer."""
+    return Limits(
+        config.rows,
+        config.cols,
+        config.west_buffer_bytes * 4,
+        config.north_buffer_bytes * 4,
+        config.output_buffer_bytes * 4,
+        config.weight_registers,
+    )
+
+
+_KNOWN: dict[object, Mapping] = {}
+"""Mappings found before in this process, by all that they depend on: steps of a sweep share many products."""
+_MOST_KNOWN = 1 << 15
+
+
+def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
+    """The schedule of a workload: by the offline scheduler, or `fixed_mapping` throughout where that is off."""
+    machine, limits = machine_of(config), limits_of(config)
+    how = (config.offline_scheduling, config.fixed_dataflow, config.interleaves)
+    mappings: dict[str, Mapping] = {}
+    for product in workload.products:
+        check_pattern(config, product.pattern)
+        nest, windows = nest_of(product, config.pregeneration)
+        key = (machine, limits, how, nest, windows.tobytes())
+        if key not in _KNOWN:
+            if config.offline_scheduling:
+                candidates = mapping_candidates(product, limits, ("WS", "OS"), config.interleaves)
+                found = best_mapping(product, candidates, _Cost(machine, config.pregeneration), limits)
+            else:
+                found = fixed_mapping(config, product)
+            if len(_KNOWN) >= _MOST_KNOWN:
+                _KNOWN.clear()
+            _KNOWN[key] = found
+        mappings[product.name] = _KNOWN[key]
+    return Schedule.of(workload, mappings, config.model_dump(mode="json"))
+
+
+def fixed_mapping(config: SatConfig, product: Product) -> Mapping:
+    """The mapping without offline scheduling: one dataflow and one interleave (the least that hides the adder) for
+    all, one array width of columns, as much of the reduction and then as many rows as the buffers hold, no transpose.
+    """
+    candidates = mapping_candidates(
+        product, limits_of(config), (config.fixed_dataflow,), config.interleaves[:1], transposes=False
+    )
+    cols = np.where(candidates[:, 5] >= min(config.cols, product.cols), candidates[:, 5], 1 << 40)
+    order = np.lexsort((-candidates[:, 3], -candidates[:, 4], cols))
+    return Mapping(*(int(v) for v in candidates[order[0]]))
+
+
+class _Cost:
+    """Cycles and DRAM bytes of candidate mappings, as `dataflow.mapping.offline_scheduling` wants them."""
+
+    def __init__(self, machine: Machine, pregeneration: bool) -> None:
+        self.machine, self.pregeneration = machine, pregeneration
+
+    def __call__(self, product: Product, mappings: np.ndarray) -> np.ndarray:
+        nest, windows = nest_of(product, self.pregeneration)
+        return np.asarray(cost_table(self.machine, nest, windows, mappings))
+
+
+def simulate(config: SatConfig, workload: Workload, schedule: Schedule | None = None) -> StepResult:
+    """Run a workload's step under a schedule (made here when None).
+
+    Raises:
+        InputError: a pattern the machine cannot hold, a schedule of another workload, a product that fits no buffer.
+    """
+    if schedule is None:
+        schedule = make_schedule(config, workload)
+    else:
+        schedule.check(workload)
+    return Simulation(config, workload, schedule).run()
+
+
+@dataclass(slots=True)
+class _Prepared:
+    work: Product
+    mapping: Mapping
+    nest: Nest
+    windows: np.ndarray
+    row: np.ndarray
+    alike: int
+    """Products of the same number have the same nest, windows and mapping: they take the same time."""
+
+
+class Simulation:
+    """A workload and its schedule, prepared; `run` is the simulation itself and may be repeated."""
+
+    def __init__(self, config: SatConfig, workload: Workload, schedule: Schedule) -> None:
+        self.config, self.workload, self.schedule = config, workload, schedule
+        self.machine = machine_of(config)
+        mappings = schedule.mappings()
+        self.items: list[Work | _Prepared] = []
+        kinds: dict[object, int] = {}
+        for work in workload.work:
+            if not isinstance(work, Product):
+                self.items.append(work)
+                continue
+            check_pattern(config, work.pattern)
+            mapping = mappings[work.name]
+            _check_mapping(config, work, mapping)
+            nest, windows = nest_of(work, config.pregeneration)
+            alike = kinds.setdefault((nest, windows.tobytes(), mapping), len(kinds))
+            self.items.append(_Prepared(work, mapping, nest, windows, np.array(mapping, np.int64), alike))
+
+    def run(self) -> StepResult:
+        rows = []
+        timed: dict[int, dict[str, int]] = {}
+        for item in self.items:
+            if isinstance(item, _Prepared):
+                if item.alike not in timed:
+                    timed[item.alike] = self._time(item)
+                rows.append(self._product(item, timed[item.alike]))
+            elif isinstance(item, VectorOp):
+                rows.append(self._vector(item))
+            elif isinstance(item, Update):
+                rows.append(self._update(item))
+        w = self.workload
+        return StepResult(
+            machine="sat",
+            network=w.network,
+            batch=w.batch,
+            method=w.method.value,
+            pattern=str(w.pattern),
+            frequency_hz=self.config.frequency_hz,
+            peak_macs_per_cycle=self.config.peak_macs_per_cycle,
+            dram_bytes_per_cycle=self.config.dram_bytes_per_cycle,
+            config=self.config.model_dump(mode="json"),
+            rows=rows,
+        )
+
+    def _time(self, item: _Prepared) -> dict[str, int]:
+        out = np.empty(len(NEST_COLUMNS))
+        run_nest(self.machine, item.nest, item.windows, item.row, out)
+        return dict(zip(NEST_COLUMNS, out.astype(np.int64).tolist(), strict=True))
+
+    def _product(self, item: _Prepared, named: dict[str, int]) -> StepRow:
+        work = item.work
+        stored = work.rows * work.pattern.kept(work.reduction) * work.cols * work.count
+        return StepRow(
+            step=work.name,
+            layer=work.layer,
+            phase=work.pass_.value,
+            kind="product",
+            pattern=str(work.pattern),
+            dense_cause=work.dense_cause or "",
+            mapping=str(item.mapping),
+            macs=work.macs,
+            macs_done=stored,
+            **named,  # type: ignore[arg-type]
+        )
+
+    def _vector(self, work: VectorOp) -> StepRow:
+        cycles = self._dram_cycles(work.read_bytes + work.write_bytes)
+        return StepRow(
+            step=work.name,
+            layer=work.layer,
+            phase=work.pass_.value,
+            kind="elementwise",
+            op=work.op,
+            cycles=cycles,
+            elementwise=cycles,
+            dram_read_bytes=work.read_bytes,
+            dram_write_bytes=work.write_bytes,
+        )
+
+    def _update(self, work: Update) -> StepRow:
+        """Reads master, momentum and FP16 gradient, writes master, momentum and each form of FP16 weights that a pass
+        will read: dense, or (pre-generation) N:M values and indices of FF and of BP."""
+        n = work.weights
+        read = n * (MASTER_BYTES + MOMENTUM_BYTES + HALF_BYTES)
+        written = n * (MASTER_BYTES + MOMENTUM_BYTES)
+        sparse = [p for p in (work.ff_pattern, work.bp_pattern) if not p.is_dense and self.config.pregeneration]
+        written += n * HALF_BYTES if len(sparse) < 2 else 0
+        written += sum(p.storage_bytes(n) for p in sparse)
+        sorts = sum(sore_cycles(self.config, ceil_div(n, p.m_group), p) for p in sparse)
+        vector = wuve_cycles(self.config, n)
+        memory = self._dram_cycles(read + written)
+        cycles = max(vector, sorts, memory)
+        cause = "wuve" if vector == cycles else "sore" if sorts == cycles else "dram"
+        return StepRow(
+            step=work.name,
+            layer=work.layer,
+            phase="UP",
+            kind="update",
+            cycles=cycles,
+            dram_read_bytes=read,
+            dram_write_bytes=written,
+            wuve_updates=n,
+            sore_elements=n * len(sparse),
+            **{cause: cycles},  # type: ignore[arg-type]
+        )
+
+    def _dram_cycles(self, size: int) -> int:
+        return int(np.ceil(size / self.config.dram_bytes_per_cycle))
+
+
+def _check_mapping(config: SatConfig, product: Product, mapping: Mapping) -> None:
+    """Refuse a mapping of a schedule file that this machine cannot run."""
+    if mapping.interleave > config.interleave_max:
+        raise InputError(f"{product.name}: interleave {mapping.interleave} > interleave_max={config.interleave_max}")
+    if mapping.transpose and not product.pattern.is_dense:
+        raise InputError(f"{product.name}: only a dense product can be transposed")
+    rows, cols = (product.cols, product.rows) if mapping.transpose else (product.rows, product.cols)
+    tile = (mapping.tile_rows, mapping.tile_reduction, mapping.tile_cols)
+    size = (rows, product.reduction, cols)
+    why = misfit(size, tile, product.pattern, limits_of(config), bool(mapping.is_os), mapping.interleave)
+    if why is not None:
+        raise InputError(f"{product.name}: {why}")

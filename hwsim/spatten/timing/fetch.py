@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetch: from the places of the kept tokens to their vectors in SRAM, through both crossbars and the memory's channels.
+
+Two units share the memory: one fetches queries and keys, the other values; each has half of the crossbars' lanes. Clock
+level, steps of a cycle as `pipeline` calls them:
+
+1. response crossbar (`respond`): each SRAM lane takes one transaction whose data is there. A channel shows one, the
+   oldest; which channel is asked first moves on by one every cycle. Bits are widened when they are read.
+2. memory: every channel does its cycle (`hwsim.memory.controller`); the memory's clock is the machine's.
+3. request crossbar (`request`): each channel takes one transaction from the lanes' heads, if its queue has room; which
+   lane is asked first moves on by one every cycle, but a lane that found no room stays its channel's first.
+4. address generators (`generate`): each takes up to a transaction a lane of its current job, in order, into the lanes;
+   it stops at the first lane that was full when the cycle began, and at the end of the job.
+
+A job is vectors of some tokens (ascending), which lie one after the other from its base on. Its transactions take the
+unit's lanes in turns from the first one on, as they take the banks of an SRAM. A transaction that a token shares with
+the one before it is fetched once. A job's data is there in the cycle after its last transaction has arrived.
+Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; the halves, lane FIFOs and priorities are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from dataflow.errors import InputError
+from hwsim.memory.controller import (
+    NEVER,
+    answer,
+    answer_at,
+    answer_tag,
+    counts,
+    new_state,
+    push,
+    tick,
+    waiting,
+    wake,
+)
+from hwsim.memory.mapping import Fields, Place, fields, locate, place
+
+from ..config import SpattenConfig
+
+# a job, a row of int64 registers
+BASE, BYTES, FIRST, COUNT, OUTSTANDING, GENERATED, DONE, TRANSACTIONS = range(8)
+"""First byte, bytes of a vector, where its tokens lie in the list and how many; transactions on their way, whether all
+were generated, the cycle in which all is there; how many it took."""
+JOB_FIELDS = 8
+
+# an address generator, a row of int64 registers
+_JOB, _AT, _BLOCK, _LAST, _LANE = range(5)  # job or -1; token, transaction, last one of the token; lane
+_GENERATOR_FIELDS = 5
+
+STALL_LANES, STALL_QUEUE, STALL_SRAM = 0, 1, 2
+STALLS = ("lane_full", "queue_full", "sram_busy")
+"""Why something waited: a generator for a lane; a lane's head for its channel; data for its SRAM lane."""
+KEYS, VALUES = 0, 1
+"""The two units."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRun:
+    """What a fetch took."""
+
+    transactions: int
+    cycles: int
+    """From the first request offered to the last vector in SRAM."""
+    stalls: dict[str, int]
+    """Waits by cause, summed over lanes and channels."""
+    commands: dict[str, int]
+
+
+def plan(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> Place:
+    """Transactions of a job, in order, as arrays: what the address generator makes one by one.
+
+    Raises:
+        InputError: tokens that do not ascend, a vector without bytes.
+    """
+    tokens = np.asarray(tokens, np.int64)
+    if vector_bytes < 1 or base < 0 or (len(tokens) and (tokens[0] < 0 or (np.diff(tokens) <= 0).any())):
+        raise InputError(f"fetch: base {base}, vectors of {vector_bytes} bytes: tokens must ascend from 0 or more")
+    size = config.memory.transaction_bytes
+    first = (base + tokens * vector_bytes) // size
+    last = (base + tokens * vector_bytes + vector_bytes - 1) // size
+    shared = np.zeros(len(tokens), np.int64)
+    shared[1:] = first[1:] == last[:-1]
+    each = last - first + 1 - shared
+    starts = np.repeat(first + shared, each)
+    within = np.arange(len(starts)) - np.repeat(np.cumsum(each) - each, each)
+    return place(config.memory, (starts + within) * size)
+
+
+_HEADER = 3
+"""Of a lane's FIFO: first, count, count when the cycle began; a ring of places and tags follows."""
+
+
+def new_lanes(config: SpattenConfig) -> np.ndarray:
+    """Empty lane FIFOs, int64[lanes, ...]."""
+    return np.zeros((config.crossbar_inputs // 2 * 2, _HEADER + 2 * config.lane_depth), np.int64)
+
+
+def new_sticky(config: SpattenConfig) -> np.ndarray:
+    """Of each channel, the lane that found no room in its queue, or -1."""
+    return np.full(config.memory.channels, -1, np.int64)
+
+
+def new_record(events: int = 0) -> np.ndarray:
+    """Room for what the memory did, int64[1 + events, 4]: the number of events, then `ACCEPTED` or `ANSWERED`, the
+    cycle in which it could be, the channel, the tag (`tag_of`). Without room nothing is recorded."""
+    return np.zeros((1 + events, 4), np.int64)
+
+
+ACCEPTED, ANSWERED = 0, 1
+
+
+@njit(cache=True, inline="always")
+def tag_of(lane, job, number):  # type: ignore[no-untyped-def]
+    """A transaction: its lane, its job, how many of the job were before it."""
+    return (number << 40) | (job << 6) | lane
+
+
+@njit(cache=True, inline="always")
+def job_of(tag):  # type: ignore[no-untyped-def]
+    """A tag's job."""
+    return (tag >> 6) & ((1 << 34) - 1)
+
+
+@njit(cache=True)
+def _event(record, kind, cycle, channel, tag):  # type: ignore[no-untyped-def]
+    at = record[0, 0] + 1
+    if at < len(record):
+        record[at, 0], record[at, 1], record[at, 2], record[at, 3] = kind, cycle, channel, tag
+        record[0, 0] = at
+
+
+def new_generators() -> np.ndarray:
+    """Two idle address generators."""
+    generators = np.zeros((2, _GENERATOR_FIELDS), np.int64)
+    generators[:, _JOB] = -1
+    return generators
+
+
+@njit(cache=True)
+def idle(g, unit):  # type: ignore[no-untyped-def]
+    """Whether a unit's address generator can take a job."""
+    return g[unit, _JOB] < 0
+
+
+@njit(cache=True)
+def begin(g, unit, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
+    """Give a unit's idle generator job ``j``, which has at least one token."""
+    g[unit, _JOB], g[unit, _AT] = j, jobs[j, FIRST]
+    start = jobs[j, BASE] + tokens[g[unit, _AT]] * jobs[j, BYTES]
+    g[unit, _BLOCK], g[unit, _LAST] = start >> size_bits, (start + jobs[j, BYTES] - 1) >> size_bits
+    g[unit, _LANE] = 0
+
+
+@njit(cache=True)
+def generate(g, unit, lanes, jobs, tokens, size_bits, place_of, stalls):  # type: ignore[no-untyped-def]
+    """A cycle of a unit's address generator that has a job. Returns how many transactions it made."""
+    j = g[unit, _JOB]
+    made = 0
+    half = lanes.shape[0] // 2
+    depth = (lanes.shape[1] - _HEADER) // 2
+    for _ in range(half):
+        lane = unit * half + g[unit, _LANE]
+        if lanes[lane, 2] == depth:
+            stalls[STALL_LANES] += 1
+            return made
+        made += 1
+        channel, bank, row = locate(place_of, g[unit, _BLOCK] << size_bits)
+        at = _HEADER + 2 * ((lanes[lane, 0] + lanes[lane, 1]) % depth)
+        lanes[lane, at] = (row << 16) | (bank << 8) | channel
+        lanes[lane, at + 1] = tag_of(lane, j, jobs[j, TRANSACTIONS])
+        lanes[lane, 1] += 1
+        g[unit, _LANE] = g[unit, _LANE] + 1 if g[unit, _LANE] + 1 < half else 0
+        jobs[j, OUTSTANDING] += 1
+        jobs[j, TRANSACTIONS] += 1
+        g[unit, _BLOCK] += 1
+        while g[unit, _BLOCK] > g[unit, _LAST]:  # the next token, but for what it shares with this one
+            g[unit, _AT] += 1
+            if g[unit, _AT] == jobs[j, FIRST] + jobs[j, COUNT]:
+                jobs[j, GENERATED] = 1
+                g[unit, _JOB] = -1
+                return made
+            start = jobs[j, BASE] + tokens[g[unit, _AT]] * jobs[j, BYTES]
+            g[unit, _BLOCK] = max(start >> size_bits, g[unit, _LAST] + 1)
+            g[unit, _LAST] = (start + jobs[j, BYTES] - 1) >> size_bits
+    return made
+
+
+@njit(cache=True)
+def respond(jobs, mem, now, turn, stalls, record):  # type: ignore[no-untyped-def]
+    """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many arrived."""
+    channels = len(mem)
+    taken = np.int64(0)
+    arrived = 0
+    first = turn % channels
+    for i in range(channels):
+        c = i + first
+        if c >= channels:
+            c -= channels
+        if answer_at(mem, c) <= now:
+            tag = answer_tag(mem, c)
+            bit = np.int64(1) << (tag & 63)
+            if taken & bit:
+                stalls[STALL_SRAM] += 1
+                continue
+            taken |= bit
+            _event(record, ANSWERED, answer_at(mem, c), c, tag)
+            answer(mem, c, now)
+            arrived += 1
+            j = job_of(tag)
+            jobs[j, OUTSTANDING] -= 1
+            if jobs[j, OUTSTANDING] == 0 and jobs[j, GENERATED]:
+                jobs[j, DONE] = now + 1
+    return arrived
+
+
+@njit(cache=True)
+def request(lanes, sticky, mem, t, now, turn, stalls, record):  # type: ignore[no-untyped-def]
+    """A cycle of the request crossbar, ``turn`` cycles after the units began. Returns how many requests wait in lanes
+    afterwards."""
+    count = lanes.shape[0]
+    depth = (lanes.shape[1] - _HEADER) // 2
+    taken = np.int64(0)
+    held = 0
+    first = turn % count
+    for i in range(count):
+        lane = i + first
+        if lane >= count:
+            lane -= count
+        lanes[lane, 2] = lanes[lane, 1]
+        if lanes[lane, 1] == 0:
+            continue
+        held += lanes[lane, 1]
+        at = _HEADER + 2 * lanes[lane, 0]
+        word = lanes[lane, at]
+        c = word & 255
+        bit = np.int64(1) << c
+        if taken & bit or (sticky[c] >= 0 and sticky[c] != lane):
+            stalls[STALL_QUEUE] += 1
+            continue
+        taken |= bit
+        if not push(mem, c, t, (word >> 8) & 255, word >> 16, lanes[lane, at + 1], False, now + 1):
+            stalls[STALL_QUEUE] += 1
+            sticky[c] = lane
+            continue
+        sticky[c] = -1
+        _event(record, ACCEPTED, now, c, lanes[lane, at + 1])
+        lanes[lane, 0] = lanes[lane, 0] + 1 if lanes[lane, 0] + 1 < depth else 0
+        lanes[lane, 1] -= 1
+        held -= 1
+    return held
+
+
+@njit(cache=True)
+def memory_cycle(mem, t, now):  # type: ignore[no-untyped-def]
+    """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
+    for c in range(len(mem)):
+        while wake(mem, c) < now:
+            tick(mem, c, t, wake(mem, c))
+        if wake(mem, c) == now:
+            tick(mem, c, t, now)
+
+
+@njit(cache=True)
+def memory_next(mem):  # type: ignore[no-untyped-def]
+    """The next cycle in which an answer is there or a channel with work may do something."""
+    soonest = NEVER
+    for c in range(len(mem)):
+        soonest = min(soonest, answer_at(mem, c))
+        if waiting(mem, c) > 0:
+            soonest = min(soonest, wake(mem, c))
+    return soonest
+
+
+@njit(cache=True)
+def memory_rests(mem, t, until):  # type: ignore[no-untyped-def]
+    """Nothing is asked of the memory up to ``until``: it refreshes itself."""
+    for c in range(len(mem)):
+        while wake(mem, c) < until:
+            tick(mem, c, t, wake(mem, c))
+
+
+@njit(cache=True)
+def _run(jobs, tokens, lanes, sticky, generators, size_bits, place_of, mem, t, stalls, record):  # type: ignore[no-untyped-def]
+    begin(generators, KEYS, jobs, 0, tokens, size_bits)
+    now = 0
+    while True:
+        respond(jobs, mem, now, now, stalls, record)
+        memory_cycle(mem, t, now)
+        held = request(lanes, sticky, mem, t, now, now, stalls, record)
+        if not idle(generators, KEYS):
+            held += generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
+        if jobs[0, DONE] >= 0:
+            return jobs[0, DONE]
+        now += 1
+        if idle(generators, KEYS) and held == 0:  # only the memory has something to do: on to when it does
+            now = max(now, memory_next(mem))
+
+
+def kernel_fields(config: SpattenConfig) -> tuple[int, Fields]:
+    """A transaction's bytes as a shift, and the address fields."""
+    return config.memory.transaction_bytes.bit_length() - 1, fields(config.memory)
+
+
+def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> FetchRun:
+    """Run one job of the key unit on an idle memory with all rows closed. Raises as `plan`."""
+    tokens = np.asarray(tokens, np.int64)
+    plan(config, base, tokens, vector_bytes)
+    mem = new_state(config.memory)
+    stalls = np.zeros(len(STALLS), np.int64)
+    jobs = np.zeros((1, JOB_FIELDS), np.int64)
+    jobs[0, [BASE, BYTES, COUNT, DONE]] = base, vector_bytes, len(tokens), -1
+    cycles = 0
+    if len(tokens):
+        units = (new_lanes(config), new_sticky(config), new_generators())
+        memory = (mem, config.memory.timing())
+        cycles = _run(jobs, tokens, *units, *kernel_fields(config), *memory, stalls, new_record())
+    told = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
+    return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), told, counts(mem))

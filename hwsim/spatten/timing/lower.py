@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From rows of a workload to the pipeline's tables: one layer of one iteration becomes a `Segment`.
+
+A head is what consecutive rows of the same head say together. One query of a head fetches its own values, those that
+the local top-k leaves; several queries share keys and values: both are fetched once, all alive tokens' values (some
+query needs nearly each of them), and prob x V passes over all that a query sees: local value pruning saves multiplies'
+energy. Where keys or values are more than half of their SRAM, each query fetches its own, in parts.
+
+An SRAM holds transactions as they come; a job takes whole rows, for as many transactions as its vectors touch at most.
+
+Places: each head of each layer has a region for q, one for the keys' first plane, one for their LSBs, one for values;
+vectors lie one after the other in token order, packed to their bits. -1 for bits means as wide as the multipliers.
+
+`Style` says what a machine does with a head; the default is SpAtten. `baselines` has others.
+Source: SpAtten (HPCA 2021); regions, and what is shared, are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import gcd
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from dataflow.attention.workload import QUERIES
+
+from ..config import SpattenConfig
+from .fetch import BASE, BYTES, COUNT, FIRST
+from .pipeline import (
+    AFTER,
+    AGAIN,
+    CANDIDATES,
+    CYCLES,
+    DOT,
+    HEAD,
+    HOLD,
+    KEY,
+    KEY_PARTS,
+    OUT,
+    QUERY,
+    QUERY_FIELDS,
+    REST,
+    ROW,
+    SHARED,
+    SPACE,
+    TOPK,
+    USERS,
+    VALUE,
+    VALUE_PARTS,
+    Segment,
+    empty_jobs,
+    segment,
+)
+from .scores import Head, Source, Weights
+from .topk import SEED, START_CYCLES, select
+
+KINDS = ("query", "key", "lsb", "value")
+"""What a job fetches."""
+_QUERIES, _KEYS, _LSBS, _VALUES = range(len(KINDS))
+_HEADS = 64
+"""Heads that a layer's regions are laid out for."""
+_PAGE = 1024
+
+
+@dataclass(slots=True)
+class Counts:
+    """Work of a segment, beyond what the memory counts."""
+
+    qk_macs: int = 0
+    """Multiplies of Q x K, those of recomputations included."""
+    pv_macs: int = 0
+    rows: int = 0
+    """Scores that go through the softmax."""
+    compared: int = 0
+    """Keys that go past a top-k engine's comparators."""
+    selected: int = 0
+    """Iterations of a candidate search (A3)."""
+    key_elements_written: int = 0
+    value_elements_written: int = 0
+    outputs: int = 0
+    """Elements of outputs."""
+    queries: int = 0
+    again: int = 0
+    """Queries computed again with LSBs."""
+    kinds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of each job, an index into `KINDS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One head of one layer: rows of the workload that share its keys."""
+
+    head: Head
+    values: int
+    """Values that a query multiplies, at most."""
+    query_bytes: int
+    key_bytes: int
+    lsb_bytes: int
+    """0: one plane."""
+    value_bytes: int
+    progressive: bool
+    again: np.ndarray
+    """bool[queries]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What each query of a group does: int64[queries]."""
+
+    seen: np.ndarray
+    dots: np.ndarray
+    """Keys that are multiplied."""
+    rows: np.ndarray
+    """Scores of the softmax."""
+    kept: np.ndarray
+    """Values that are multiplied."""
+    topk: np.ndarray
+    """Cycles."""
+    candidates: np.ndarray
+    """Cycles."""
+    again: np.ndarray
+    keep: np.ndarray
+    """bool[queries, keys]: whose values."""
+    compared: int = 0
+    selected: int = 0
+    all_values: bool = False
+    """Values of all keys are fetched, with the keys."""
+
+
+class Style:
+    """SpAtten: values chosen by a top-k over the probabilities."""
+
+    def __init__(self, config: SpattenConfig, source: Source) -> None:
+        self.config, self.source = config, source
+
+    def work(self, group: Group) -> Work:
+        """What the queries of a group do."""
+        weights = self.source.weights(group.head)
+        n = len(weights.seen)
+        k = np.minimum(group.values, weights.seen)
+        keep = np.zeros((n, group.head.keys), np.bool_)
+        cycles = np.full(n, START_CYCLES)
+        compared = _choose(weights.probabilities, weights.seen, k, self.config.topk_parallel, keep, cycles)
+        none = np.zeros(n, np.int64)
+        again = _again(group, weights)
+        return Work(weights.seen, weights.seen, weights.seen, k, cycles, none, again, keep, int(compared))
+
+
+def _again(group: Group, weights: Weights) -> np.ndarray:
+    found = group.again if weights.again is None else weights.again
+    return found if group.progressive else np.zeros(len(found), np.bool_)
+
+
+@njit(cache=True)
+def _choose(p, seen, k, parallel, keep, cycles):  # type: ignore[no-untyped-def]
+    """The top-k of every query; those that keep all need no engine. Returns the keys streamed."""
+    streamed = 0
+    for i in range(len(seen)):
+        if k[i] < seen[i]:
+            cycles[i], _, count, _ = select(p[i, : seen[i]], k[i], parallel, SEED, keep[i, : seen[i]])
+            streamed += count
+        else:
+            keep[i, : seen[i]] = True
+    return streamed
+
+
+Rows = dict[str, list[Any]]
+"""Rows of a workload, a list a column."""
+
+
+def layers(pieces: Iterable[pd.DataFrame]) -> Iterator[Rows]:
+    """Rows of one layer of one iteration after the other, of a workload that comes in pieces."""
+    rest: Rows = {}
+    for piece in pieces:
+        columns = {name: rest.get(name, []) + piece[name].tolist() for name in piece.columns}
+        key = np.array([columns["iteration_id"], columns["layer_id"]])
+        cuts = np.flatnonzero((key[:, 1:] != key[:, :-1]).any(axis=0)) + 1
+        places = list(pairwise([0, *cuts.tolist(), key.shape[1]]))
+        for start, end in places[:-1]:
+            yield {name: values[start:end] for name, values in columns.items()}
+        rest = {name: values[places[-1][0] :] for name, values in columns.items()}
+    if rest:
+        yield rest
+
+
+def groups(columns: Rows, operand_bits: int) -> list[Group]:
+    """The heads of a layer that have keys and queries."""
+    found = []
+    keys, heads = columns["key_fetch_num"], columns["head_id"]
+    at, count = 0, len(keys)
+    while at < count:
+        end = at + 1
+        while end < count and heads[end] == heads[at] and keys[end] == keys[at]:
+            end += 1
+        number = sum(columns[QUERIES][at:end])
+        if keys[at]:
+            dimension = columns["embedding_length_D"][at]
+            size = {}
+            for name in ("query", "key", "value"):
+                bits = columns[f"quant_{name}_bit"][at]
+                size[name] = -(-dimension * (operand_bits if bits < 0 else bits) // 8)
+            extra = columns["auto_requant_incre"][at] if columns["quant_key_bit"][at] > 0 else 0
+            again = np.repeat(columns["if_requant"][at:end], columns[QUERIES][at:end])
+            head = Head(columns["iteration_id"][at], columns["layer_id"][at], heads[at],
+                        columns["sentence_length_L"][at], keys[at], number, dimension)  # fmt: skip
+            progressive = extra > 0 and (columns["auto_requant_thres"][at] > 0 or bool(again.any()))
+            found.append(Group(
+                head, max(columns["value_fetch_num"][at:end]), size["query"], size["key"],
+                -(-dimension * extra // 8) if progressive else 0, size["value"], progressive, again,
+            ))  # fmt: skip
+        at = end
+    return found
+
+
+def _dot_cycles(config: SpattenConfig, keys: Any, dimension: int) -> Any:
+    """Rows of Q x K for so many keys: as many as the multipliers do in a cycle, and the softmax takes."""
+    return np.maximum(-(-keys * dimension // config.qk_multipliers), -(-keys // config.softmax_lanes))
+
+
+def _output_cycles(config: SpattenConfig, values: Any, dimension: int) -> Any:
+    """Rows of prob x V for so many values."""
+    return -(-values * dimension // config.pv_multipliers)
+
+
+def touched(size: int, transaction: int) -> int:
+    """Transactions that a vector of ``size`` bytes touches at most; vectors lie one after the other."""
+    return (transaction - gcd(size, transaction) + size - 1) // transaction + 1
+
+
+class Builder:
+    """Tables of a segment, filled head by head."""
+
+    def __init__(self, config: SpattenConfig) -> None:
+        self.config = config
+        self.jobs: list[tuple[int, ...]] = []
+        self.queries: list[np.ndarray] = []
+        self.key_jobs: list[int] = []
+        self.tokens: list[np.ndarray] = [np.zeros(1, np.int64)]
+        self.token_count = 1
+        self.query_count = 0
+        self.heads = 0
+        self.counts = Counts()
+        self.kinds: list[int] = []
+
+    def _list(self, tokens: np.ndarray) -> int:
+        self.tokens.append(tokens)
+        self.token_count += len(tokens)
+        return self.token_count - len(tokens)
+
+    def _job(self, kind: int, base: int, size: int, first: int, count: int, space: int = 0, users: int = 0,
+             cycles: int = 0, after: int = -1) -> int:  # fmt: skip
+        self.jobs.append((base, size, first, count, space, users, cycles, after, self.heads - 1))
+        self.kinds.append(kind)
+        return len(self.jobs) - 1
+
+    def _rows(self, count: int, size: int, row_bytes: int) -> int:
+        """Rows of an SRAM for so many vectors of ``size`` bytes."""
+        transaction = self.config.memory.transaction_bytes
+        return -(-count * touched(size, transaction) * transaction // row_bytes)
+
+    def _room(self, size: int, row_bytes: int, rows: int) -> int:
+        """Vectors that half of an SRAM holds; at least one."""
+        transaction = self.config.memory.transaction_bytes
+        return max(rows // 2 * row_bytes // transaction // touched(size, transaction), 1)
+
+    def add(self, group: Group, tokens: np.ndarray, work: Work) -> None:
+        """Add a head's queries.
+
+        Args:
+            tokens: int64[keys], positions.
+        """
+        c, d, n = self.config, group.head.dimension, group.head.keys
+        count = len(work.seen)
+        region = (group.head.layer * _HEADS + group.head.head % _HEADS) * _PAGE
+        pages = -(-group.head.length // _PAGE) * _PAGE
+        width = group.query_bytes + group.key_bytes + group.lsb_bytes + group.value_bytes
+        q_base = region * width * (pages // _PAGE)
+        key_base = q_base + pages * group.query_bytes
+        lsb_base = key_base + pages * group.key_bytes
+        value_base = lsb_base + pages * group.lsb_bytes
+        first = self._list(tokens)
+        self.heads += 1
+        key_rows = self._rows(n, group.key_bytes, c.key_row_bytes)
+        if group.lsb_bytes:
+            key_rows += self._rows(n, group.lsb_bytes, c.key_row_bytes)
+        value_rows = self._rows(n, group.value_bytes, c.value_row_bytes)
+        resident = key_rows <= c.key_rows // 2
+        fits = value_rows <= c.value_rows // 2
+        shared = count > 1 and fits
+        table = np.zeros((count, QUERY_FIELDS), np.int64)
+        table[:, DOT] = _dot_cycles(c, work.dots, d)
+        table[:, ROW] = -(-work.rows // c.softmax_lanes)
+        table[:, TOPK], table[:, CANDIDATES] = work.topk, work.candidates
+        table[:, HOLD], table[:, AGAIN] = group.progressive and resident, work.again
+        table[:, OUT] = _output_cycles(c, work.seen if shared and not work.all_values else work.kept, d)
+        table[:, [REST, VALUE, SHARED]] = -1
+        table[:, KEY_PARTS] = 1
+        if resident:
+            table[:, KEY] = self._job(_KEYS, key_base, group.key_bytes, first, n, key_rows, count)
+            self.key_jobs.append(int(table[0, KEY]))
+            self.counts.key_elements_written += n * d
+            if work.again.any():
+                table[:, REST] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
+        if shared or (work.all_values and fits):
+            j = self._job(_VALUES, value_base, group.value_bytes, first, n, value_rows, count)
+            table[:, VALUE], table[0, SHARED] = j, j
+            self.counts.value_elements_written += n * d
+            shared = True
+        position = max(group.head.length - count, 0)  # of the first query: they are a sequence's last
+        for i in range(count):
+            table[i, QUERY] = self._job(_QUERIES, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
+            if not resident:
+                self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_base)
+            if not shared and work.kept[i]:
+                chosen = tokens[: work.seen[i]] if work.all_values else tokens[work.keep[i]]
+                self._value_parts(table[i], group, self._list(chosen), len(chosen), int(work.kept[i]), value_base)
+        self.queries.append(table)
+        self.query_count += count
+        self._count(group, work)
+
+    def _key_parts(self, row: np.ndarray, query: int, group: Group, first: int, n: int, base: int) -> None:
+        """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
+        check. Both planes count as one run of vectors that are as wide as both."""
+        d, c = group.head.dimension, self.config
+        room = self._room(group.key_bytes + group.lsb_bytes, c.key_row_bytes, c.key_rows)
+        for again in range(1 + int(row[AGAIN])):
+            size = group.key_bytes + group.lsb_bytes * again
+            starts = range(0, n, room)
+            for at in starts:
+                number = min(room, n - at)
+                cycles = int(_dot_cycles(c, number, d))
+                after = query if again else -1
+                rows = min(self._rows(number, size, c.key_row_bytes), c.key_rows // 2)
+                j = self._job(_LSBS if again else _KEYS, base, size, first + at, number, rows, 1, cycles, after)
+                self.counts.key_elements_written += number * d
+                self.key_jobs.append(j)
+                if at == 0:
+                    row[REST if again else KEY] = j
+            row[KEY_PARTS] = len(starts)
+
+    def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, base: int) -> None:
+        d, c = group.head.dimension, self.config
+        room = self._room(group.value_bytes, c.value_row_bytes, c.value_rows)
+        starts = range(0, n, room)
+        for at in starts:
+            number = min(room, n - at)
+            cycles = int(_output_cycles(self.config, min(number, max(kept - at, 0)), d))
+            rows = min(self._rows(number, group.value_bytes, c.value_row_bytes), c.value_rows // 2)
+            j = self._job(_VALUES, base, group.value_bytes, first + at, number, rows, 1, cycles)
+            self.counts.value_elements_written += number * d
+            if at == 0:
+                row[VALUE] = j
+        row[VALUE_PARTS] = len(starts)
+
+    def _count(self, group: Group, work: Work) -> None:
+        c, d = self.counts, group.head.dimension
+        again = int((work.dots * work.again).sum())
+        c.qk_macs += (int(work.dots.sum()) + again) * d
+        c.pv_macs += int(work.kept.sum()) * d
+        c.rows += int(work.rows.sum()) + int((work.rows * work.again).sum())
+        c.compared += work.compared
+        c.selected += work.selected
+        c.outputs += len(work.seen) * d
+        c.queries += len(work.seen)
+        c.again += int(work.again.sum())
+
+    def segment(self) -> tuple[Segment, Counts]:
+        """The finished tables."""
+        jobs = empty_jobs(len(self.jobs))
+        if self.jobs:
+            jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER, HEAD]] = self.jobs
+        self.counts.kinds = np.array(self.kinds, np.int64)
+        queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
+        tokens = np.concatenate(self.tokens)
+        return segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

@@ -1,0 +1,489 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline, clock level: queries of heads from the fetch of their keys to their outputs, many in flight.
+
+    keys ->  K SRAM ->\\
+    q    ----------->  Q x K -> exp, sum -> check -> divide -> top-k of values -> fetch V -> prob x V -> out
+                         ^                    |
+                         +--- LSBs of K <-----+  where the largest probability is too small
+
+A query takes a slot when its q is fetched and gives it back with its output; a slot has the query's score buffer, so
+between Q x K and the output a FIFO of slots in front of each unit never overflows. What holds the machine back is: a
+slot, a head's place in the table, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings of
+rows: a job's rows are taken when its fetch begins (at most half of the ring) and given back, oldest first and one job
+a cycle, when its last reader is through. Keys stay until every query on them is decided. Where a head's keys are more
+than half an SRAM, each query fetches them in parts; so values. prob x V takes the oldest query whose values are there:
+where two heads' values fill the SRAM, the later head's may come first.
+
+A cycle, in this order: `fetch`'s four steps; the address generators begin a job (values first); SRAM rows and heads'
+places are given back; outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
+(a recomputation goes first). So what a unit tells one that comes before it in this order is seen a cycle later:
+handshakes are registered. A unit begins a query when the one before has left its first stage; all but the top-k take a
+row a cycle (the tables say how many) and hand on a fixed latency after the last row.
+
+Left out: what is between segments (`simulate`), the way of outputs back to the memory.
+Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from hwsim.core.kernels import unowned
+from hwsim.memory.controller import NEVER, room
+
+from ..config import SpattenConfig
+from .fetch import (
+    COUNT,
+    DONE,
+    JOB_FIELDS,
+    KEYS,
+    VALUES,
+    begin,
+    generate,
+    idle,
+    kernel_fields,
+    memory_cycle,
+    memory_next,
+    request,
+    respond,
+)
+
+# a job's further registers
+SPACE, USERS, CYCLES, AFTER, HEAD = range(JOB_FIELDS, JOB_FIELDS + 5)
+"""Rows of an SRAM that it fills; passes that still read it; cycles of a pass over it where it is a part; the query
+whose check must have failed before it is fetched, or -1; its head, counted in the segment."""
+PIPELINE_JOB_FIELDS = JOB_FIELDS + 5
+
+# a query, a row of int64: jobs of q, of keys (the first, how many parts), of their LSBs or all bits (-1: none; the
+# first of as many parts), cycles of candidate selection (A3), Q x K, a row of the softmax; whether keys are held until
+# the check, whether it fails; cycles of the top-k; jobs of values (the first, how many; 0: shared), cycles of
+# prob x V over shared values, the shared job that is to be fetched with this query or -1
+QUERY, KEY, KEY_PARTS, REST, CANDIDATES, DOT, ROW, HOLD, AGAIN, TOPK, VALUE, VALUE_PARTS, OUT, SHARED = range(14)
+QUERY_FIELDS = 14
+
+LOG = (
+    "admitted", "loaded", "dot", "scored", "exp", "summed", "dot_again", "scored_again", "exp_again", "summed_again",
+    "divide", "weighed", "topk", "chosen", "values", "output", "end",
+)  # fmt: skip
+"""Cycles of a query's way; -1: did not happen."""
+(ADMITTED, LOADED, DOTTED, SCORED, EXPED, SUMMED, DOTTED2, SCORED2, EXPED2, SUMMED2, DIVIDED, WEIGHED, TOPPED, CHOSEN,
+ THERE, OUTPUT, END) = range(17)  # fmt: skip
+
+CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
+"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; its
+keys are there but all slots were taken, and the most downstream unit with work is that one, or none (latency); has no
+query left."""
+_QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
+
+# FIFOs of (item, cycle from which on it counts)
+_OUT, _PV_Q, _FREE_V, _WANT, _V, _V_SHARED, _TOP, _DIV, _CHECK, _EXP, _FREE_K, _REST, _AGAIN = range(13)
+_FIFOS = 13
+
+
+class Sizes(NamedTuple):
+    """What the kernel needs of a configuration."""
+
+    key_rows: int
+    value_rows: int
+    heads: int
+    slots: int
+    engines: int
+    dot: int
+    """Latencies behind a unit's last row: of Q x K with dequantizing, exp and sum, divide and quantize, prob x V."""
+    total: int
+    divide: int
+    output: int
+    size_bits: int
+
+
+def sizes(config: SpattenConfig) -> Sizes:
+    """The kernel's numbers."""
+    return Sizes(
+        config.key_rows, config.value_rows, config.heads_in_flight, config.queries_in_flight, config.value_topk_engines,
+        config.dot_cycles + config.dequantize_cycles, config.exponential_cycles + config.accumulate_cycles,
+        config.divide_cycles + config.quantize_cycles, config.output_cycles, kernel_fields(config)[0],
+    )  # fmt: skip
+
+
+class Segment(NamedTuple):
+    """Work that begins on an empty machine and ends with one; arrays of int64."""
+
+    jobs: np.ndarray
+    """[jobs, PIPELINE_JOB_FIELDS]"""
+    key_jobs: np.ndarray
+    """Jobs of keys in the order in which they are fetched."""
+    queries: np.ndarray
+    """[queries, QUERY_FIELDS], in order."""
+    tokens: np.ndarray
+    """What the jobs' FIRST and COUNT point into."""
+    fifo: np.ndarray
+    """[FIFOs, entries, 2]: their rings, for the kernel."""
+    ends: np.ndarray
+    """[FIFOs, 2]: first and end of each, all 0."""
+
+
+def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens: np.ndarray) -> Segment:
+    """A segment of tables."""
+    entries = 2 * len(queries) + len(jobs) + 1
+    fifo, ends = np.empty((_FIFOS, entries, 2), np.int64), np.zeros((_FIFOS, 2), np.int64)
+    return Segment(jobs, key_jobs, queries, tokens, fifo, ends)
+
+
+@njit(cache=True)
+def _put(fifo, ends, which, item, cycle):  # type: ignore[no-untyped-def]
+    at = ends[which, 1]
+    fifo[which, at, 0], fifo[which, at, 1] = item, cycle
+    ends[which, 1] = at + 1
+
+
+@njit(cache=True, inline="always")
+def _ready(fifo, ends, which, now):  # type: ignore[no-untyped-def]
+    """Whether the FIFO's first item counts."""
+    at = ends[which, 0]
+    return at < ends[which, 1] and fifo[which, at, 1] <= now
+
+
+@njit(cache=True)
+def _take(fifo, ends, which):  # type: ignore[no-untyped-def]
+    at = ends[which, 0]
+    ends[which, 0] = at + 1
+    return fifo[which, at, 0]
+
+
+@njit(cache=True)
+def _oldest(fifo, ends, jobs, now):  # type: ignore[no-untyped-def]
+    """The oldest entry of prob x V's queue whose values are there, a query's parts in their order; -1: none."""
+    last = -1
+    for at in range(ends[_PV_Q, 0], ends[_PV_Q, 1]):
+        q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
+        if q >= 0 and q != last:
+            if j < 0 or 0 <= jobs[j, DONE] <= now:
+                return at
+            last = q  # its entries follow each other
+    return -1
+
+
+@njit(cache=True, inline="always")
+def _there(jobs, j, now):  # type: ignore[no-untyped-def]
+    return 0 <= jobs[j, DONE] <= now
+
+
+@njit(cache=True)
+def _place(s, jobs, k, freed):  # type: ignore[no-untyped-def]
+    """When a key job's head has a place in the table: two cycles after one was given back; -1: not yet known."""
+    head = jobs[k, HEAD]
+    if head < s.heads:
+        return 0
+    at = freed[head - s.heads]
+    return at + 2 if at >= 0 else -1
+
+
+@njit(cache=True)
+def _give_back(jobs, order, ring):  # type: ignore[no-untyped-def]
+    """Take the oldest job out of a ring if it has no readers left. ring: used, first, count of those in it."""
+    if ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
+        ring[0] -= jobs[order[ring[1]], SPACE]
+        ring[1] += 1
+        return True
+    return False
+
+
+@njit(cache=True)
+def run_segment(s, t, place_of, mem, work, lanes, sticky, generators, log, causes, used, stalls, start, record, ready):  # type: ignore[no-untyped-def]
+    """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
+
+    Args:
+        s, t, place_of: `sizes`, the memory's timing and address fields.
+        mem, lanes, sticky, generators: state of the memory and the fetch units.
+        work: `Segment`; the jobs' state is filled in.
+        log: int64[queries, LOG], filled with -1 before.
+        causes: int64[CAUSES], counted up; they sum to the cycles.
+        used: int64[3], counted up: rows of both SRAMs and slots, times cycles.
+        stalls: int64[3] of `fetch`, counted up.
+        record: of `fetch`: what the memory did.
+        ready: int64[cycles from start on], filled with a bit for each channel that has room; may be empty.
+    """
+    mem, lanes, generators, sticky = unowned(mem), unowned(lanes), unowned(generators), unowned(sticky)
+    log, causes, used, stalls = unowned(log), unowned(causes), unowned(used), unowned(stalls)
+    jobs, key_jobs = unowned(work.jobs), unowned(work.key_jobs)
+    queries, tokens = unowned(work.queries), unowned(work.tokens)
+    count = len(queries)
+    fifo, ends = unowned(work.fifo), unowned(work.ends)
+    state = np.zeros(count, np.int8)  # 1: failed its check, computed again
+    picked = np.zeros(count, np.int64)  # when its candidates are there
+    begun = np.zeros(len(jobs), np.bool_)
+    value_jobs = np.empty(len(jobs), np.int64)  # in the order of their fetch
+    key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    left = np.zeros(1 + jobs[key_jobs[-1], HEAD], np.int64)  # of each head, queries that have not ended
+    for q in range(count):
+        left[jobs[queries[q, KEY], HEAD]] += 1
+    freed = np.full(len(left), -1, np.int64)  # when the head's place was given back
+    heads = 0  # whose places were
+    engines = np.zeros(s.engines, np.int64)
+    now, free, finished, held = start, s.slots, 0, 0
+    admitted, next_key = 0, 0  # next query and next key job of the key unit
+    pick, query, part, again_part = 0, 0, 0, 0  # next for the candidates; for Q x K, and which part
+    pick_busy, dot_busy, exp_busy, div_busy, pv_busy = start, start, start, start, start
+    mem_next = NEVER
+    while True:
+        changed = False
+        # fetch
+        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
+        if working or mem_next <= now:
+            if respond(jobs, mem, now, now - start, stalls, record) > 0:
+                changed = True
+            memory_cycle(mem, t, now)
+            if now - start < len(ready):
+                for c in range(len(mem)):
+                    ready[now - start] |= np.int64(room(mem, c, t, False) > 0) << c
+            held = request(lanes, sticky, mem, t, now, now - start, stalls, record)
+            if not idle(generators, VALUES):
+                held += generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            if not idle(generators, KEYS):
+                held += generate(generators, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
+            asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
+            mem_next = memory_next(mem) if asked else now
+        # the address generators begin a job
+        if idle(generators, VALUES):
+            which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
+            if ends[which, 0] < ends[which, 1]:
+                j = fifo[which, ends[which, 0], 0]
+                if value_ring[0] + jobs[j, SPACE] <= s.value_rows:
+                    ends[which, 0] += 1
+                    value_ring[0] += jobs[j, SPACE]
+                    value_jobs[value_ring[2]] = j
+                    value_ring[2] += 1
+                    begin(generators, VALUES, jobs, j, tokens, s.size_bits)
+                    changed = True
+        if idle(generators, KEYS):
+            j = -1
+            if ends[_REST, 0] < ends[_REST, 1]:
+                j = _take(fifo, ends, _REST)
+            elif free > 0 and admitted < count and begun[queries[admitted, KEY]]:
+                j = queries[admitted, QUERY]
+                log[admitted, ADMITTED] = now
+                if queries[admitted, SHARED] >= 0:
+                    _put(fifo, ends, _V_SHARED, queries[admitted, SHARED], now)
+                admitted += 1
+                free -= 1
+            elif next_key < len(key_jobs):
+                k = key_jobs[next_key]
+                after, wait = jobs[k, AFTER], _place(s, jobs, k, freed)
+                if (
+                    (after < 0 or state[after])
+                    and key_ring[0] + jobs[k, SPACE] <= s.key_rows
+                    and wait >= 0
+                    and wait <= now
+                ):
+                    j = k
+                    begun[j] = True
+                    key_ring[0] += jobs[j, SPACE]
+                    key_ring[2] += 1
+                    next_key += 1
+            if j >= 0:
+                begin(generators, KEYS, jobs, j, tokens, s.size_bits)
+                changed = True
+        # what nobody reads any more is given back
+        if _give_back(jobs, key_jobs, key_ring):
+            changed = True
+        if _give_back(jobs, value_jobs, value_ring):
+            changed = True
+        if heads < len(left) and left[heads] == 0:
+            freed[heads] = now
+            heads += 1
+            changed = True
+        # outputs leave
+        if _ready(fifo, ends, _OUT, now):
+            q = _take(fifo, ends, _OUT)
+            log[q, END] = now
+            left[jobs[queries[q, KEY], HEAD]] -= 1
+            free += 1
+            finished += 1
+            changed = True
+        if (
+            finished == count
+            and idle(generators, KEYS)
+            and idle(generators, VALUES)
+            and held == 0
+            and memory_next(mem) == NEVER
+        ):
+            return now
+        # prob x V
+        while _ready(fifo, ends, _FREE_V, now):
+            jobs[_take(fifo, ends, _FREE_V), USERS] -= 1
+            changed = True
+        if pv_busy <= now:
+            at = _oldest(fifo, ends, jobs, now)
+            if at >= 0:
+                q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
+                fifo[_PV_Q, at, 0] = -1
+                while ends[_PV_Q, 0] < ends[_PV_Q, 1] and fifo[_PV_Q, ends[_PV_Q, 0], 0] < 0:
+                    ends[_PV_Q, 0] += 1
+                parts = queries[q, VALUE_PARTS]
+                cycles = 0 if j < 0 else jobs[j, CYCLES] if parts else queries[q, OUT]
+                if log[q, OUTPUT] < 0:
+                    log[q, THERE] = log[q, CHOSEN] if j < 0 else max(jobs[j, DONE], log[q, CHOSEN])
+                    log[q, OUTPUT] = now
+                pv_busy = now + cycles
+                if j >= 0:
+                    _put(fifo, ends, _FREE_V, j, pv_busy)
+                if parts == 0 or j == queries[q, VALUE] + parts - 1:
+                    _put(fifo, ends, _OUT, q, pv_busy + s.output)
+                changed = True
+        # values are asked for
+        if _ready(fifo, ends, _WANT, now):
+            q = _take(fifo, ends, _WANT)
+            for i in range(queries[q, VALUE_PARTS]):
+                _put(fifo, ends, _V, queries[q, VALUE] + i, now)
+                _put(fifo, ends, _PV_Q, q, queries[q, VALUE] + i)
+            if queries[q, VALUE_PARTS] == 0:
+                _put(fifo, ends, _PV_Q, q, queries[q, VALUE])
+            changed = True
+        # top-k of the probabilities
+        for e in range(s.engines):
+            if engines[e] <= now and _ready(fifo, ends, _TOP, now):
+                q = _take(fifo, ends, _TOP)
+                log[q, TOPPED], log[q, CHOSEN] = now, now + queries[q, TOPK]
+                engines[e] = log[q, CHOSEN]
+                _put(fifo, ends, _WANT, q, log[q, CHOSEN])
+                changed = True
+        # divide
+        if div_busy <= now and _ready(fifo, ends, _DIV, now):
+            q = _take(fifo, ends, _DIV)
+            div_busy = now + queries[q, ROW]
+            log[q, DIVIDED], log[q, WEIGHED] = now, div_busy + s.divide
+            _put(fifo, ends, _TOP, q, log[q, WEIGHED])
+            changed = True
+        # check
+        if _ready(fifo, ends, _CHECK, now):
+            q = _take(fifo, ends, _CHECK)
+            if queries[q, AGAIN] and state[q] == 0:
+                state[q] = 1
+                j = queries[q, REST]
+                if queries[q, HOLD] and not begun[j]:
+                    begun[j] = True
+                    _put(fifo, ends, _REST, j, now)
+                _put(fifo, ends, _AGAIN, q, now + 1)
+            else:
+                if queries[q, HOLD] and state[q] == 0:
+                    jobs[queries[q, KEY], USERS] -= 1
+                _put(fifo, ends, _DIV, q, now)
+            changed = True
+        # exp and sum
+        if exp_busy <= now and _ready(fifo, ends, _EXP, now):
+            q = _take(fifo, ends, _EXP)
+            exp_busy = now + queries[q, ROW]
+            log[q, EXPED + 4 * state[q]], log[q, SUMMED + 4 * state[q]] = now, exp_busy + s.total
+            _put(fifo, ends, _CHECK, q, exp_busy + s.total)
+            changed = True
+        # candidates (A3)
+        while pick < admitted and queries[pick, CANDIDATES] == 0:
+            pick += 1
+        fetched = pick < admitted and _there(jobs, queries[pick, QUERY], now) and _there(jobs, queries[pick, KEY], now)
+        if fetched and pick_busy <= now:
+            pick_busy = now + queries[pick, CANDIDATES]
+            picked[pick] = pick_busy
+            pick += 1
+            changed = True
+        # Q x K
+        while _ready(fifo, ends, _FREE_K, now):
+            jobs[_take(fifo, ends, _FREE_K), USERS] -= 1
+            changed = True
+        if dot_busy <= now:
+            q, i = -1, 0
+            if _ready(fifo, ends, _AGAIN, now):
+                q, i = fifo[_AGAIN, ends[_AGAIN, 0], 0], again_part
+                if not _there(jobs, queries[q, REST] + i, now):
+                    q = -1
+            second = q >= 0
+            if q < 0 and query < admitted and pick > query and picked[query] <= now:
+                fetched = _there(jobs, queries[query, QUERY], now) and _there(jobs, queries[query, KEY] + part, now)
+                if fetched:
+                    q, i = query, part
+            if q >= 0:
+                parts = queries[q, KEY_PARTS]
+                j = (queries[q, REST] if second and not queries[q, HOLD] else queries[q, KEY]) + i
+                dot_busy = now + (jobs[j, CYCLES] if parts > 1 else queries[q, DOT])
+                if i == 0:
+                    log[q, DOTTED + 4 * second] = now
+                    if not second:
+                        log[q, LOADED] = max(jobs[queries[q, QUERY], DONE], jobs[j, DONE])
+                if parts > 1 or second or not queries[q, HOLD]:
+                    _put(fifo, ends, _FREE_K, j, dot_busy)
+                if i == parts - 1:
+                    log[q, SCORED + 4 * second] = dot_busy + s.dot
+                    _put(fifo, ends, _EXP, q, dot_busy + s.dot)
+                    i = -1
+                    if second:
+                        ends[_AGAIN, 0] += 1
+                    else:
+                        query += 1
+                if second:
+                    again_part = i + 1
+                else:
+                    part = i + 1
+                changed = True
+        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
+        later = now + 1
+        if not changed and not working:
+            later = mem_next
+            for which in (_OUT, _FREE_V, _WANT, _CHECK, _FREE_K, _TOP, _DIV, _EXP):
+                if ends[which, 0] < ends[which, 1]:
+                    cycle = fifo[which, ends[which, 0], 1]
+                    if cycle > now:
+                        later = min(later, cycle)
+            for cycle in (dot_busy, exp_busy, div_busy, pv_busy, pick_busy):
+                if cycle > now:
+                    later = min(later, cycle)
+            for e in range(s.engines):
+                if engines[e] > now:
+                    later = min(later, engines[e])
+            if next_key < len(key_jobs):
+                wait = _place(s, jobs, key_jobs[next_key], freed)
+                if wait > now:
+                    later = min(later, wait)
+            if later == NEVER:
+                return -1  # nothing will ever happen again
+            later = max(later, now + 1)
+        # what Q x K does until then
+        if dot_busy > now:
+            cause = _QK
+        elif query == count:
+            cause = _LSB if ends[_AGAIN, 0] < ends[_AGAIN, 1] else _DRAIN
+        elif free == 0 and (query == admitted or _there(jobs, queries[query, KEY] + part, now)):
+            cause = _LATENCY
+            if ends[_PV_Q, 0] < ends[_PV_Q, 1]:
+                cause = _PV if pv_busy > now else _VALUES
+            elif _ready(fifo, ends, _TOP, now):
+                cause = _TOPK
+            elif _ready(fifo, ends, _DIV, now) or _ready(fifo, ends, _EXP, now):
+                cause = _SOFTMAX
+            elif ends[_AGAIN, 0] < ends[_AGAIN, 1]:
+                cause = _LSB
+        elif query < admitted and pick > query and picked[query] > now:
+            cause = _CANDIDATES
+        elif begun[queries[query, KEY] + part]:
+            cause = _KEYS
+        else:
+            k = key_jobs[next_key]
+            if jobs[k, AFTER] >= 0 and not state[jobs[k, AFTER]]:
+                cause = _LSB
+            else:
+                cause = _KEY_SRAM if key_ring[0] + jobs[k, SPACE] > s.key_rows else _KEYS
+        dt = later - now
+        causes[cause] += dt
+        used[0] += key_ring[0] * dt
+        used[1] += value_ring[0] * dt
+        used[2] += (s.slots - free) * dt
+        now = later
+
+
+def empty_jobs(count: int) -> np.ndarray:
+    """Jobs as `Segment` wants them, to be filled in."""
+    jobs = np.zeros((count, PIPELINE_JOB_FIELDS), np.int64)
+    jobs[:, [DONE, AFTER]] = -1
+    jobs[:, COUNT] = 1
+    return jobs

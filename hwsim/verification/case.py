@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A case: what a block's simulation is given and what must come back; comparing, and keeping a failing one.
+
+A bench is a program made of a module and a C++ side; it reads cases from its stdin and writes one answer each. A
+failing case is kept as a file that runs it alone, with a waveform beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataflow.errors import InputError
+from dataflow.files import atomic_path
+
+from ..rtl_tools.sources import RTL
+from ..rtl_tools.verilator import build, run
+
+FORMAT = "hwsim-rtl-case/1"
+NEVER = 0xFFFFFFFF
+"""Cycles of a command that did not end, or ended wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A verilated module with its C++ side (see `build`)."""
+
+    top: str
+    main: str
+    parameters: Mapping[str, int]
+    defines: Mapping[str, str | int]
+    quick: bool = False
+    """Build fast rather than run fast."""
+
+
+@dataclass(slots=True)
+class Case:
+    """One command, or a block of operands."""
+
+    label: str
+    stdin: bytes
+    expected: dict[str, np.ndarray]
+    """The answer, array after array as the program writes them. ``cycles`` is one uint32; ``when``, if there, the cycle
+    in which each word of ``output`` was last written."""
+    timed: bool = True
+    """Compare ``cycles`` and ``when``; a case with stalls or a reset compares values alone."""
+    care: np.ndarray | None = None
+    """bool, as ``output``: words that mean something."""
+
+
+@dataclass(slots=True)
+class BlockRow:
+    """What one block's comparison found."""
+
+    block: str
+    cases: int = 0
+    bits: int = 0
+    """Bits compared."""
+    cycles: int = 0
+    """Cycles compared."""
+    wrong_values: int = 0
+    wrong_cycles: int = 0
+    seconds: float = 0.0
+    first: str = ""
+    """The first mismatch, in words."""
+    left: list[str] = field(default_factory=list)
+    """Files left of the first mismatch: the case, its waveform."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.cases > 0 and not self.wrong_values and not self.wrong_cycles
+
+    def add(self, other: BlockRow) -> None:
+        for name in ("cases", "bits", "cycles", "wrong_values", "wrong_cycles", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.first = self.first or other.first
+        self.left = self.left or other.left
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Where RTL comes from and where the files of a mismatch go."""
+
+    rtl: Path = RTL
+    failures: Path | None = None
+    """Folder for the case and the waveform of a mismatch; None leaves none."""
+    array: tuple[int, int] | None = None
+    """Rows and columns of the only array to build; None: several."""
+    stop: bool = False
+    """Build no further machine of a block once one differs."""
+    coverage: Path | None = None
+    """Folder for coverage files. Such programs are several times slower: one machine stands for a block's several."""
+
+
+def program(bench: Bench, job: Job, *, trace: bool = False) -> Path:
+    """The bench's simulation, built if it is not there yet."""
+    covered = job.coverage is not None and not trace
+    return build(
+        bench.top,
+        bench.main,
+        bench.parameters,
+        bench.defines,
+        job.rtl,
+        trace=trace,
+        coverage=covered,
+        quick=bench.quick or covered,
+    )
+
+
+def _split(case: Case, answer: bytes, at: int) -> tuple[dict[str, np.ndarray], int]:
+    found = {}
+    for name, want in case.expected.items():
+        if len(answer) < at + want.nbytes:
+            raise RuntimeError(f"{case.label}: the simulation's answer ends early")
+        found[name] = np.frombuffer(answer, want.dtype, want.size, at).reshape(want.shape)
+        at += want.nbytes
+    return found, at
+
+
+def compare(case: Case, found: Mapping[str, np.ndarray]) -> tuple[bool, bool, str]:
+    """Values right, cycles right, and the first difference in words."""
+    want = case.expected
+    values = found["output"] != want["output"]
+    late = np.zeros(values.shape, np.bool_)
+    if "when" in want and case.timed:
+        late = found["when"] != want["when"]
+    if case.care is not None:
+        values &= case.care
+        late &= case.care
+    unfinished = "cycles" in want and int(found["cycles"][0]) == NEVER
+    values_right = not values.any() and not unfinished
+    cycles_right = not late.any()
+    if "cycles" in want and case.timed:
+        cycles_right = cycles_right and bool((found["cycles"] == want["cycles"]).all())
+    parts = []
+    if unfinished:
+        parts.append("not finished, or output missing, too much or wrongly marked")
+    elif "cycles" in want and case.timed and found["cycles"][0] != want["cycles"][0]:
+        parts.append(f"{int(found['cycles'][0])} cycles, the simulator has {int(want['cycles'][0])}")
+    either = values | late
+    if either.any():
+        at = np.flatnonzero(either)
+        if "when" in want:
+            at = at[np.argsort(np.minimum(found["when"].ravel()[at], want["when"].ravel()[at]), kind="stable")]
+        where = ", ".join(str(int(i)) for i in np.unravel_index(at[0], values.shape))
+        got, must = (int(a["output"].ravel()[at[0]]) for a in (found, want))
+        text = f"output[{where}] is {got:#x}, must be {must:#x}"
+        if "when" in want:
+            when, then = (int(a["when"].ravel()[at[0]]) for a in (found, want))
+            text = f"cycle {min(when, then)}: {text} (written in cycle {when}, must be {then})"
+        parts.append(text)
+    return values_right, cycles_right, "; ".join(parts)
+
+
+def check(block: str, bench: Bench, cases: Sequence[Case], job: Job, wave: Path | None = None) -> BlockRow:
+    """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder.
+
+    Args:
+        wave: also write the waveform, to this file.
+    """
+    row = BlockRow(block)
+    began = time.perf_counter()
+    file = wave
+    if wave is None and job.coverage is not None:
+        job.coverage.mkdir(parents=True, exist_ok=True)
+        file = job.coverage / f"{block}-{len(list(job.coverage.iterdir()))}.dat"
+    arguments = [] if file is None else [str(file)]
+    answer = run(program(bench, job, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
+    at = 0
+    for i, case in enumerate(cases):
+        found, at = _split(case, answer, at)
+        values_right, cycles_right, text = compare(case, found)
+        row.cases += 1
+        output = case.expected["output"]
+        row.bits += 8 * output.itemsize * (output.size if case.care is None else int(case.care.sum()))
+        if "cycles" in case.expected and case.timed:
+            row.cycles += int(case.expected["cycles"][0])
+        row.wrong_values += not values_right
+        row.wrong_cycles += not cycles_right
+        if not (values_right and cycles_right) and not row.first:
+            row.first = f"case {i}, {case.label}: {text}"
+            if job.failures is not None:
+                row.left = [str(p) for p in keep(block, bench, case, job)]
+    row.seconds = time.perf_counter() - began
+    return row
+
+
+def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], job: Job) -> BlockRow:
+    """`check` on several machines, one row; the first mismatch of all is the one kept."""
+    total = BlockRow(block)
+    for bench, cases in work:
+        total.add(check(block, bench, cases, job if not total.first else replace(job, failures=None)))
+        if job.stop and not total.agrees:
+            break
+    return total
+
+
+def differing(cases: Sequence[Case], answer: bytes) -> str:
+    """The first case of a simulation's answers that differs, in words; empty: none does."""
+    at = 0
+    for case in cases:
+        found, at = _split(case, answer, at)
+        values_right, cycles_right, text = compare(case, found)
+        if not (values_right and cycles_right):
+            return f"{case.label}: {text}"
+    return ""
+
+
+def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
+    """Write ``BLOCK.case.npz`` and, run alone, its waveform ``BLOCK.fst``."""
+    assert job.failures is not None
+    job.failures.mkdir(parents=True, exist_ok=True)
+    path = job.failures / f"{block}.case.npz"
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "block": block,
+        "label": case.label,
+        "timed": case.timed,
+        "arrays": list(case.expected),
+        "bench": asdict(bench),
+    }
+    arrays: dict[str, Any] = {f"expected_{k}": v for k, v in case.expected.items()}
+    if case.care is not None:
+        arrays["care"] = case.care
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        arrays |= {"meta": np.array(json.dumps(meta)), "stdin": np.frombuffer(case.stdin, np.uint8)}
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    wave = path.with_name(f"{block}.fst")
+    run(program(bench, job, trace=True), case.stdin, [str(wave)])
+    return [path, wave]
+
+
+def rerun(path: Path, job: Job) -> BlockRow:
+    """Run a kept case alone, leaving its waveform beside it.
+
+    Raises:
+        InputError: not a case file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {k: file[k] for k in file.files}
+        meta = json.loads(str(data["meta"]))
+        if meta["format"] != FORMAT:
+            raise InputError(f"case {path}: format {meta['format']!r}, must be {FORMAT!r}")
+        bench = Bench(**meta["bench"])
+        expected = {k: data[f"expected_{k}"] for k in meta["arrays"]}
+        case = Case(meta["label"], data["stdin"].tobytes(), expected, meta["timed"], data.get("care"))
+        block = str(meta["block"])
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"case {path}: not a file of a failing case ({type(error).__name__}: {error})") from error
+    wave = path.with_name(f"{block}.fst")
+    row = check(block, bench, [case], replace(job, failures=None), wave)
+    row.left = [str(wave)]
+    return row
