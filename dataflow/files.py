@@ -109,10 +109,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``; it takes ``path``'s place when the block ends well, and is removed if not.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written; the file cannot be written whole, as on a full disk.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
@@ -122,8 +122,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, name):  # of another file, which the block reads
+            raise
+        # libraries (Arrow) put sentences where the system's word belongs
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be written: {reason}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder may be gone
+            temporary.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        InputError: it cannot be made; says why in words that fit a folder.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = next((p for p in (path, *path.parents) if (p.exists() or p.is_symlink()) and not p.is_dir()), None)
+        if found is None:
+            raise InputError(f"{path}: the folder cannot be made: {error.strerror}") from None
+        kind = "a file" if found.exists() else f"a link to {os.readlink(found)}, which does not exist"
+        raise InputError(f"{path}: the folder cannot be made: {found} is {kind}") from None
 
 
 def cache_folder(kind: str) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from .common import Json, made, print_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwsim.sweeps.spec import Spec
+    from hwsim.sweeps.table import Results
 
 
 def results(
@@ -31,20 +32,26 @@ def results(
         str | None, typer.Option(help="Only the front of these objectives, as in 'cycles,max quality'; or 'yes'.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The points that failed, and why.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write all chosen rows into this file.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Also write all chosen rows into this file, text in quotes (results.parquet keeps types)."),
+    ] = None,
     page: Annotated[bool, typer.Option("--page", help="Only make report.html and the figures again.")] = False,
     json_: Json = False,
 ) -> None:
     """Show a sweep's results: filter, sort, Pareto front."""
+    import pyarrow.compute as pc
+
     from hwsim.sweeps.analysis import pareto as on_front
     from hwsim.sweeps.analysis import select
 
     if page:
         made(write_page(folder))
         return
-    table, spec, fields = read_results(folder)
+    found, spec, fields, _ = _read(folder)
     objectives = list(spec.objectives)
-    table = table[table["status"] == ("failed" if failed else "ok")]
+    # rows first, types after: whole numbers stay whole only in a column without gaps, and failed points have gaps
+    table = found.filter(pc.field("status") == ("failed" if failed else "ok")).to_pandas()
     table = select(table, where or [])
     if pareto is not None:
         objectives = list(spec.objectives) if pareto == "yes" else _objectives(pareto)
@@ -67,36 +74,28 @@ def results(
     if csv is not None:
         from dataflow.files import write_text
 
-        write_text(csv, chosen.to_csv(index=False))
+        write_text(csv, chosen.to_csv(index=False, quoting=QUOTE_NONNUMERIC))
     if json_:
-        print_json(chosen.head(top).to_dict(orient="records"))
+        rows = chosen.head(top).to_dict(orient="records")
+        print_json([{k: None if isinstance(v, float) and v != v else v for k, v in row.items()} for row in rows])
     else:
         _show(chosen, top)
 
 
-def read_results(folder: Path) -> tuple[pd.DataFrame, Spec, list[str]]:
-    """A sweep's table (of ``results.parquet``; of a run that was ended, what is finished), its file, its fields.
+def _read(folder: Path) -> Results:
+    """A folder's results; what was found damaged is told."""
+    from hwsim.sweeps.table import read_results
 
-    Raises:
-        InputError: no results, or of another version.
-    """
-    import pyarrow.parquet as pq
+    found = read_results(folder)
+    tell_damaged(found.damaged)
+    return found
 
-    from hwsim.sweeps.spec import Spec
-    from hwsim.sweeps.store import Store
-    from hwsim.sweeps.sweep import finished
 
-    store = Store(folder)
-    spec = Spec.model_validate(store.manifest()["sweep"])
-    fields = [f.strip() for name in spec.axes for f in name.split(",")]
-    path = folder / "results.parquet"
-    if not path.exists():
-        return finished(store.rows().to_pandas(), fields), spec, fields
-    try:
-        found = pq.read_table(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:100]}") from None
-    return found.to_pandas(), spec, fields
+def tell_damaged(paths: list[Path], then: str = "the next `hwsim sweep` into its folder makes it again") -> None:
+    """Say on standard error which files are damaged, and what becomes of their points."""
+    for path in paths:
+        where = "damaged and set aside" if path.parent.name == "aside" else "damaged"
+        sys.stderr.write(f"hwsim: {path}: {where}; {then}\n")
 
 
 def write_page(folder: Path) -> list[Path]:
@@ -104,8 +103,8 @@ def write_page(folder: Path) -> list[Path]:
     from hwsim.sweeps.analysis import study_of
     from reports.explore import write_explorer
 
-    table, spec, fields = read_results(folder)
-    return write_explorer(study_of(table, spec, fields), folder)
+    table, spec, fields, _ = _read(folder)
+    return write_explorer(study_of(table.to_pandas(), spec, fields), folder)
 
 
 def _objectives(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -143,18 +144,22 @@ def _quality(space: Space, out: Path) -> Callable[[dict[str, Any], int], dict[st
 
 @contextmanager
 def _going_on(out: Path) -> Iterator[None]:
-    """Say how to go on, where Ctrl-C ends it."""
+    """Say how to go on, where Ctrl-C or a fault outside the points ends it."""
     from hwsim.sweeps.engines import INTERRUPTED
+    from hwsim.sweeps.errors import SweepStopped
 
     def interrupt(number: int, frame: object) -> None:
         INTERRUPTED.set()  # should the exception be lost in code that swallows what it is given
         raise KeyboardInterrupt
 
+    command = shlex.join(["hwsim", *sys.argv[1:]])
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    except SweepStopped as error:
+        kept = f"finished points are kept in {out}; to go on" if error.kept else "to run it again"
+        raise InputError(f"{error}; {kept}: {command}") from None
     except KeyboardInterrupt:
-        command = shlex.join(["hwsim", *sys.argv[1:]])
         sys.stderr.write(f"hwsim: stopped; finished points are kept in {out}; to go on: {command}\n")
         sys.stderr.flush()
         if "distributed" in sys.modules:  # it would wait for what its workers do; they end with this process
@@ -173,21 +178,22 @@ def _shown(space: Space) -> Iterator[Tick]:
 
     from hwsim.sweeps.evaluate import describe
 
+    from .results import tell_damaged
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-    told: list[Path] = []
+    told = 0
     column = space.spec.objectives[0].split()[1]
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(space.spec.title, total=None)
 
         def tick(p: Progress) -> None:
-            for path in p.aside:
-                if path not in told:
-                    told.append(path)
-                    sys.stderr.write(f"hwsim: {path}: was broken and is put aside; its points run again\n")
+            nonlocal told
+            tell_damaged(p.damaged[told:], "its points run again")
+            told = len(p.damaged)
             text = f"{p.failed} failed, {p.rate * 60:,.0f} a minute"
             if p.best:
-                text += f", best {column} {p.best[column]:.4g} ({describe(p.best)})"
+                text += f", best {column} {p.best[column]:.4g} ({describe(json.loads(p.best['point']))})"
             bar.update(line, total=p.total, completed=p.done, description=text[: max(console.width - 60, 30)])
 
         yield tick

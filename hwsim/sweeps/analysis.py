@@ -16,7 +16,7 @@ from hwsim.core.study import StudyTables
 
 from .expression import Expression, names_of
 from .spec import Spec
-from .sweep import EXTRA
+from .table import EXTRA
 
 Row = dict[str, Any]
 BINS = 8

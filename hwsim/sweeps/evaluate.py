@@ -65,6 +65,6 @@ def _front(task: Task) -> Row:
     return {"key": task.key, "point": json.dumps(task.values, default=str)}
 
 
-def describe(row: Row) -> str:
-    """A row's point in words."""
-    return ", ".join(f"{k}={v}" for k, v in json.loads(row["point"]).items()) or "the paper's design"
+def describe(values: Row) -> str:
+    """A point in words: its fields and their values."""
+    return ", ".join(f"{k}={v}" for k, v in values.items()) or "the paper's design"

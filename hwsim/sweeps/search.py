@@ -22,7 +22,8 @@ from .engines import Engine
 from .evaluate import Row, Task
 from .space import Axis, Point, Space, code_version
 from .store import Store
-from .sweep import Progress, QualityOf, Runner, Tick, task_of, write_table
+from .sweep import Progress, QualityOf, Runner, Tick, task_of
+from .table import write_table
 
 REFUSED = 100
 """A search ends early after so many points in a row, times the batch, that its conditions exclude."""
@@ -46,7 +47,7 @@ def run_search(
     store = Store(folder)
     store.open(spec.machine, code_version(), spec.model_dump(mode="json", by_alias=True))
     try:
-        progress = Progress(spec.search.trials, aside=store.check())
+        progress = Progress(spec.search.trials, damaged=store.damaged)
         known = _known(store, spec.objectives)
         plan: dict[str, Point] = {}
         study = _study(space)

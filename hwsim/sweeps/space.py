@@ -304,6 +304,6 @@ def code_version() -> str:
         root = Path(str(package.__file__)).parent
         for path in sorted(root.rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            if not name.startswith(("cli/", "verify/", "sweep/")):
+            if not name.startswith(("cli/", "verification/", "sweeps/")):
                 digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

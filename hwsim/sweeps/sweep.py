@@ -6,31 +6,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from dataflow.files import atomic_path
 
 from .engines import Batches, Engine
 from .evaluate import Row, Task
 from .space import Point, Space, code_version, content_key
 from .store import Store
+from .table import write_table
 
 BATCH_SECONDS = 0.25
 """A batch is about so long: short enough to be lost, long enough to be worth sending."""
 LARGEST_BATCH = 256
 KEEP_SECONDS, KEEP_SHARE = 1.0, 0.02
 """A part is written when so much time has passed, or this share of the run, whichever is more."""
-EXTRA = "paper, not swept"
-"""The marked design, where it is none of the sweep's points."""
 HELD = 10_000
 """Tasks that are kept from counting to running; those beyond are made again, for the sake of memory."""
 QualityOf = Callable[[Row, int], Row]
@@ -50,8 +41,8 @@ class Progress:
     seconds: float = 0.0
     best: Row = field(default_factory=dict)
     """The best row so far by the first objective."""
-    aside: list[Path] = field(default_factory=list)
-    """Broken parts that were put aside."""
+    damaged: list[Path] = field(default_factory=list)
+    """Parts that were found damaged: where they are now."""
 
     @property
     def rate(self) -> float:
@@ -153,7 +144,7 @@ def run_sweep(
     store = Store(folder)
     store.open(space.spec.machine, code_version(), space.spec.model_dump(mode="json", by_alias=True))
     try:
-        progress = Progress(0, aside=store.check())
+        progress = Progress(0, damaged=store.damaged)
         finished = store.finished(failed=not again)
         plan: list[tuple[str, Point]] = []
         tasks: dict[str, Task] = {}
@@ -180,59 +171,3 @@ def run_sweep(
         return progress
     finally:
         store.close()
-
-
-def write_table(store: Store, space: Space, plan: list[tuple[str, Point]]) -> pa.Table:
-    """``results.parquet``: a row a point in the sweep's order, fields first; ``design`` marks the paper's."""
-    rows = store.rows()
-    table = ordered(rows, space, plan)
-    with atomic_path(store.folder / "results.parquet") as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    return table
-
-
-def ordered(rows: pa.Table, space: Space, plan: list[tuple[str, Point]]) -> pa.Table:
-    """The rows of a plan in its order, with their fields as columns; a design that is there twice is marked, not
-    repeated."""
-    place = {key: i for i, key in enumerate(rows["key"].to_pylist())}
-    marked = {key for key, point in plan if point.paper}
-    known = {key for key, point in plan if not point.paper}
-    plan = [(key, point) for key, point in plan if key in place and (not point.paper or key not in known)]
-    columns: dict[str, Any] = {"design": [_design(point, key in marked) for key, point in plan]}
-    for name in space.fields:
-        columns[name] = _column([_value(space, point, name) for _, point in plan])
-    if space.spec.repeat > 1:
-        columns["repetition"] = [point.repetition for _, point in plan]
-    taken = rows.take([place[key] for key, _ in plan]).drop_columns(["point"])
-    for name in taken.column_names:
-        if not pa.types.is_null(taken[name].type):
-            columns[name] = taken[name]
-    return pa.table(columns)
-
-
-def finished(rows: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
-    """The rows of a run that has not come to its end, with their fields as columns, in no order."""
-    points = [json.loads(text) for text in rows["point"]]
-    columns = {f: _column([p.get(f) for p in points]) for f in fields}
-    return pd.concat([pd.DataFrame({"design": "", **columns}, index=rows.index), rows.drop(columns="point")], axis=1)
-
-
-def _design(point: Point, marked: bool) -> str:
-    return EXTRA if point.paper else "paper" if marked else ""
-
-
-def _value(space: Space, point: Point, name: str) -> Any:
-    if name in point.values:
-        return point.values[name]
-    found, _ = space.settings(point)  # the marked design leaves fields as they are
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, dict) else getattr(found, part, None)
-    return found
-
-
-def _column(values: list[Any]) -> list[Any]:
-    """Values of one kind: numbers stay numbers, all else is text."""
-    kinds = {type(v) for v in values if v is not None}
-    if kinds <= {int, float} or kinds <= {bool} or kinds <= {str}:
-        return values
-    return [v if v is None else str(v) for v in values]

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import threading
@@ -27,6 +28,7 @@ from dataflow.errors import InputError
 from hwsim.spatten.run import SpattenRun
 from hwsim.sweeps import engines
 from hwsim.sweeps.engines import dask, processes, serial
+from hwsim.sweeps.errors import SweepStopped
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.store import Store
@@ -219,7 +221,7 @@ def test_a_broken_part_is_put_aside_and_runs_again(harm: str, network: str, tmp_
         )
     found = run_sweep(space(network), tmp_path, serial)
     assert found.ran == 53
-    assert [p.name for p in found.aside] == ([part.name] if harm != "gone" else [])
+    assert [p.name for p in found.damaged] == ([part.name] if harm != "gone" else [])
     assert (tmp_path / "results.parquet").read_bytes() == table
 
 
@@ -257,10 +259,66 @@ def test_a_full_disk_is_one_line(network: str, tmp_path: Path, table: bytes) -> 
     )  # fmt: skip
     assert full.returncode == 2, full.stderr
     assert full.stderr.count("\n") == 1
-    assert "cannot be written" in full.stderr
+    assert "cannot be written: File too large; finished points are kept in" in full.stderr
+    assert f"to go on: hwsim sweep {path}" in full.stderr
     assert not list((tmp_path / "out").glob("parts/*"))
     subprocess.run(command(path, tmp_path / "out"), check=True, capture_output=True)
     assert (tmp_path / "out" / "results.parquet").read_bytes() == table
+
+
+@pytest.mark.parametrize("table_there", [True, False])
+def test_results_of_a_damaged_folder(table_there: bool, network: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    """A part of a run that was ended, and the table of a whole one: set aside, said, and made again."""
+    run_sweep(space(network, axes={"batch": [1, 2]}, where=[]), tmp_path, serial)
+    run_sweep(space(network, axes={"batch": [1, 2, 3]}, where=[]), tmp_path, serial)
+    want = (tmp_path / "results.parquet").read_bytes()
+    damaged = tmp_path / "results.parquet" if table_there else Store(tmp_path).names()[0]
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
+    if not table_there:
+        (tmp_path / "results.parquet").unlink()
+    assert hwsim(monkeypatch, "results", tmp_path, "--json") == 0
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert f"{tmp_path / 'aside' / damaged.name}: damaged and set aside" in err
+    rows = json.loads(out)
+    assert 1 <= len(rows) <= 4
+    assert len(rows) == 4 or not table_there
+    assert hwsim(monkeypatch, "results", tmp_path, "--json") == 0
+    out, err = capsys.readouterr()
+    assert (json.loads(out), err) == (rows, "")
+    run_sweep(space(network, axes={"batch": [1, 2, 3]}, where=[]), tmp_path, serial)
+    assert (tmp_path / "results.parquet").read_bytes() == want
+
+
+@pytest.mark.parametrize("gone", ["folder", "replaced", "manifest", "part"])
+def test_a_folder_that_is_removed_while_the_sweep_runs(gone: str, network: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("hwsim.sweeps.sweep.KEEP_SECONDS", 0.0)
+    monkeypatch.setattr("hwsim.sweeps.sweep.KEEP_SHARE", 0.0)
+    folder = tmp_path / "out"
+    done = []
+
+    def remove(progress: Any) -> None:
+        if progress.ran < 9 or done:
+            return
+        done.append(True)
+        if gone == "part":
+            Store(folder).names()[0].unlink()
+        elif gone == "manifest":
+            (folder / "manifest.json").unlink()
+        else:
+            shutil.rmtree(folder)
+        if gone == "replaced":
+            (folder / "parts").mkdir(parents=True)
+            (folder / "manifest.json").touch()
+
+    text = "of 53 points are missing" if gone == "part" else "was removed, moved or emptied while the sweep ran"
+    with pytest.raises(SweepStopped, match=text) as stopped:
+        run_sweep(space(network), folder, serial, tick=remove)
+    assert stopped.value.kept == (gone == "part")
+    assert not (folder / "results.parquet").exists()
+    if gone == "part":  # what is missing runs again
+        assert 0 < run_sweep(space(network), folder, serial).ran < 53
 
 
 def test_two_runs_do_not_write_in_one_folder(network: str, tmp_path: Path) -> None:
@@ -327,6 +385,7 @@ def test_wrong_sweep_files_are_one_line(text: str, tmp_path: Path, monkeypatch, 
 def test_wrong_commands_are_one_line(network: str, tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps(SMALL | {"base": {"network": network, "batch": 4}}))
     (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
     run_sweep(space(network), tmp_path / "done", serial)
     manifest = json.loads((tmp_path / "done" / "manifest.json").read_text())
     for name, change in (("format", "hwsim-sweep/0"), ("code", "0"), ("machine", "spatten")):
@@ -339,7 +398,8 @@ def test_wrong_commands_are_one_line(network: str, tmp_path: Path, monkeypatch, 
     for words, reason in {
         "sweep nope": "nor a shipped study: ",
         "sweep nope.yaml": "cannot be read",
-        "sweep s.yaml --out file/x": "file/x: cannot be written",
+        "sweep s.yaml --out file/x": "file is a file",
+        "sweep s.yaml --out link": "link is a link to nowhere, which does not exist",
         "sweep s.yaml --out format": "'hwsim-sweep/0' is not this version's",
         "sweep s.yaml --out code": "of code version 0",
         "sweep s.yaml --out machine": "of the machine spatten",
