@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,7 @@ try:
 except InputError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-sys.path.insert(0, str(Path(__file__).parent))
-from faults import FAULTS, caught
+from tests.support.faults import FAULTS, caught
 
 CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
          "zero_eliminator": 5000, "topk": 5000, "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
@@ -58,7 +56,7 @@ def test_files_are_as_the_house_wants_them() -> None:
 
 @pytest.mark.parametrize("fault", [FAULTS[5], FAULTS[20], FAULTS[28]], ids=lambda f: f.file)
 def test_a_planted_fault_is_noticed(fault) -> None:
-    """Three of the list; all of them: python tests/rtl/faults.py."""
+    """Three of the list; all of them: python -m tests.support.faults."""
     assert caught(fault, 300)
 
 

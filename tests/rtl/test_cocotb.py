@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,7 +39,6 @@ except InputError as error:
 runner = pytest.importorskip("cocotb_tools.runner")
 config_of = pytest.importorskip("cocotb_tools.config")
 
-sys.path.insert(0, str(Path(__file__).parent / "benches"))  # the runner hands it on
 AXI_RAM = MemoryTiming(read=2, write=2)
 """Response times of cocotbext-axi's memory without pauses."""
 
@@ -78,7 +76,7 @@ def simulate(
     sim = runner.get_runner("verilator")
     (folder / "work.pickle").write_bytes(pickle.dumps(work))
     results = sim.test(
-        test_module=module,
+        test_module=f"tests.support.cocotb_benches.{module}",
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=build,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from spatten_twin import Twin
 
 from hwsim.memory.config import DramConfig
 from hwsim.memory.controller import counts
@@ -14,6 +13,7 @@ from hwsim.spatten.timing.lower import Builder, Group, Work
 from hwsim.spatten.timing.machine import Machine
 from hwsim.spatten.timing.pipeline import CAUSES, LOG, Segment
 from hwsim.spatten.timing.scores import Head
+from tests.support.spatten_twin import Twin
 
 
 def random_machine(rng: np.random.Generator) -> SpattenConfig:

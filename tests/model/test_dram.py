@@ -17,9 +17,7 @@ from dataflow.errors import InputError
 from hwsim.memory.config import DramConfig, ddr4_2400, hbm2
 from hwsim.memory.mapping import place
 from hwsim.memory.run import bandwidth_by_run, read_trace, run
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dram_traces import addresses
+from tests.support.dram_traces import addresses
 
 REFERENCE = pd.read_csv(Path(__file__).parents[1] / "data" / "dram_reference.csv", comment="#")
 

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-from test_report import check_page
 
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
 from dataflow.attention.workload import Transformer, make_workload
@@ -21,6 +20,7 @@ from hwsim.spatten import study as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.study import Case, runs, study
 from reports.report import write_report
+from tests.support.pages import check_page
 
 PRUNING = AttentionPruning(
     tokens=RatioSchedule(average=0.2), heads=RatioSchedule(average=0.1, spared=0.5), values=0.4,

@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_report import check_page
 
 import reports
 from hwsim.core.study import StudyTables
 from reports.claims import write_reproduction
 from reports.published import published
+from tests.support.pages import check_page
 
 KEPT = Path(reports.__file__).parent / "reproduction"
 CLAIMS = {

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import check_refused
-from test_cli import run as hwsim
 
 from dataflow.errors import InputError
 from hwsim.sat import silicon as sat_silicon
@@ -25,6 +23,8 @@ from hwsim.silicon.netlist import synthesize
 from hwsim.spatten import silicon as spatten_silicon
 from hwsim.spatten.bench.attention import small
 from hwsim.spatten.run import SpattenRun
+from tests.support.cli import check_refused
+from tests.support.cli import run as hwsim
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
 

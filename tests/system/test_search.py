@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from test_cli import run as hwsim
-from test_sweep import space
 
 from dataflow.errors import InputError
 from hwsim.sweeps import engines
@@ -23,6 +21,8 @@ from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.store import Store
 from hwsim.sweeps.sweep import run_sweep
+from tests.support.cli import run as hwsim
+from tests.support.sweeps import space
 
 SEARCH = {
     "axes": {

@@ -20,9 +20,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from sweep_kill import aborting, command, deadly, killed_and_whole
-from test_cli import check_refused
-from test_cli import run as hwsim
 
 from dataflow.errors import InputError
 from hwsim.spatten.run import SpattenRun
@@ -33,20 +30,10 @@ from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.store import Store
 from hwsim.sweeps.sweep import run_sweep
-
-SMALL: dict[str, Any] = {
-    "machine": "sat",
-    "axes": {
-        "machine.rows": {"from": 2, "to": 16, "powers_of": 2},
-        "machine.cols": {"from": 2, "to": 16, "powers_of": 2},
-        "pattern": ["dense", "2:4", "2:8", "1:64"],  # no machine here can hold the last one
-    },
-    "where": ["machine.rows * machine.cols <= 64"],
-}
-
-
-def space(network: str, **more: Any) -> Space:
-    return Space(Spec.model_validate(SMALL | {"base": {"network": network, "batch": 4}} | more))
+from tests.support.cli import check_refused
+from tests.support.cli import run as hwsim
+from tests.support.sweep_kill import aborting, command, deadly, killed_and_whole
+from tests.support.sweeps import SMALL, space
 
 
 def points(**more: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_nest import SMALL, networks
 
 from dataflow.errors import InputError
 from dataflow.mapping.lowering import lower
@@ -23,6 +22,7 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.timing.job import machine_of
 from hwsim.sat.timing.nest import NEST_COLUMNS, nest_of, run_nest
 from hwsim.sat.timing.step import _Cost, limits_of, make_schedule, simulate
+from tests.support.layers import SMALL, networks
 
 NET = Network(
     name="small",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plants one-line faults in copies of the RTL and shows how many the comparison catches.
 
-python tests/rtl/faults.py [CASES [FILE...]]
+python -m tests.support.faults [CASES [FILE...]]
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ import random
 from pathlib import Path
 
 import cocotb
-from bench_core import bernoulli, bursts
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from cocotbext.axi import AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+
+from tests.support.cocotb_benches.bench_core import bernoulli, bursts
 
 
 class TB:

@@ -15,30 +15,10 @@ from algorithms.training.config import TrainConfig
 from algorithms.training.train import train
 from dataflow.mapping.schedule import Schedule
 from dataflow.networks.zoo import NETWORKS
-from hwsim.cli import main
 from hwsim.core.result import StepResult
+from tests.support.cli import check_refused, run
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["hwsim", *(str(w) for w in words)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
-
-
-def check_refused(words: str, reason: str, folder: Path, monkeypatch, capsys) -> None:
-    """In ``folder``, ``hwsim words`` ends with exit code 2 and one line that has the reason, and writes nothing."""
-    monkeypatch.chdir(folder)
-    before = sorted(folder.rglob("*"))
-    assert run(monkeypatch, *words.split()) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("hwsim: ")
-    assert err.count("\n") == 1
-    assert reason in err
-    assert sorted(folder.rglob("*")) == before
 
 
 @pytest.fixture

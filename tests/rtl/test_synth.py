@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_cli import check_refused
-from test_cli import run as hwsim
 
 from dataflow.errors import InputError
 from hwsim.rtl_tools.sources import RTL, sources
@@ -21,6 +19,8 @@ from hwsim.silicon.asic import GATES, Library, find_library
 from hwsim.silicon.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
 from hwsim.silicon.netlist import Flow, Netlist, parameters_of, plain, synthesize
 from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
+from tests.support.cli import check_refused
+from tests.support.cli import run as hwsim
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
 

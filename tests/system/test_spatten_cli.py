@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from test_cli import check_refused, run
 
 from algorithms.attention.attach import attach
 from algorithms.attention.examples import trace_generation
@@ -22,6 +21,7 @@ from hwsim.spatten import run as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.replay import replay
 from hwsim.spatten.run import SpattenRun, SpattenStudy
+from tests.support.cli import check_refused, run
 
 ROWS = PUBLISHED["gpt2-small-wikitext2"].read_text().splitlines()
 HEADER, FIRST = ROWS[0], ROWS[1]

@@ -12,7 +12,7 @@ import pytest
 from dataflow.mapping.lowering import Pass, Product, Window, lower
 from dataflow.mapping.offline_scheduling import mapping_candidates
 from dataflow.mapping.schedule import Mapping
-from dataflow.networks.network import Conv, Linear, MatMul, Network
+from dataflow.networks.network import Conv, MatMul, Network
 from dataflow.pattern import NM
 from dataflow.training.methods import Method
 from hwsim.sat.config import SatConfig
@@ -20,10 +20,7 @@ from hwsim.sat.timing.job import array_job, machine_of
 from hwsim.sat.timing.nest import NEST_COLUMNS, cost_table, nest_of, run_nest
 from hwsim.sat.timing.step import limits_of
 from hwsim.sat.timing.tile import job_cycles, sore_cycles
-
-SMALL = SatConfig(
-    rows=4, cols=4, west_buffer_bytes=4096, north_buffer_bytes=2048, output_buffer_bytes=4096, dram_efficiency=0.05
-)
+from tests.support.layers import SMALL, networks
 
 
 @dataclass
@@ -114,27 +111,6 @@ def twin(config: SatConfig, product: Product, mapping: Mapping) -> tuple[int, in
         behind = jobs[n - 1].store if n else 0
         total += max(job.cycles, ahead + behind)
     return total + jobs[-1].store, total_bytes
-
-
-def networks(rng: np.random.Generator) -> Network:
-    """One layer of a random kind."""
-
-    def draw(low: int, high: int) -> int:
-        return int(rng.integers(low, high + 1))
-
-    kind = draw(0, 2)
-    if kind == 0:
-        layer = Linear(name="x", in_features=8 * draw(1, 4), out_features=8 * draw(1, 4), rows=draw(1, 9))
-    elif kind == 1:
-        layer = MatMul(name="x", rows=draw(1, 20), reduction=draw(1, 20), cols=draw(1, 20), count=draw(1, 5))  # type: ignore[assignment]
-    else:
-        taps, groups = draw(1, 3), draw(1, 2)
-        layer = Conv(  # type: ignore[assignment]
-            name="x", in_channels=8 * groups * draw(1, 2), out_channels=8 * groups * draw(1, 2), height=draw(3, 9),
-            width=draw(3, 9), kernel=(taps, draw(1, 3)), stride=(draw(1, 3), draw(1, 2)),
-            padding=(draw(0, taps // 2), draw(0, 1)), groups=groups,
-        )  # fmt: skip
-    return Network(name="one", layers=(layer,))
 
 
 def test_equals_twin() -> None:

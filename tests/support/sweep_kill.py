@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills a sweep at random moments, lets it finish, and compares its table with that of a sweep that was left alone.
 
-python tests/hwsim/sweep_kill.py [POINTS [KILLS]]
+python -m tests.support.sweep_kill [POINTS [KILLS]]
 """
 
 from __future__ import annotations
