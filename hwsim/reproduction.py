@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The claims of both papers, computed: ours, the command that makes the number, and what stands behind it.
 
-A claim's row has the key of the published figure (`reports/published.yaml`), which only the report sets beside it. What
+A claim's row has the key of the published figure (`reports/published/`), which only the report sets beside it. What
 is not a claim: areas, energies and FPGA resources of both machines and of what they are compared with, and bounds that
 nothing may beat.
 """

@@ -1,109 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of both papers' claims, published beside ours: the one place where the two meet, in a ratio."""
+"""The page of published claims, ours beside them: the one place where the two meet, in a ratio."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from dataflow.files import write_text
+from hwsim.core.report import CLAIMS, Row, sections
 from hwsim.core.study import StudyTables
 
+from .figures import Drawing
+from .page import Page, template
 from .published import published
-from .report import Row, markdown_table, page, template
-from .style import BLUE, CYCLE, GREY, INK, RC, save
+from .report import section_part
+from .style import BLUE, GREY, INK, RED
 
 
 def write_reproduction(study: StudyTables, out: Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``figures/`` and ``study/``; returns the files."""
+    page = Page(out)
     claims = [_beside(row) for row in study.tables["claims"]]
-    drawn: tuple[tuple[str, Callable[[], Figure]], ...] = (
-        ("ratios", lambda: ratios(claims)),
-        ("spatten-area", lambda: areas(study.tables["spatten_area"])),
-        ("fpga-growth", lambda: growth(study.tables["fpga"])),
-    )
-    paths: list[Path] = []
-    drawings: dict[str, str] = {}
-    for name, draw in drawn:
-        with mpl.rc_context(RC):
-            files, drawings[name] = save(draw(), out / "figures", name)
-        paths += files
-    study.write(out / "study")
-    text = template("reproduction.md.j2").render(
-        meta=study.meta, tables=study.tables, claims=claims, table=markdown_table,
-        figure=lambda name, alt: f"\n![{alt}](figures/{name}.svg)\n",
-    )  # fmt: skip
-    write_text(out / "report.md", text.strip() + "\n")
-    write_text(out / "report.html", page(text, str(study.meta["title"]), drawings))
-    return [out / "report.html", out / "report.md", *paths]
+    page.draw([("ratios", ratios(claims)), *([("ranges", ranges(claims))] if any(c["range"] for c in claims) else [])])
+    parts: dict[str, dict[str, Any]] = {}
+    for section in sections():
+        if section.page == CLAIMS and section.applies(study):
+            parts[section.key] = {**section_part(section, study, page, more=True), "claims": []}
+    for key in dict.fromkeys(c["machine"] for c in claims):
+        part = parts.setdefault(key, {"key": key, "title": key, "text": ""})
+        part["claims"] = [c for c in claims if c["machine"] == key]
+    text = page.render(template("claims.md.j2"), meta=study.meta, tables=study.tables, parts=list(parts.values()))
+    return page.write(text, study, str(study.meta["title"]))
 
 
 def _beside(row: Row) -> dict[str, Any]:
-    """A claim with its published figure, and ours over it; beside another's figure: over that."""
-    told = published()[row["key"]]
-    against = published()[row["against"]]
+    """A claim with its published figure and ours over it; beside a rival's: over that, and the published range."""
+    told, against = published()[row["key"]], published()[row["against"]]
     ratio = row["value"] / against.value if row["value"] is not None and against.value else None
-    beside = told.text if row["against"] == row["key"] else f"{told.text} ({against.what}: {against.text})"
-    return {**row, "what": told.what, "published": beside, "source": told.source, "ratio": ratio}
+    other = row["against"] != row["key"]
+    beside = None if ratio is None else f"{ratio:.3g}x {against.what}" if other else f"{ratio:.3g}"
+    text = f"{told.shown} ({against.what}: {against.text})" if other else told.shown
+    return {
+        **row, "what": told.what, "published": text, "source": told.source, "machine": told.machine, "beside": beside,
+        "ratio": None if other else ratio, "over": ratio if other else None, "rival": against.what,
+        "range": (told.low, told.high) if other and None not in (told.low, told.high) else None,
+    }  # fmt: skip
 
 
-def ratios(claims: list[dict[str, Any]]) -> Figure:
+def ratios(claims: Sequence[Row]) -> Figure:
     """Ours over the published figure, claim by claim."""
     mine = [c for c in claims if c["ratio"]]
-    figure = Figure(figsize=(7.6, 0.24 * len(mine) + 0.8), layout="constrained")
-    axes = figure.subplots()
-    bounds = [c for c in mine if c["why"].startswith("a bound")]
+    draw = Drawing()
+    figure, (axes,) = draw.figure(0.33 * len(mine) + 0.9)
     for i, claim in enumerate(mine):
-        colour = GREY if claim in bounds else BLUE
+        bound = claim["why"].startswith("a bound")
+        colour = GREY if bound else BLUE
         axes.plot([1, claim["ratio"]], [i, i], color=colour, linewidth=1)
-        axes.plot([claim["ratio"]], [i], "o", color=colour, markersize=5)
+        axes.plot([claim["ratio"]], [i], "o", color=colour, markersize=5, markerfacecolor="white" if bound else colour)
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(mine)), [shorten(c["what"], 62, placeholder=" ...") for c in mine], fontsize=7)
+    _names(axes, [c["what"] for c in mine])
+    axes.set_xlabel("ours / published")
+    draw.legend(axes, handles=[
+        Line2D([], [], color=BLUE, marker="o", label="as reached"),
+        Line2D([], [], color=GREY, marker="o", markerfacecolor="white", label="a bound"),
+    ])  # fmt: skip
+    return figure
+
+
+def ranges(claims: Sequence[Row]) -> Figure:
+    """Where a publication gives a range over others: ours over one of them, beside that range."""
+    mine = [c for c in claims if c["range"]]
+    draw = Drawing()
+    figure, (axes,) = draw.figure(0.5 * len(mine) + 0.9)
+    for i, claim in enumerate(mine):
+        axes.plot(claim["range"], [i, i], color=RED, linewidth=5, alpha=0.5, solid_capstyle="butt")
+        axes.plot([claim["over"]], [i], "o", color=BLUE, markersize=6)
+        axes.annotate(f"{claim['over']:.3g}x", (claim["over"], i), xytext=(0, 6), textcoords="offset points",
+                      ha="center", fontsize=8)  # fmt: skip
+    axes.set_xscale("log")
+    _names(axes, [c["what"] for c in mine])
+    axes.margins(x=0.1, y=0.4)
+    axes.set_xlabel("times faster or more efficient")
+    axes.xaxis.set_major_formatter("{x:g}x")
+    axes.xaxis.set_minor_formatter("")
+    rival = " / ".join(dict.fromkeys(c["rival"].split(",")[0] for c in mine))
+    draw.legend(axes, handles=[
+        Line2D([], [], color=BLUE, marker="o", linestyle="none", label=f"ours over {rival}"),
+        Line2D([], [], color=RED, alpha=0.5, linewidth=5, label="published, over several"),
+    ])  # fmt: skip
+    return figure
+
+
+def _names(axes: Any, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [_folded(n) for n in names], fontsize=7)
     axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.grid(axis="both", visible=True)
-    axes.set_xlabel("ours / published (grey: a bound)")
-    return figure
 
 
-def areas(rows: list[dict[str, Any]]) -> Figure:
-    """SpAtten's blocks, logic and SRAM."""
-    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
-    axes = figure.subplots()
-    names = [r["block"] for r in rows]
-    axes.barh(names, [r["logic_mm2"] for r in rows], color=BLUE, label="logic")
-    axes.barh(names, [r["sram_mm2"] for r in rows], left=[r["logic_mm2"] for r in rows], color=CYCLE[1], label="SRAM")
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", visible=True)
-    axes.set_xlabel(f"mm2 at {rows[0]['node_nm']} nm, cells and macros alone")
-    axes.legend()
-    return figure
-
-
-def growth(rows: list[dict[str, Any]]) -> Figure:
-    """FPGA resources of the array against its size."""
-    mine = [r for r in rows if r["what"].startswith("stce")]
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.subplots()
-    for i, name in enumerate(("LUT", "FF", "CARRY", "DSP")):
-        axes.plot(
-            range(len(mine)),
-            [r[name] for r in mine],
-            "o-",
-            color=CYCLE[i],
-            label={"CARRY": "CARRY8", "DSP": "DSP48E2"}.get(name, name),
-            markersize=4,
-        )
-    axes.set_yscale("log")
-    axes.set_xticks(range(len(mine)), [r["what"].removeprefix("stce ") for r in mine])
-    axes.set_xlabel("rows x columns of the array")
-    axes.set_ylabel("primitives")
-    axes.legend()
-    return figure
+def _folded(text: str, width: int = 40) -> str:
+    """A name in at most two lines."""
+    words = shorten(text, 2 * width, placeholder=" ...").split()
+    first = ""
+    while words and len(first) + len(words[0]) < width:
+        first += (" " if first else "") + words.pop(0)
+    return first + ("\n" + " ".join(words) if words else "")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from dataflow.files import write_text
 from hwsim.core.study import StudyTables
 
-from .report import markdown_table, template
+from .page import markdown_table, template
 from .style import BLUE, CYCLE, GREY, INK, ORANGE, RC, RED, save
 
 Row = dict[str, Any]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published reference figures, from the one file that holds them (``published.yaml``)."""
+"""Published reference figures, one file a machine: of those that come along here (``published/``), of others theirs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from dataflow.errors import InputError
 from dataflow.files import read_yaml, validated
 
 
 class Published(BaseModel):
-    """One published figure; ``value`` only where it is a single number that a figure can show."""
+    """One published figure; ``value`` only where it is a single number that a figure can show, ``low`` and ``high`` of
+    a range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,12 +22,36 @@ class Published(BaseModel):
     text: str
     source: str
     value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    of: str = ""
+    """The model that it was measured with, where ours may be of others."""
+    machine: str = ""
+    """Whose it is: the name of the file."""
+
+    @property
+    def shown(self) -> str:
+        """Its text, and whose."""
+        return f"{self.text} ({self.of})" if self.of else self.text
 
 
 @cache
 def published() -> dict[str, Published]:
-    """All published figures by key."""
-    path = Path(__file__).with_name("published.yaml")
-    return {
-        key: validated(Published, {**v, "text": str(v["text"])}, f"{path}: {key}") for key, v in read_yaml(path).items()
-    }
+    """All published figures by key, in the order of the files.
+
+    Raises:
+        InputError: a broken file; a key that two files have.
+    """
+    found: dict[str, Published] = {}
+    for path in sorted(Path(__file__).with_name("published").glob("*.yaml")):
+        for key, raw in read_yaml(path).items():
+            if key in found:
+                raise InputError(f"{path}: {key}: {found[key].machine} has it too")
+            row = {**raw, "text": str(raw["text"]), "machine": path.stem}
+            found[key] = validated(Published, row, f"{path}: {key}")
+    return found
+
+
+def published_of(machine: str) -> dict[str, Published]:
+    """A machine's published figures by key."""
+    return {key: figure for key, figure in published().items() if figure.machine == machine}

@@ -18,7 +18,8 @@ BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW, GREY = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#d9c400", "#8c8c8c",
 )  # fmt: skip
 CYCLE = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW, GREY, "#5e3c99", "#a6761d", "#333a56")
-PASS_COLOURS = {"FF": BLUE, "BP": ORANGE, "WU": GREEN, "UP": PURPLE}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+"""Beside colours, so that figures can be read without them."""
 
 # stand for the page's text and grid colour: replaced in the SVG inside a page
 INK, GRID = "#1f2328", "#d0d4d9"

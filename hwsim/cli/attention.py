@@ -76,7 +76,7 @@ def attention(
         _show(chosen, rows, shown)
     if out is not None:
         from hwsim.core.study import StudyTables
-        from reports.attention import quality, words
+        from reports.figures import Drawing, quality
         from reports.style import save
 
         tables = {f"quality-{chosen.value}": rows, **({"words": shown} if shown else {})}
@@ -88,7 +88,7 @@ def attention(
         files = [out / f"{name}.csv" for name in tables]
         files += save(quality(rows), out, f"quality-{chosen.value}")[0]
         if shown:
-            files += save(words(shown), out, "words")[0]
+            files += save(Drawing().tokens(shown, "Words that are left, layer by layer"), out, "words")[0]
         if not json_:
             made(files)
 

@@ -69,7 +69,7 @@ def dram(
         files = [out / "dram.csv"]
         write_text(files[0], found.to_csv(index=False))
         if trace is None:
-            from reports.attention import bandwidth
+            from reports.figures import bandwidth
             from reports.style import save
 
             name = f"{settings.standard}, {settings.channels} channels"

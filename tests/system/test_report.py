@@ -12,10 +12,12 @@ from dataflow.networks.network import Linear, Network
 from dataflow.networks.zoo import network
 from dataflow.pattern import NM
 from hwsim.core.study import StudyTables
+from hwsim.core.units import time_text
 from hwsim.sat.config import SatConfig
 from hwsim.sat.study import study
+from reports.page import markdown_table
 from reports.published import published
-from reports.report import markdown_table, write_report
+from reports.report import write_report
 from tests.support.pages import check_page
 
 
@@ -63,7 +65,10 @@ def test_numbers_in_the_page_are_the_studys(report) -> None:
     text = (report[1] / "report.md").read_text()
     for row in report[0].tables["speedup"]:
         if row["network"] == "resnet9":
-            assert f"| resnet9 | {row['pattern']} | 8 | {row['dense_ms']:.1f} | {row['sparse_ms']:.1f} |" in text
+            assert (
+                f"| resnet9 | {row['pattern']} | 8 | {time_text(row['dense_ms'] / 1e3)} | "
+                f"{time_text(row['sparse_ms'] / 1e3)} |" in text
+            )
             assert f"| {row['speedup']:.3f} |" in text
     assert (report[1] / "study" / "speedup.csv").exists()
     stored = StudyTables.read(report[1] / "study")

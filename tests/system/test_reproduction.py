@@ -67,7 +67,6 @@ def test_a_claim_is_compared_with_its_own_figure(kept: StudyTables, tmp_path: Pa
         kept.meta, kept.tables | {"claims": [{**row, "value": 2 * published()["spatten_area"].value}]}
     )
     write_reproduction(doubled, tmp_path)
-    line = next(
-        t for t in (tmp_path / "report.md").read_text().splitlines() if t.startswith("| SpAtten, area at 40 nm")
-    )
+    shown = (tmp_path / "report.md").read_text().splitlines()
+    line = next(t for t in shown if t.startswith("| SpAtten, area at 40 nm"))
     assert line.split("|")[5].strip() == "2"

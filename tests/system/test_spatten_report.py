@@ -96,7 +96,8 @@ def test_behind_sat(report, tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text()
     check_page(text)
     for name in ("sat-sparse-training", "spatten-sparse-attention"):
-        assert text.count(f'<h1 id="{name}">') == text.count(f'href="#{name}"') == 1
+        assert text.count(f'<h2 id="{name}">') == text.count(f'href="#{name}"') == 1
+    assert len(re.findall("<h1", text)) == 1
     assert not re.search(r"<td[^>]*>#", text)
 
 

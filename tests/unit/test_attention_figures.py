@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from reports.attention import bandwidth, quality, words
+from reports.figures import Drawing, bandwidth, quality
 from reports.style import INK, save
 
 
 def test_words(tmp_path: Path) -> None:
     """Every word once a layer, in ink as long as it is alive, nothing outside the picture."""
     rows = [{"word": f"word{i}" * (1 + i % 3), "layers": 1 + i % 4} for i in range(40)]
-    figure = words(rows)
+    figure = Drawing().tokens(rows, "Words")
     texts = [t for t in figure.axes[0].texts if t.get_text().startswith("word")]
     assert len(texts) == 40 * 4
     assert sum(t.get_color() == INK for t in texts) == sum(r["layers"] for r in rows)
