@@ -136,11 +136,7 @@ class Registry(Generic[T]):
         return found
 
     def _load(self, key: str, point: EntryPoint) -> Any:
-        try:
-            return point.load()
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise InputError(f"{self.kind} {key!r}: {_offer(point)} cannot be loaded: {reason}") from error
+        return load(point.value, f"{self.kind} {key!r}: {_offer(point)}")
 
     def _converted(self, key: str, thing: Any, point: EntryPoint | None) -> T:
         if self._convert is None:
@@ -151,6 +147,22 @@ class Registry(Generic[T]):
             who = _offer(point) if point else _where(thing)
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{self.kind} {key!r}: {who} is none: {reason}") from error
+
+
+def load(reference: str, where: str) -> Any:
+    """The object of ``"module:attribute"``.
+
+    Args:
+        where: how the error begins.
+
+    Raises:
+        InputError: whatever went wrong in the import, on one line.
+    """
+    try:
+        return EntryPoint(reference, reference, "").load()
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise InputError(f"{where} cannot be loaded: {reason}") from error
 
 
 @lru_cache(maxsize=64)

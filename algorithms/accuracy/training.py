@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.files import write_text
-from dataflow.training.methods import Method
+from dataflow.training.methods import PAPER_METHODS
 
 from ..training.config import TrainConfig
 from ..training.train import Diverged, train
@@ -35,10 +35,10 @@ def full_runs() -> Iterator[TrainConfig]:
     for seed in SEEDS:
         for task, settings in SETTINGS.items():
             yield TrainConfig(task=task, method="dense", pattern="dense", seed=seed, **settings)  # type: ignore[arg-type]
-            for method in Method:
-                if method is not Method.DENSE:
+            for method in PAPER_METHODS:
+                if not method.is_dense:
                     for pattern in PATTERNS:
-                        yield TrainConfig(task=task, method=method.value, pattern=pattern, seed=seed, **settings)  # type: ignore[arg-type]
+                        yield TrainConfig(task=task, method=method.name, pattern=pattern, seed=seed, **settings)  # type: ignore[arg-type]
 
 
 def full_study(out: Path, tick: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dataflow.pattern import PatternText
-from dataflow.training.methods import MethodName
+from dataflow.training.methods import METHOD_HELP, MethodName
 
 Task = Literal["digits-cnn", "digits-mlp", "digits-vit", "char-lm"]
 
@@ -19,7 +19,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: Task = Field("digits-cnn", description="model and data")
-    method: MethodName = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
+    method: MethodName = Field("bdwp", description=METHOD_HELP)
     pattern: PatternText = Field("2:8", description="N:M (N kept of M) or dense")
     steps: int = Field(230, ge=1, le=10_000_000, description="optimizer steps")
     batch: int = Field(64, ge=1, le=65536, description="samples a step (sequences for char-lm)")

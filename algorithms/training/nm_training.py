@@ -26,17 +26,15 @@ from torch.nn import functional as F
 
 from dataflow.errors import InputError
 from dataflow.pattern import NM
-from dataflow.training.methods import Method, Pass, dense_cause
+from dataflow.registry import load
+from dataflow.training.methods import Method, Pass
 
 from ..pruning.masks import nm_mask
-
-SRSTE_LAMBDA = 2e-4
-"""Weight of SR-STE's regularization term (arXiv 2102.04010, section 4)."""
 
 
 @dataclass(frozen=True)
 class NMRule:
-    """What a converted layer does in each pass."""
+    """What a converted layer does in each pass, as its method's fields say; `Method.torch_rule` names subclasses."""
 
     method: Method
     pattern: NM
@@ -63,18 +61,34 @@ class NMRule:
 
     def bp_weight(self, weight: Tensor) -> Tensor:
         w = self.operand(weight)
-        if self.method is Method.SRSTE:
+        if self.method.bp_uses_ff_mask:
             return w * self.ff_mask(weight)
-        return w * self.bp_mask(weight) if self.method in (Method.BDWP, Method.SDWP) else w
+        prunes = Pass.BP in self.method.sparse_passes and not self.method.prunes_gradients
+        return w * self.bp_mask(weight) if prunes else w
 
     def bp_gradient(self, dy: Tensor, channels: int) -> Tensor:
         g = self.operand(dy)
         return g * self._mask(dy, channels) if self.method.prunes_gradients else g
 
     def regularized(self, dw: Tensor, weight: Tensor) -> Tensor:
-        if self.method is not Method.SRSTE:
+        if not self.method.pruned_weight_decay:
             return dw
-        return dw + SRSTE_LAMBDA * weight * ~self.ff_mask(weight)
+        return dw + self.method.pruned_weight_decay * weight * ~self.ff_mask(weight)
+
+
+def rule_of(method: Method, pattern: NM, fp16: bool = False) -> NMRule:
+    """The rule of a method's layers.
+
+    Raises:
+        InputError: the method's ``torch_rule`` cannot be loaded, or is no subclass of `NMRule`.
+    """
+    if method.torch_rule is None:
+        return NMRule(method, pattern, fp16)
+    where = f"training method {method.name!r}: torch_rule"
+    rule = load(method.torch_rule, where)
+    if not (isinstance(rule, type) and issubclass(rule, NMRule)):
+        raise InputError(f"{where}: {method.torch_rule} is no subclass of {NMRule.__module__}.NMRule")
+    return rule(method, pattern, fp16)
 
 
 class _LinearProducts(torch.autograd.Function):
@@ -187,7 +201,7 @@ def convert(
 ) -> list[LayerReport]:
     """Make every Linear, Conv1d and Conv2d of a model train N:M sparse, in place; parameters stay the same objects.
 
-    Layers stay dense by `dataflow.training.methods.dense_cause` (channels no multiple of M) or by name in ``skip``.
+    Layers stay dense by `Method.dense_cause` (channels no multiple of M) or by name in ``skip``.
     With ``fp16`` they are converted all the same, with the dense method, so that their operands are rounded too.
 
     Raises:
@@ -204,7 +218,7 @@ def convert(
         cause = _cause(name, module, method, pattern, skip)
         if cause is None or (fp16 and _can_swap(module)):
             module.__class__ = _SWAP[type(module)]
-            module.nm_rule = NMRule(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment, union-attr]
+            module.nm_rule = rule_of(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment, union-attr]
         report.append(LayerReport(name, kind, cause, *_densities(module)))
     return report
 
@@ -228,7 +242,7 @@ def _cause(name: str, module: nn.Module, method: Method, pattern: NM, skip: Coll
             return "dense: padding by name or not with zeros"
     else:
         return "dense: the projections of nn.MultiheadAttention are no modules"
-    return dense_cause(name, cin, cout, method, pattern, skip)
+    return method.dense_cause(name, cin, cout, pattern, skip)
 
 
 def _can_swap(module: nn.Module) -> bool:

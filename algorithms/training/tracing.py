@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from dataflow.errors import InputError
 from dataflow.training.methods import Method, Pass
 
-from .nm_training import NMConv1d, NMConv2d, NMLinear, converted_layers
+from .nm_training import NMConv1d, NMConv2d, NMLinear, NMRule, converted_layers
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -80,7 +79,7 @@ def _tensors(layer: NMLinear | NMConv1d | NMConv2d, kept: dict[str, Tensor]) -> 
     tensors = {
         "weight": weight,
         "ff_mask": ff_mask,
-        "bp_mask": ff_mask if rule.method is Method.SRSTE else bp_mask,
+        "bp_mask": ff_mask if rule.method.bp_uses_ff_mask else bp_mask,
         "x": kept["x"],
         "y": kept["y"] - bias,
         "dy": kept["dy"],
@@ -89,7 +88,7 @@ def _tensors(layer: NMLinear | NMConv1d | NMConv2d, kept: dict[str, Tensor]) -> 
     x, own = kept["x"].clone().requires_grad_(), weight.clone().requires_grad_()
     if "input" in kept:
         (tensors["dx"],) = torch.autograd.grad(layer.products(x, own), x, kept["dy"])
-    layer.nm_rule = replace(rule, method=Method.DENSE)
+    layer.nm_rule = NMRule(Method.DENSE, rule.pattern, rule.fp16)
     (tensors["dw"],) = torch.autograd.grad(layer.products(x, own), own, kept["dy"])
     if isinstance(layer, NMLinear):  # rows of all samples, as the products see them
         tensors |= {n: tensors[n].flatten(0, -2) for n in ("x", "y", "dy", "dx") if n in tensors}

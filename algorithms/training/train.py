@@ -145,7 +145,7 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         tick(config.steps, finished["loss"][-1])
         return finished
     model = make_model(config)
-    layers = convert(model, Method(config.method), NM.parse(config.pattern), skip=config.skip, fp16=config.fp16)
+    layers = convert(model, Method.parse(config.method), NM.parse(config.pattern), skip=config.skip, fp16=config.fp16)
     names = traced_layers(model, config.trace_layers) if config.trace_steps else []
     for step in config.trace_steps:
         if not 0 <= step < config.steps:

@@ -1,47 +1,132 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks from files: YAML of layers, a SCALE-Sim topology CSV, an ONNX model; by the file's suffix."""
+"""Networks from files, by the file's suffix, and `find_network`, which takes whatever a user may name.
+
+Read here: YAML of layers, a SCALE-Sim topology CSV, an ONNX model. An installed package adds a suffix by an entry point
+of the group ``hwsim.importers``, named by the suffix without its dot; a script by ``@IMPORTERS.register("pt2")``. An
+importer is a function of the path that gives a `Network` and raises `InputError` for a file it cannot read; keywords
+that it takes are the options of `read_network`.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean, unknown
 from ..files import read_yaml, validated, write_text
+from ..networks import zoo
 from ..networks.network import Network
+from ..registry import Registry
+
+Importer = Callable[..., Network]
 
 NETWORK_FORMAT = "hwsim-network/1"
 
 
-def read_network(path: Path, *, scalesim_padding: str = "valid") -> Network:
-    """The network in a file.
+def _importer(suffix: str, thing: Any) -> Importer:
+    if not callable(thing):
+        raise TypeError(f"expected a function of a path, found {type(thing).__name__}")
+    importer: Importer = thing
+    return importer
+
+
+IMPORTERS: Registry[Importer] = Registry(
+    "network format", "hwsim.importers", convert=_importer, normal=lambda suffix: suffix.lower().removeprefix(".")
+)
+"""Readers of network files by suffix, without the dot."""
+
+
+def read_network(path: Path, **options: object) -> Network:
+    """The network in a file, read by the importer of its suffix.
 
     Args:
-        scalesim_padding: how a SCALE-Sim CSV's convolutions are padded; see `dataflow.importers.scalesim`.
+        options: of importers; each gets those it takes. ``csv_padding``: how a SCALE-Sim CSV's convolutions are padded,
+            see `dataflow.importers.scalesim`.
 
     Raises:
-        InputError: an unknown suffix, or whatever is wrong with the file, in one line.
+        InputError: an unknown suffix (lists those there are), an option that no importer takes, or whatever is wrong
+            with the file, in one line.
     """
     suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
-        return _read_yaml(path)
-    if suffix == ".csv":
-        from .scalesim import read_topology
-
-        return read_topology(path, padding=scalesim_padding)
-    if suffix == ".onnx":
-        from .onnx_file import read_onnx
-
-        return read_onnx(path)
-    raise InputError(f"{path}: a network file is .yaml, .csv (SCALE-Sim topology) or .onnx")
+    if suffix not in IMPORTERS:
+        hint = did_you_mean(suffix, suffixes())
+        raise InputError(f"{path}: {hint + ' ' if hint else ''}a network file is {', '.join(suffixes())}")
+    importer = IMPORTERS.get(suffix)
+    takes = inspect.signature(importer).parameters
+    network = importer(path, **{name: value for name, value in options.items() if name in takes})
+    if not isinstance(network, Network):
+        raise InputError(f"{path}: {IMPORTERS.source(suffix)} gave a {type(network).__name__}, no Network")
+    return network
 
 
-def _read_yaml(path: Path) -> Network:
+def suffixes() -> list[str]:
+    """Suffixes of network files, with the dot."""
+    return [f".{name}" for name in IMPORTERS]
+
+
+def find_network(network: str | Path | Network, **options: object) -> Network:
+    """A network by name (`dataflow.networks.zoo`), by file, of a trace's folder, or as it is.
+
+    Args:
+        options: as in `read_network`.
+
+    Raises:
+        InputError: none of these; a name is answered with the closest one.
+    """
+    if isinstance(network, Network):
+        return network
+    if not isinstance(network, str | Path):
+        raise InputError(f"network: expected a name, a file or a Network, found {type(network).__name__}")
+    path = Path(network)
+    if (path / "meta.json").exists():
+        from ..training.trace import Trace
+
+        return Trace.read(path).meta.network
+    if path.suffix in IMPORTERS or path.is_file() or (path.suffix and str(network) not in zoo.NETWORKS):
+        stamp = path.stat().st_mtime_ns if path.is_file() else 0
+        return _read_once(path, stamp, tuple(sorted(options.items())))
+    if str(network) not in zoo.NETWORKS:
+        raise unknown("network", str(network), zoo.NETWORKS, f"; or a file ({', '.join(suffixes())})")
+    return zoo.network(str(network))
+
+
+@lru_cache(maxsize=16)
+def _read_once(path: Path, stamp: int, options: tuple[tuple[str, object], ...]) -> Network:
+    """A file's network; a sweep asks for it again and again. ``stamp``: when the file was last changed."""
+    return read_network(path, **dict(options))
+
+
+@IMPORTERS.register("yml")
+@IMPORTERS.register("yaml")
+def read_network_yaml(path: Path) -> Network:
+    """The network of a YAML file, as `write_network_yaml` writes it.
+
+    Raises:
+        InputError: what is wrong with the file, in one line.
+    """
     data = read_yaml(path)
     if isinstance(data, dict):
         data = dict(data)
         if data.pop("format", NETWORK_FORMAT) != NETWORK_FORMAT:
             raise InputError(f"{path}: field format: not a network of this version ({NETWORK_FORMAT})")
     return validated(Network, data, str(path))
+
+
+@IMPORTERS.register("csv")
+def _scalesim(path: Path, *, csv_padding: str = "valid") -> Network:
+    from .scalesim import read_topology
+
+    return read_topology(path, padding=csv_padding)
+
+
+@IMPORTERS.register("onnx")
+def _onnx(path: Path) -> Network:
+    from .onnx_file import read_onnx
+
+    return read_onnx(path)
 
 
 def write_network_yaml(network: Network, path: Path) -> None:

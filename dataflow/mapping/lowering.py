@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from ..errors import InputError
 from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weighted
 from ..pattern import DENSE, NM
-from ..training.methods import Method, Pass, dense_cause, pass_pattern
+from ..training.methods import Method, Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +205,16 @@ def _patterns(layer: Weighted, method: Method, pattern: NM, skip: Collection[str
     own = NM.parse(layer.sparsity) if layer.sparsity is not None else None
     cause: str | None
     if own is not None:
-        cause = "dense method" if method is Method.DENSE else "dense by file" if own.is_dense else None
+        cause = "dense method" if method.is_dense else "dense by file" if own.is_dense else None
         cause = "dense by name" if layer.name in skip else cause
         pattern = own
     elif isinstance(layer, Conv):
         cin, cout = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-        cause = dense_cause(layer.name, cin, cout, method, pattern, skip)
+        cause = method.dense_cause(layer.name, cin, cout, pattern, skip)
     else:
-        cause = dense_cause(layer.name, layer.in_features, layer.out_features, method, pattern, skip)
+        cause = method.dense_cause(layer.name, layer.in_features, layer.out_features, pattern, skip)
     use = DENSE if cause else pattern
-    return {p: pass_pattern(method, use, p) for p in ALL_PASSES}, cause
+    return {p: method.pattern_of(p, use) for p in ALL_PASSES}, cause
 
 
 def _linear(

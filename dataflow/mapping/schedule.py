@@ -90,7 +90,7 @@ class Schedule(BaseModel):
         return cls(
             network=workload.network,
             batch=workload.batch,
-            method=workload.method.value,
+            method=workload.method.name,
             pattern=str(workload.pattern),
             machine=machine,
             steps=steps,

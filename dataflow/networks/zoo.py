@@ -8,11 +8,25 @@ layer needs no input gradient. Left out: dropout (no traffic of its own), the lo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
+from typing import Any
 
 from ..errors import InputError
+from ..registry import Registry
 from .network import Conv, Layer, Linear, MatMul, Network, elementwise
+
+
+def _maker(name: str, thing: Any) -> Callable[[], Network]:
+    if isinstance(thing, Network):
+        return lambda: thing
+    if not callable(thing):
+        raise TypeError(f"expected a Network or a function that makes one, found {type(thing).__name__}")
+    made: Callable[[], Network] = thing
+    return made
+
+
+NETWORKS: Registry[Callable[[], Network]] = Registry("network", "hwsim.networks", convert=_maker, normal=str.lower)
+"""Functions that make a network, by its name; an entry point may also be a `Network`."""
 
 
 class _Builder:
@@ -58,6 +72,7 @@ class _Builder:
         self.first = False
 
 
+@NETWORKS.register("resnet9")
 def resnet9() -> Network:
     """ResNet-9 for CIFAR-10, DAWNBench form: 64-128-256-512 channels, residual pairs after the second and fourth."""
     b = _Builder(3, 32)
@@ -79,6 +94,7 @@ def resnet9() -> Network:
     return Network(name="resnet9", layers=tuple(b.layers))
 
 
+@NETWORKS.register("vgg19")
 def vgg19() -> Network:
     """VGG-19 with batch normalization for CIFAR-100: 16 convolutions, one 512 to 100 classifier."""
     b = _Builder(3, 32)
@@ -119,16 +135,19 @@ def _shortcut(b: _Builder, path: str, entry: tuple[int, int], channels: int, str
     b.op(f"{path}.add", "add", inputs=2)
 
 
+@NETWORKS.register("resnet18")
 def resnet18() -> Network:
     """ResNet-18 for ImageNet, 224 x 224."""
     return _basic_resnet("resnet18", 224, 1000)
 
 
+@NETWORKS.register("resnet18-tiny")
 def resnet18_tiny() -> Network:
     """ResNet-18 for Tiny ImageNet, 64 x 64, 200 classes, with the ImageNet stem."""
     return _basic_resnet("resnet18-tiny", 64, 200)
 
 
+@NETWORKS.register("resnet50")
 def resnet50() -> Network:
     """ResNet-50 for ImageNet, 224 x 224, stride in the 3 x 3 convolution (v1.5)."""
     b = _Builder(3, 224)
@@ -173,6 +192,7 @@ def _block(layers: list[Layer], path: str, tokens: int, dim: int, heads: int, ff
     ]
 
 
+@NETWORKS.register("vit")
 def vit() -> Network:
     """ViT for CIFAR-100 (our choice of size): 4 x 4 patches of 32 x 32, 64 tokens and a class token, width 384, 12
     layers, 6 heads, feed-forward 1536."""
@@ -209,26 +229,17 @@ def transformer(name: str, *, layers: int, dim: int, heads: int, ffn: int, token
     return Network(name=name, layers=tuple(found))
 
 
+@NETWORKS.register("bert-base")
 def bert_base() -> Network:
     """BERT-base encoder: 12 layers, width 768, 12 heads, 384 tokens (SQuAD length)."""
     return transformer("bert-base", layers=12, dim=768, heads=12, ffn=3072, tokens=384)
 
 
+@NETWORKS.register("gpt2-small")
 def gpt2_small() -> Network:
     """GPT-2 small decoder: 12 layers, width 768, 12 heads, 1024 tokens, 50257 tokens of vocabulary."""
     return transformer("gpt2-small", layers=12, dim=768, heads=12, ffn=3072, tokens=1024, vocabulary=50257)
 
-
-NETWORKS: dict[str, Callable[[], Network]] = {
-    "resnet9": resnet9,
-    "vgg19": vgg19,
-    "vit": vit,
-    "resnet18-tiny": resnet18_tiny,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "bert-base": bert_base,
-    "gpt2-small": gpt2_small,
-}
 
 PAPER_NETWORKS = ("resnet9", "vit", "vgg19", "resnet18-tiny", "resnet50")
 """The five models of the SAT paper."""
@@ -238,10 +249,9 @@ def network(name: str) -> Network:
     """A network by name.
 
     Raises:
-        InputError: no such network; lists those there are.
+        InputError: no such network; lists those there are. What the name's function gives is no `Network`.
     """
-    if name not in NETWORKS:
-        close = difflib.get_close_matches(name, NETWORKS, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"network {name!r}: {hint}one of {', '.join(NETWORKS)}, or a .yaml, .csv or .onnx file")
-    return NETWORKS[name]()
+    made = NETWORKS.get(name)()
+    if not isinstance(made, Network):
+        raise InputError(f"network {name!r}: {NETWORKS.source(name)} made a {type(made).__name__}, no Network")
+    return made

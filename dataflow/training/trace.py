@@ -86,7 +86,7 @@ class Trace:
 
     @property
     def method(self) -> Method:
-        return Method(self.meta.method)
+        return Method.parse(self.meta.method)
 
     @property
     def pattern(self) -> NM:
@@ -113,7 +113,7 @@ class Trace:
         for step in self.steps:
             for layer in self.layers(step):
                 tensors = self.tensors(step, layer)
-                for name, axis in (("ff_mask", 1), ("bp_mask", 1 if self.method is Method.SRSTE else 0)):
+                for name, axis in (("ff_mask", 1), ("bp_mask", 1 if self.method.bp_uses_ff_mask else 0)):
                     mask = tensors.get(name)
                     if mask is not None and not mask.all():
                         _check_mask(mask, axis, self.pattern, f"{self.folder}: step {step}, {layer}/{name}")
@@ -162,7 +162,11 @@ class Trace:
         if not isinstance(data, dict) or data.get("format") != TRACE_FORMAT:
             raise InputError(f"{path}: field format: not a trace of this version ({TRACE_FORMAT})")
         meta = validated(TraceMeta, data, str(path))
-        Method.parse(meta.method), NM.parse(meta.pattern)
+        for field, parse in (("method", Method.parse), ("pattern", NM.parse)):
+            try:
+                parse(getattr(meta, field))
+            except InputError as error:
+                raise InputError(f"{path}: field {field}: {error}") from None
         return cls(folder, meta, _read_records(folder / "records.parquet"))
 
 

@@ -21,11 +21,11 @@ def networks(
     from rich.console import Console
     from rich.table import Table
 
-    from dataflow.networks.zoo import NETWORKS
+    from dataflow.networks.zoo import NETWORKS, network
     from hwsim.sat.run import SatRun
 
     if name is None and config is None and not set_:
-        all_of_them = {key: make() for key, make in NETWORKS.items()}
+        all_of_them = {key: network(key) for key in NETWORKS}
         if json_:
             print_json(
                 {k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in all_of_them.items()}

@@ -32,7 +32,7 @@ def sat(
         typer.Option(help="Trace folder: its network, method, pattern and batch; its tensors replayed at clock level."),
     ] = None,
     nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
-    method: Annotated[str | None, typer.Option(help="dense, srste, sdgp, sdwp or bdwp.")] = None,
+    method: Annotated[str | None, typer.Option(help="N:M training method (an unknown name lists all).")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
     passes: Annotated[str | None, typer.Option(help="Passes to run, as in FF or FF,BP,WU.")] = None,
     schedule: Annotated[Path | None, typer.Option(help="Replay this schedule file instead of making one.")] = None,

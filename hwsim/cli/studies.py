@@ -128,7 +128,7 @@ def _accuracy(machine: SatConfig, batch: int, bar: Any) -> list[Row]:
             dense[row["task"]] = simulate(machine, workload).cycles
         method, pattern = Method.parse(row["method"]), NM.parse(row["pattern"])
         rows.append(row | method_speedup(machine, network, batch, method, pattern, dense[row["task"]]))
-        bar.update(task, advance=1, description=f"SAT {row['task']}: {method.value} {pattern}")
+        bar.update(task, advance=1, description=f"SAT {row['task']}: {method.name} {pattern}")
     return rows
 
 

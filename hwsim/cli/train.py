@@ -16,7 +16,7 @@ from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 def train(
     task: Annotated[str | None, typer.Argument(help="digits-cnn, digits-mlp, digits-vit or char-lm.")] = None,
     nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
-    method: Annotated[str | None, typer.Option(help="dense, srste, sdgp, sdwp or bdwp.")] = None,
+    method: Annotated[str | None, typer.Option(help="N:M training method (an unknown name lists all).")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None,
     trace: Annotated[str | None, typer.Option(help="Steps to trace, separated by commas, as in 0,100.")] = None,

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dataflow.errors import InputError
+from dataflow.importers import find_network
 from dataflow.mapping.lowering import Workload, lower
-from dataflow.networks import zoo
 from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import NM, PatternText
-from dataflow.training.methods import Method, MethodName, Pass
+from dataflow.training.methods import METHOD_HELP, Method, MethodName, Pass
 
 from .config import SatConfig
 
@@ -35,7 +34,7 @@ class SatRun(BaseModel):
         "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
     )
     batch: Batch = 512
-    method: MethodName = Field("bdwp", description="dense, srste, sdgp, sdwp or bdwp")
+    method: MethodName = Field("bdwp", description=METHOD_HELP)
     pattern: PatternText = Field("2:8", description="N:M (N kept of M) or dense")
     passes: tuple[Pass, ...] = Field((Pass.FF, Pass.BP, Pass.WU), min_length=1, description="which passes to run")
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
@@ -47,17 +46,14 @@ class SatRun(BaseModel):
 
     def read_network(self) -> Network:
         """The network by name or file, or a trace's."""
-        path = Path(self.network)
-        if path.suffix and path.is_file():  # a sweep reads it again and again
-            return _known(self.network, self.csv_padding, path.stat().st_mtime_ns)
-        return find_network(self.network, self.csv_padding)
+        return find_network(self.network, csv_padding=self.csv_padding)
 
     def workload(self, network: Network, *, dense: bool = False) -> Workload:
         """The work of a step; ``dense``: of the dense method instead."""
         return lower(
             network,
             batch=self.batch,
-            method=Method.DENSE if dense else Method(self.method),
+            method=Method.DENSE if dense else Method.parse(self.method),
             pattern=NM.parse("dense" if dense else self.pattern),
             passes=self.passes,
             skip=() if dense else self.skip,
@@ -139,31 +135,8 @@ class SatStudy(BaseModel):
 
     def read_networks(self) -> list[Network]:
         """The networks, each of another name."""
-        found = [find_network(name, self.csv_padding) for name in self.networks]
+        found = [find_network(name, csv_padding=self.csv_padding) for name in self.networks]
         for i, network in enumerate(found):
             if network.name in (n.name for n in found[:i]):
                 raise InputError(f"networks: {network.name!r} appears twice")
         return found
-
-
-def find_network(name: str, csv_padding: str) -> Network:
-    """A network by name or file, or a trace's.
-
-    Raises:
-        InputError: none of these.
-    """
-    if (Path(name) / "meta.json").exists():
-        from dataflow.training.trace import Trace
-
-        return Trace.read(Path(name)).meta.network
-    if Path(name).suffix:
-        from dataflow.importers.network_files import read_network
-
-        return read_network(Path(name), scalesim_padding=csv_padding)
-    return zoo.network(name)
-
-
-@lru_cache(maxsize=16)
-def _known(name: str, csv_padding: str, stamp: int) -> Network:
-    """A file's network; ``stamp``: when the file was last changed."""
-    return find_network(name, csv_padding)

@@ -13,7 +13,7 @@ from typing import Any
 from dataflow.mapping.lowering import ALL_PASSES, lower
 from dataflow.networks.network import Network
 from dataflow.pattern import DENSE, NM
-from dataflow.training.methods import Method, pass_pattern
+from dataflow.training.methods import Method
 from hwsim.core.energy import TABLE
 from hwsim.core.result import CAUSE_TEXT, CAUSES, StepResult, StepRow
 from hwsim.sat.energy import COMPONENTS, total_energy_j
@@ -40,7 +40,7 @@ _WATERFALL = (
 
 def ideal_speedup(method: Method, pattern: NM) -> float:
     """Dense over sparse multiplies when each pass has the same count: 3 / sum of the three passes' densities."""
-    return 3 / float(sum(pass_pattern(method, pattern, p).density for p in ALL_PASSES))
+    return 3 / float(sum(method.pattern_of(p, pattern).density for p in ALL_PASSES))
 
 
 def step(config: SatConfig, network: Network, batch: int, method: Method, pattern: NM) -> StepResult:
@@ -50,7 +50,7 @@ def step(config: SatConfig, network: Network, batch: int, method: Method, patter
 
 def compare(dense: StepResult, sparse: StepResult, method: Method, pattern: NM) -> Tables:
     """Tables of one network: a sparse step beside the dense one."""
-    key = {"network": dense.network, "method": method.value, "pattern": str(pattern)}
+    key = {"network": dense.network, "method": method.name, "pattern": str(pattern)}
     energy = [sum(total_energy_j(r).values()) for r in (dense, sparse)]
     traffic = [r.total("dram_read_bytes") + r.total("dram_write_bytes") for r in (dense, sparse)]
     speedup = {

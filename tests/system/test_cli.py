@@ -163,7 +163,7 @@ def test_networks_lists_and_writes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "networks", "resnet9", "--out", tmp_path) == 0
     capsys.readouterr()
     assert run(monkeypatch, "networks", tmp_path / "resnet9.yaml", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == NETWORKS["resnet9"]().model_dump(mode="json")
+    assert json.loads(capsys.readouterr().out) == NETWORKS.get("resnet9")().model_dump(mode="json")
 
 
 @pytest.mark.parametrize("what", ["sat", "study", "train", "network", "schedule"])

@@ -40,7 +40,7 @@ def test_scalesim_resnet18_is_the_torch_module() -> None:
     already behind the pooling."""
     with torch.device("meta"):
         traced = network_of(MODELS["resnet18"][0](), torch.zeros(1, 3, 224, 224), "resnet18")
-    csv = read_network(SAMPLES / "resnet18_conv.csv", scalesim_padding="same")
+    csv = read_network(SAMPLES / "resnet18_conv.csv", csv_padding="same")
     assert len(weighted(csv)) == 21
     keys = [sorted(str(x.model_dump(exclude={"name"})) for x in weighted(n)) for n in (csv, traced)]
     assert keys[0] == keys[1]

@@ -151,7 +151,7 @@ class Simulation:
             machine="sat",
             network=w.network,
             batch=w.batch,
-            method=w.method.value,
+            method=w.method.name,
             pattern=str(w.pattern),
             frequency_hz=self.config.frequency_hz,
             peak_macs_per_cycle=self.config.peak_macs_per_cycle,
