@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+from .common import ConfigFile, Json, Out, Sets, load, made, print_json
 
-
-class Memory(StrEnum):
-    """Devices that are built in."""
-
-    HBM2 = "hbm2"
-    DDR4_2400 = "ddr4-2400"
+if TYPE_CHECKING:
+    from hwsim.memory.run import DramRun
 
 
 def dram(
     trace: Annotated[
         Path | None, typer.Argument(help='Transactions, "LD 0x1f40" or "ST 0x1f40" a line; none: random runs.')
     ] = None,
-    memory: Annotated[Memory, typer.Option(help="Device to start from.")] = Memory.HBM2,
+    memory: Annotated[str | None, typer.Option(help="DRAM standard: hbm2 (default), ddr4-2400, or one added.")] = None,
     channels: Annotated[int | None, typer.Option(help="Channels.")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
@@ -36,11 +31,10 @@ def dram(
     from rich.table import Table
 
     from dataflow.files import write_text
-    from hwsim.memory.config import PRESETS, DramConfig
+    from hwsim.memory.config import DramConfig
     from hwsim.memory.run import bandwidth_by_run, read_trace, run
 
-    base = PRESETS[memory.value]().model_dump()
-    settings = load(DramConfig, config, set_, base, channels=channels)
+    settings = load(DramConfig, config, set_, standard=memory, channels=channels)
     if trace is None:
         sizes = [settings.transaction_bytes << i for i in range(9)]
         found = bandwidth_by_run(settings, sizes, transactions=settings.channels << 12)
@@ -56,14 +50,15 @@ def dram(
     if json_:
         print_json(found.to_dict("records"))
     elif trace is None:
-        table = Table(*found.columns, title=title, title_justify="left")
-        for values in found.itertuples(index=False):
-            table.add_row(f"{values[0]:,}", *(f"{v:.3g}" for v in values[1:]))
+        table = Table("bytes in one piece", "bandwidth, GB/s", "of peak", "row hits", "energy, pJ/byte",
+                      title=title, title_justify="left")  # fmt: skip
+        for size, bandwidth_, share, hits, energy in found.itertuples(index=False):
+            table.add_row(f"{size:,}", f"{bandwidth_:.3g}", f"{share:.1%}", f"{hits:.1%}", f"{energy:.3g}")
         Console().print(table)
     else:
         table = Table(title=title, title_justify="left", show_header=False)
-        for name, value in row.items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else si(value))
+        for name, text in _in_words(result):
+            table.add_row(name, text)
         Console().print(table)
     if out is not None:
         files = [out / "dram.csv"]
@@ -76,3 +71,24 @@ def dram(
             files += save(bandwidth(found.to_dict("records"), name), out, "bandwidth")[0]  # type: ignore[arg-type]
         if not json_:
             made(files)
+
+
+COMMAND_WORDS = {
+    "ACT": "activations (ACT)", "PRE": "precharges (PRE)", "RD": "reads (RD)", "WR": "writes (WR)",
+    "REF": "refreshes (REF)",
+}  # fmt: skip
+
+
+def _in_words(result: DramRun) -> list[tuple[str, str]]:
+    """What a list of transactions took, as rows for people."""
+    seconds = result.cycles * result.config.clock_ps * 1e-12
+    return [
+        ("transactions", f"{result.transactions:,}"),
+        ("bytes", f"{result.bytes:,}"),
+        ("cycles", f"{result.cycles:,}"),
+        ("time", f"{seconds * 1e6:,.4g} µs"),
+        ("bandwidth", f"{result.bandwidth_gb_per_s:.3g} GB/s, {result.share_of_peak:.1%} of the peak"),
+        ("row hits", f"{result.row_hits:.1%}"),
+        *((COMMAND_WORDS.get(name, name), f"{count:,}") for name, count in result.commands.items()),
+        *((f"energy, {kind}", f"{value / 1e6:.3g} µJ") for kind, value in result.energy_pj.items()),
+    ]

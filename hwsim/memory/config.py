@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A DRAM device and its controller: organisation and timing, in the standards' names, cycles of the command clock.
 
-`PRESETS` are one HBM2 stack (JEDEC JESD235, 2 Gb/s a pin, 8 Gb a channel) and DDR4-2400 (JEDEC JESD79-4, 8 Gb x8).
-Left out: ranks that share a data bus, power-down and self refresh, on-die error correction, the command bus's parity,
+What a configuration does not say is as its standard has it (`hwsim.memory.standards`, one data file a standard). Left
+out: ranks that share a data bus, power-down and self refresh, on-die error correction, the command bus's parity,
 write forwarding to reads.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from .standards import STANDARDS, Standard
 
 Mapping = Literal["row-bank-column", "row-column-bank"]
 
@@ -55,55 +57,86 @@ class Timing(NamedTuple):
     refresh_interval: int
 
 
+FORMER_NAMES = {"ddr4": "ddr4-2400"}
+"""Names that stored configurations have."""
+
+
+def find_standard(name: str) -> Standard:
+    """A standard by name.
+
+    Raises:
+        InputError: no such standard; lists those there are.
+    """
+    return STANDARDS.get(FORMER_NAMES.get(name.lower(), name))
+
+
+StandardName = Annotated[str, AfterValidator(lambda name: find_standard(name).name)]
+
+
+def _as_standard(field: str, low: int | None, high: int | None, description: str) -> Any:
+    """A field whose default is what the standard (the first field to be checked) has."""
+    return Field(
+        default_factory=lambda data: find_standard(data["standard"]).defaults[field],
+        ge=low, le=high, description=f"{description}; default: the standard's",
+    )  # fmt: skip
+
+
 class DramConfig(BaseModel):
-    """A memory of equal channels. Frozen; unknown keys are errors; ``DramConfig()`` is an HBM2 stack of 16 channels."""
+    """A memory of equal channels. Frozen; unknown keys are errors; ``DramConfig()`` is an HBM2 stack of 16 channels.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A field that is not given is as the standard's file has it.
+    """
 
-    standard: Literal["HBM2", "DDR4"] = Field("HBM2", description="names the energy figures")
-    channels: int = Field(16, ge=1, le=256, description="channels; a power of two (SpAtten: 16)")
-    clock_ps: int = Field(1000, ge=100, le=100_000, description="period of the command clock, picoseconds")
-    transaction_bytes: int = Field(32, ge=8, le=256, description="bytes of a burst; a power of two")
-    pseudo_channels: int = Field(
-        2, ge=1, le=8, description="pseudo-channels that share a channel's commands (HBM); 1 for DDR4"
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    standard: StandardName = Field("HBM2", description="gives the other fields' defaults and the energy figures")
+    channels: int = _as_standard("channels", 1, 256, "channels; a power of two")
+    clock_ps: int = _as_standard("clock_ps", 100, 100_000, "period of the command clock, picoseconds")
+    transaction_bytes: int = _as_standard("transaction_bytes", 8, 256, "bytes of a burst; a power of two")
+    pseudo_channels: int = _as_standard(
+        "pseudo_channels", 1, 8, "pseudo-channels that share a channel's commands (HBM)"
     )
-    bank_groups: int = Field(4, ge=1, le=16, description="bank groups of a pseudo-channel")
-    banks: int = Field(4, ge=1, le=16, description="banks of a group")
-    rows: int = Field(65536, ge=1, le=1 << 24, description="rows of a bank")
-    row_bytes: int = Field(1024, ge=64, le=1 << 16, description="bytes of an open row; a power of two")
+    bank_groups: int = _as_standard("bank_groups", 1, 16, "bank groups of a pseudo-channel")
+    banks: int = _as_standard("banks", 1, 16, "banks of a group")
+    rows: int = _as_standard("rows", 1, 1 << 24, "rows of a bank")
+    row_bytes: int = _as_standard("row_bytes", 64, 1 << 16, "bytes of an open row; a power of two")
     mapping: Mapping = Field("row-column-bank", description="fields of an address in a channel, highest first")
     piece_bytes: int = Field(
         128, ge=8, le=1 << 16, description="row-column-bank: bytes of a channel in one row before the next bank's"
     )
     xor_banks: bool = Field(False, description="banks exchanged by the row's low bits, against power-of-two strides")
-    interleave_bytes: int = Field(32, ge=8, le=1 << 16, description="consecutive bytes in one channel; a power of two")
+    interleave_bytes: int = _as_standard(
+        "interleave_bytes", 8, 1 << 16, "consecutive bytes in one channel; a power of two"
+    )
 
     queue: int = Field(32, ge=1, le=128, description="entries of the read queue, and of the write queue, of a channel")
     write_high: float = Field(0.8, ge=0, le=1, description="share of the write queue above which writes are drained")
     write_low: float = Field(0.2, ge=0, le=1, description="share of the write queue below which reads go on")
-    two_command_buses: bool = Field(True, description="row and column commands in the same cycle (HBM)")
+    two_command_buses: bool = _as_standard(
+        "two_command_buses", None, None, "row and column commands in the same cycle (HBM)"
+    )
 
-    act_bus: int = Field(2, ge=1, le=4, description="cycles of an ACT on the command bus (HBM: 2)")
-    nBL: int = Field(2, ge=1, le=64, description="burst length, cycles of the data bus")
-    nCL: int = Field(14, ge=1, le=256, description="read latency")
-    nCWL: int = Field(5, ge=1, le=256, description="write latency")
-    nRCDRD: int = Field(14, ge=1, le=256, description="ACT to RD")
-    nRCDWR: int = Field(12, ge=1, le=256, description="ACT to WR")
-    nRP: int = Field(14, ge=1, le=256, description="PRE to ACT")
-    nRAS: int = Field(34, ge=1, le=512, description="ACT to PRE")
-    nRC: int = Field(48, ge=1, le=512, description="ACT to ACT of one bank")
-    nCCDS: int = Field(2, ge=1, le=64, description="column to column command, other bank group")
-    nCCDL: int = Field(4, ge=1, le=64, description="column to column command, same bank group")
-    nRRDS: int = Field(4, ge=1, le=64, description="ACT to ACT, other bank group")
-    nRRDL: int = Field(4, ge=1, le=64, description="ACT to ACT, same bank group")
-    nFAW: int = Field(15, ge=1, le=256, description="window of four ACTs")
-    nWR: int = Field(16, ge=1, le=256, description="end of write data to PRE")
-    nRTP: int = Field(5, ge=1, le=256, description="RD to PRE")
-    nWTRS: int = Field(6, ge=1, le=256, description="end of write data to RD, other bank group")
-    nWTRL: int = Field(8, ge=1, le=256, description="end of write data to RD, same bank group")
-    nRTW: int = Field(2, ge=0, le=64, description="bus turnaround from read to write data, cycles")
-    nRFC: int = Field(350, ge=1, le=10_000, description="refresh of all banks")
-    nREFI: int = Field(3900, ge=1, le=1_000_000, description="from one refresh to the next")
+    act_bus: int = _as_standard("act_bus", 1, 4, "cycles of an ACT on the command bus (HBM: 2)")
+    nBL: int = _as_standard("nBL", 1, 64, "burst length, cycles of the data bus")
+    nCL: int = _as_standard("nCL", 1, 256, "read latency")
+    nCWL: int = _as_standard("nCWL", 1, 256, "write latency")
+    nRCDRD: int = _as_standard("nRCDRD", 1, 256, "ACT to RD")
+    nRCDWR: int = _as_standard("nRCDWR", 1, 256, "ACT to WR")
+    nRP: int = _as_standard("nRP", 1, 256, "PRE to ACT")
+    nRAS: int = _as_standard("nRAS", 1, 512, "ACT to PRE")
+    nRC: int = _as_standard("nRC", 1, 512, "ACT to ACT of one bank")
+    nCCDS: int = _as_standard("nCCDS", 1, 64, "column to column command, other bank group")
+    nCCDL: int = _as_standard("nCCDL", 1, 64, "column to column command, same bank group")
+    nRRDS: int = _as_standard("nRRDS", 1, 64, "ACT to ACT, other bank group")
+    nRRDL: int = _as_standard("nRRDL", 1, 64, "ACT to ACT, same bank group")
+    nFAW: int = _as_standard("nFAW", 1, 256, "window of four ACTs")
+    nWR: int = _as_standard("nWR", 1, 256, "end of write data to PRE")
+    nRTP: int = _as_standard("nRTP", 1, 256, "RD to PRE")
+    nWTRS: int = _as_standard("nWTRS", 1, 256, "end of write data to RD, other bank group")
+    nWTRL: int = _as_standard("nWTRL", 1, 256, "end of write data to RD, same bank group")
+    nRTW: int = _as_standard("nRTW", 0, 64, "bus turnaround from read to write data, cycles")
+    nRFC: int = _as_standard("nRFC", 1, 10_000, "refresh of all banks")
+    nREFI: int = _as_standard("nREFI", 1, 1_000_000, "from one refresh to the next")
 
     @model_validator(mode="after")
     def _consistent(self) -> DramConfig:
@@ -124,8 +157,10 @@ class DramConfig(BaseModel):
             raise ValueError(f"piece_bytes={self.piece_bytes}: {self.transaction_bytes} to row_bytes={self.row_bytes}")
         if self.write_low > self.write_high:
             raise ValueError(f"write_low={self.write_low}: above write_high={self.write_high}")
-        if self.standard == "DDR4" and self.pseudo_channels > 1:
-            raise ValueError(f"pseudo_channels={self.pseudo_channels}: DDR4 has 1 (ranks on one data bus are left out)")
+        standard = find_standard(self.standard)
+        for name in standard.fixed:
+            if getattr(self, name) != standard.defaults[name]:
+                raise ValueError(f"{name}={getattr(self, name)}: {standard.name} has {standard.defaults[name]}")
         if self.nCCDS < self.nBL or self.nCCDL < self.nCCDS:
             raise ValueError(f"nCCDS={self.nCCDS}: nBL={self.nBL} (bursts would overlap) to nCCDL={self.nCCDL}")
         if self.nREFI <= self.nRFC + self.nRC + self.nRP:
@@ -169,17 +204,9 @@ class DramConfig(BaseModel):
 
 def hbm2(channels: int = 16) -> DramConfig:
     """HBM2: channels of two 64-bit pseudo-channels at 1 GHz, 32 bytes a cycle a channel at most."""
-    return DramConfig(channels=channels)
+    return DramConfig(standard="HBM2", channels=channels)
 
 
 def ddr4_2400(channels: int = 1) -> DramConfig:
     """DDR4-2400R, one rank of 8 Gb x8 devices a channel, 64 bits wide."""
-    return DramConfig(
-        standard="DDR4", channels=channels, clock_ps=833, transaction_bytes=64, interleave_bytes=64, pseudo_channels=1,
-        row_bytes=8192, two_command_buses=False, act_bus=1, nBL=4, nCL=16, nCWL=12, nRCDRD=16, nRCDWR=16, nRP=16,
-        nRAS=39, nRC=55, nCCDS=4, nCCDL=6, nRRDS=4, nRRDL=6, nFAW=26, nWR=18, nRTP=9, nWTRS=3, nWTRL=9, nRFC=433,
-        nREFI=9364,
-    )  # fmt: skip
-
-
-PRESETS = {"hbm2": hbm2, "ddr4-2400": ddr4_2400}
+    return DramConfig(standard="DDR4-2400", channels=channels)

@@ -1,58 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Energy of a memory's commands: their number times figures, each with its source.
+"""Energy of a memory's commands: their number times figures, from the standard's file, each with its source.
 
-Left out: background and leakage, the controller, DDR4's I/O and termination (they depend on the board).
+Left out: background and leakage, the controller, a DDR device's I/O and termination (they depend on the board).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from dataflow.errors import InputError
 from hwsim.core.energy import Figure
 
-from .config import DramConfig
-
-_OCONNOR = "M. O'Connor et al., Fine-Grained DRAM, MICRO 2017, table 3 (HBM2)"
-HBM2_ACTIVATE = Figure("HBM2 activation of a 1 KiB row, with its precharge", 909.0, "pJ", _OCONNOR, "DRAM")
-HBM2_MOVE = Figure("HBM2 data, cells to the other side's pins, I/O included", 3.48, "pJ/bit", _OCONNOR, "DRAM")
-
-
-class Currents(NamedTuple):
-    """A DDR device's supply currents, mA, by the standard's names."""
-
-    source: str
-    devices: int
-    """That make a channel's width."""
-    volts: float
-    idd0: float
-    """Activating and precharging one bank."""
-    idd2n: float
-    """Idle, precharged."""
-    idd3n: float
-    """Idle, rows open."""
-    idd4r: float
-    idd4w: float
-    idd5: float
-    """Refreshing."""
-
-
-DDR4 = Currents(
-    "Micron MT40A1G8 data sheet (8 Gb DDR4-2400 x8); formulas: Micron technical note TN-40-07",
-    devices=8, volts=1.2, idd0=48, idd2n=34, idd3n=43, idd4r=135, idd4w=123, idd5=250,
-)  # fmt: skip
-REFRESHES = 8192
-"""REF commands that refresh every row once (both standards)."""
+from .config import DramConfig, find_standard
+from .standards import Currents, EnergyFigures
 
 
 def command_energy(config: DramConfig) -> dict[str, float]:
-    """Picojoules of one activation (its precharge included), read, write and refresh of a channel."""
-    if config.standard == "HBM2":
-        move = 8 * config.transaction_bytes * HBM2_MOVE.value_pj
-        activate = HBM2_ACTIVATE.value_pj * config.row_bytes / 1024
-        rows = config.bank_groups * config.banks * config.rows / REFRESHES  # each is opened and closed once
+    """Picojoules of one activation (its precharge included), read, write and refresh of a channel.
+
+    Raises:
+        InputError: the standard's file has no energy figures.
+    """
+    d = _energy_of(config)
+    if isinstance(d, EnergyFigures):
+        move = 8 * config.transaction_bytes * d.move_pj_per_bit
+        activate = d.activate_pj * config.row_bytes / d.activate_row_bytes
+        rows = config.bank_groups * config.banks * config.rows / d.refreshes  # each is opened and closed once
         return {"activate": activate, "read": move, "write": move, "refresh": rows * activate}
-    d = DDR4
     unit = d.devices * d.volts * config.clock_ps / 1000  # x mA and cycles: pJ
     over_idle, open_idle = (d.idd0 - d.idd2n) * config.nRC, (d.idd3n - d.idd2n) * config.nRAS
     return {
@@ -61,6 +35,33 @@ def command_energy(config: DramConfig) -> dict[str, float]:
         "write": unit * (d.idd4w - d.idd3n) * config.nBL,
         "refresh": unit * (d.idd5 - d.idd2n) * config.nRFC,
     }
+
+
+def figures(config: DramConfig) -> tuple[Figure, ...]:
+    """The figures behind a memory's energy, for a table with sources.
+
+    Raises:
+        InputError: the standard's file has no energy figures.
+    """
+    d = _energy_of(config)
+    name = find_standard(config.standard).name
+    if isinstance(d, EnergyFigures):
+        row = f"{d.activate_row_bytes / 1024:g} KiB"
+        what = f"{name} activation of a {row} row, with its precharge"
+        return (
+            Figure(what, d.activate_pj, "pJ", d.source, "DRAM"),
+            Figure(f"{name} data, cells to the other side's pins, I/O included", d.move_pj_per_bit, "pJ/bit", d.source,
+                   "DRAM"),
+        )  # fmt: skip
+    each = command_energy(config)
+    return tuple(Figure(f"{name} {kind}, a channel", value, "pJ", d.source, "DRAM") for kind, value in each.items())
+
+
+def _energy_of(config: DramConfig) -> EnergyFigures | Currents:
+    standard = find_standard(config.standard)
+    if standard.energy is None:
+        raise InputError(f"DRAM standard {standard.name}: its file has no energy figures (section energy)")
+    return standard.energy
 
 
 def dram_energy(config: DramConfig, commands: Mapping[str, int]) -> dict[str, float]:

@@ -125,7 +125,7 @@ def read_trace(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Addresses and whether each is a write, of a text file with "LD 0x1f" or "ST 0x1f" a line.
 
     Raises:
-        InputError: no such file; a line that is neither.
+        InputError: no such file; a line that is neither; no line at all.
     """
     address, write = [], []
     try:
@@ -146,4 +146,6 @@ def read_trace(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 write.append(words[0] == "ST")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error.strerror if isinstance(error, OSError) else 'not a text file'}") from None
+    if not address:
+        raise InputError(f"{path}: no transactions; expected LD 0x1f or ST 0x1f a line")
     return np.array(address, np.int64), np.array(write, np.bool_)

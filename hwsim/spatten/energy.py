@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.core.energy import FP32_ADD, FP32_MULTIPLY, HOROWITZ, SRAM_8K, Figure, sram_pj_per_byte
+from hwsim.memory.config import hbm2
 from hwsim.memory.controller import COMMANDS
-from hwsim.memory.energy import HBM2_ACTIVATE, HBM2_MOVE, dram_energy
+from hwsim.memory.energy import dram_energy, figures
 
 from .config import SpattenConfig
 
@@ -21,7 +22,7 @@ INT8_MULTIPLY = Figure(
     "8-bit integer multiply; other widths: by the square of the width", 0.2, "pJ/operation", HOROWITZ
 )
 INT32_ADD = Figure("32-bit integer add (sum of products, comparison of keys)", 0.1, "pJ/operation", HOROWITZ)
-TABLE = (INT8_MULTIPLY, INT32_ADD, FP32_MULTIPLY, FP32_ADD, SRAM_8K, HBM2_ACTIVATE, HBM2_MOVE)
+TABLE = (INT8_MULTIPLY, INT32_ADD, FP32_MULTIPLY, FP32_ADD, SRAM_8K, *figures(hbm2()))
 
 COMPONENTS = ("dram", "qk", "pv", "key_sram", "value_sram", "softmax", "topk", "candidates", "projections")
 DIVIDE_MULTIPLIES = 4

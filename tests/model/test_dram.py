@@ -292,7 +292,7 @@ def test_no_transactions_take_no_time() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [("XX 0x10\n", "1: 'XX 0x10' is not LD or ST"), ("LD 0x10\nST zebra\n", "2: 'zebra' is no address"),
-     ("LD -4\n", "outside"), ("LD\n", "not LD or ST")],
+     ("LD -4\n", "outside"), ("LD\n", "not LD or ST"), ("", "no transactions"), ("\n \n", "no transactions")],
 )  # fmt: skip
 def test_broken_traces(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "a.trace"
@@ -310,7 +310,8 @@ def test_broken_traces(tmp_path: Path, text: str, message: str) -> None:
      ({"banks": 16}, "at most 64"), ({"piece_bytes": 16}, "piece_bytes=16"),
      ({"transaction_bytes": 256, "row_bytes": 128, "interleave_bytes": 256}, "above row_bytes"),
      ({"nBL": 4}, "bursts would overlap"), ({"nCCDL": 1}, "bursts would overlap"),
-     ({"standard": "DDR4"}, "DDR4 has 1"),
+     ({"standard": "DDR4", "pseudo_channels": 2}, "DDR4-2400 has 1"),
+     ({"standard": "DDR5"}, r"DRAM standard 'DDR5': Known: hbm2, ddr4-2400"),
     ],
 )  # fmt: skip
 def test_devices_that_cannot_be(change: dict, message: str) -> None:
