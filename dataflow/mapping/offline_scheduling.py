@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numba import njit
 
 from ..errors import InputError
+from ..kernels import kernel
 from .lowering import Product
 from .schedule import Mapping
 from .tiling import Limits, neighbours, tile_candidates
@@ -50,8 +50,8 @@ def mapping_candidates(
     return table
 
 
-@njit(cache=True)
-def _both_orders(tiles, is_os, interleave, flip, rows, cols):  # type: ignore[no-untyped-def]
+@kernel
+def _both_orders(tiles: np.ndarray, is_os: int, interleave: int, flip: int, rows: int, cols: int) -> np.ndarray:
     """int64[n, 7]: each tile with rows outermost and, where the order of the loops makes a difference, columns."""
     table = np.empty((2 * len(tiles), 7), np.int64)
     count = 0

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from ..kernels import kernel
 from ..pattern import NM
 
 
@@ -33,8 +33,10 @@ class Limits(NamedTuple):
     """Elements of a dense reduction a PE holds in WS."""
 
 
-@njit(cache=True)
-def tile_candidates(limits, a, k, b, n, m, index_bits, is_os, interleave):  # type: ignore[no-untyped-def]
+@kernel
+def tile_candidates(
+    limits: Limits, a: int, k: int, b: int, n: int, m: int, index_bits: int, is_os: bool, interleave: int
+) -> np.ndarray:
     """Tiles (rows, reduction, columns), int64[t, 3], for a product ``a x k x b``; none where nothing fits.
 
     Args:
@@ -82,8 +84,19 @@ def misfit(
     return None
 
 
-@njit(cache=True)
-def neighbours(limits, size, tile, steps, n, m, index_bits, is_os, interleave, most):  # type: ignore[no-untyped-def]
+@kernel
+def neighbours(
+    limits: Limits,
+    size: tuple[int, int, int],
+    tile: tuple[int, int, int],
+    steps: tuple[int, int, int],
+    n: int,
+    m: int,
+    index_bits: int,
+    is_os: bool,
+    interleave: int,
+    most: int,
+) -> np.ndarray:
     """Tiles that fit, int64[t, 3] in order, and differ from ``tile`` in one length: a step or one more or less, one
     part more or less, half, twice.
 
@@ -130,15 +143,17 @@ def neighbours(limits, size, tile, steps, n, m, index_bits, is_os, interleave, m
     return found[:count]
 
 
-@njit(cache=True)
-def _before(at, kt, bt, other):  # type: ignore[no-untyped-def]
+@kernel
+def _before(at: int, kt: int, bt: int, other: np.ndarray) -> bool:
     if at != other[0]:
         return at < other[0]
     return kt < other[1] if kt != other[1] else bt < other[2]
 
 
-@njit(cache=True)
-def _fits(limits, k, at, kt, bt, n, m, index_bits, is_os, interleave):  # type: ignore[no-untyped-def]
+@kernel
+def _fits(
+    limits: Limits, k: int, at: int, kt: int, bt: int, n: int, m: int, index_bits: int, is_os: bool, interleave: int
+) -> bool:
     """Whether `misfit` has nothing to say."""
     if kt < k and kt % m:
         return False
@@ -150,8 +165,8 @@ def _fits(limits, k, at, kt, bt, n, m, index_bits, is_os, interleave):  # type: 
     return not is_os or kt >= k or (at <= limits.rows * interleave and bt <= limits.cols)
 
 
-@njit(cache=True)
-def _longest_reduction(limits, at, bt, k, n, m, index_bits):  # type: ignore[no-untyped-def]
+@kernel
+def _longest_reduction(limits: Limits, at: int, bt: int, k: int, n: int, m: int, index_bits: int) -> int:
     """Reduction elements that fit beside ``at`` rows and ``bt`` columns: k, or a multiple of m, or 0."""
     if at * bt * 32 > limits.output_bits:
         return 0
@@ -159,8 +174,8 @@ def _longest_reduction(limits, at, bt, k, n, m, index_bits):  # type: ignore[no-
     return min(groups * m, k)
 
 
-@njit(cache=True)
-def _reductions(k, longest, step, m):  # type: ignore[no-untyped-def]
+@kernel
+def _reductions(k: int, longest: int, step: int, m: int) -> np.ndarray:
     """Reduction tiles shorter than k: the fewest even parts that fit, twice, four and eight times as many.
 
     Short ones expose less of the first load; multiples of ``step`` (what the array holds) where they are long enough.
@@ -182,8 +197,8 @@ def _reductions(k, longest, step, m):  # type: ignore[no-untyped-def]
     return _distinct(sizes, found)
 
 
-@njit(cache=True)
-def _sizes(length, step):  # type: ignore[no-untyped-def]
+@kernel
+def _sizes(length: int, step: int) -> np.ndarray:
     """Candidate tile lengths of a dimension: ``step`` times powers of two, even splits, the whole."""
     sizes = np.empty(130, np.int64)
     found = 0
@@ -199,8 +214,8 @@ def _sizes(length, step):  # type: ignore[no-untyped-def]
     return _distinct(sizes, found + 1)
 
 
-@njit(cache=True)
-def _distinct(sizes, count):  # type: ignore[no-untyped-def]
+@kernel
+def _distinct(sizes: np.ndarray, count: int) -> np.ndarray:
     """The first ``count`` of few numbers, sorted, each once; in place."""
     kept = 0
     for i in range(count):

@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kernels share."""
+"""What kernels share; `kernel` itself is `dataflow.kernels`'."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numba import carray, njit, types
-from numba.core import cgutils, config
+import numpy as np
+from numba.core import config
+from numba.core.cgutils import create_struct_proxy
 from numba.extending import intrinsic
+
+from dataflow.kernels import kernel
+
+__all__ = ["kernel", "without_refcount"]
 
 
 @intrinsic
-def _pointer(typing: Any, address: Any) -> Any:
-    """An address as a pointer."""
+def _without_owner(typing: Any, array: Any) -> Any:
+    """The same array, with nothing to count references of."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        view = create_struct_proxy(array)(context, builder, value=arguments[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
 
-    return types.voidptr(address), code
+    return array(array), code
 
 
-def _unowned(a):  # type: ignore[no-untyped-def]
-    return carray(_pointer(a.ctypes.data), a.shape, a.dtype)  # type: ignore[call-arg]
+if TYPE_CHECKING or config.DISABLE_JIT:
 
+    def without_refcount(array: np.ndarray) -> np.ndarray:
+        """An array's data as an array that is not reference counted, in a kernel; the array must outlive it.
 
-unowned = (lambda a: a) if config.DISABLE_JIT else njit(cache=True, inline="always")(_unowned)  # type: ignore[attr-defined]
-"""A C-contiguous array's data as an array that is not reference counted; the array must outlive it.
+        Numba counts references atomically wherever an array is handed to a function, which is half of the time of a
+        kernel that is made of small ones.
+        """
+        return array
 
-Numba counts references atomically wherever an array is handed to a function, which is half of the time of a kernel that
-is made of small ones.
-"""
+else:
+    without_refcount = _without_owner

@@ -17,9 +17,10 @@ Left out: see `config`; requests to the same address are not merged, and a read 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .config import DramConfig
+from hwsim.core.kernels import kernel
+
+from .config import DramConfig, Timing
 
 ACT, PRE, RD, WR, REF = 0, 1, 2, 3, 4
 COMMANDS = ("ACT", "PRE", "RD", "WR", "REF")
@@ -61,26 +62,26 @@ def counts(state: np.ndarray) -> dict[str, int]:
     return {name: int(state[:, _COUNT + i].sum()) for i, name in enumerate(COMMANDS)}
 
 
-@njit(cache=True)
-def room(m, c, t, write):  # type: ignore[no-untyped-def]
+@kernel
+def room(m: np.ndarray, c: int, t: Timing, write: bool) -> int:
     """Transactions that channel ``c`` can take."""
     return t.queue - m[c, _LENGTH + (_WRITES if write else _READS)]
 
 
-@njit(cache=True)
-def waiting(m, c):  # type: ignore[no-untyped-def]
+@kernel
+def waiting(m: np.ndarray, c: int) -> int:
     """Transactions that channel ``c`` has not yet served."""
     return m[c, _LENGTH] + m[c, _LENGTH + 1] + m[c, _LENGTH + 2]
 
 
-@njit(cache=True)
-def wake(m, c):  # type: ignore[no-untyped-def]
+@kernel
+def wake(m: np.ndarray, c: int) -> int:
     """The next cycle in which channel ``c`` may do something, if nothing is offered before."""
     return m[c, _WAKE]
 
 
-@njit(cache=True)
-def answer(m, c, now):  # type: ignore[no-untyped-def]
+@kernel
+def answer(m: np.ndarray, c: int, now: int) -> int:
     """The tag of the next read of channel ``c`` whose data is there by cycle ``now``, taken out; -1: none."""
     if m[c, _ANSWERS + 1] == 0:
         return -1
@@ -92,20 +93,20 @@ def answer(m, c, now):  # type: ignore[no-untyped-def]
     return m[c, at]
 
 
-@njit(cache=True)
-def answer_tag(m, c):  # type: ignore[no-untyped-def]
+@kernel
+def answer_tag(m: np.ndarray, c: int) -> int:
     """The tag of the next read whose data comes; meaningless where none does."""
     return m[c, _ANSWERS + 2 + 2 * m[c, _ANSWERS]]
 
 
-@njit(cache=True)
-def answer_at(m, c):  # type: ignore[no-untyped-def]
+@kernel
+def answer_at(m: np.ndarray, c: int) -> int:
     """The cycle in which the next read's data is there."""
     return m[c, _ANSWERS + 3 + 2 * m[c, _ANSWERS]] if m[c, _ANSWERS + 1] else NEVER
 
 
-@njit(cache=True, inline="always")
-def _next(m, c, t, where):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _next(m: np.ndarray, c: int, t: Timing, where: int) -> tuple[int, int]:
     """The command that a request needs next, and the cycle from which on it may go."""
     bank = where & 127
     b = _BANK + 8 * bank
@@ -123,8 +124,8 @@ def _next(m, c, t, where):  # type: ignore[no-untyped-def]
     return command, at
 
 
-@njit(cache=True)
-def push(m, c, t, bank, row, tag, write, now):  # type: ignore[no-untyped-def]
+@kernel
+def push(m: np.ndarray, c: int, t: Timing, bank: int, row: int, tag: int, write: bool, now: int) -> bool:
     """Offer a transaction to channel ``c``, to be considered from cycle ``now`` on; False if its queue, or that of
     answers not yet fetched, is full."""
     which = _WRITES if write else _READS
@@ -144,14 +145,14 @@ def push(m, c, t, bank, row, tag, write, now):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, inline="always")
-def _later(m, c, at, cycle):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _later(m: np.ndarray, c: int, at: int, cycle: int) -> None:
     if m[c, at] < cycle:
         m[c, at] = cycle
 
 
-@njit(cache=True)
-def _issue(m, c, t, where, command, now):  # type: ignore[no-untyped-def]
+@kernel
+def _issue(m: np.ndarray, c: int, t: Timing, where: int, command: int, now: int) -> None:
     """Record a command: what has to wait for it, and how long."""
     bank = where & 127
     b, g = _BANK + 8 * bank, _GROUP + 8 * (bank >> t.bank_bits)
@@ -187,8 +188,8 @@ def _issue(m, c, t, where, command, now):  # type: ignore[no-untyped-def]
         _later(m, c, b + PRE, now + t.write_pre)
 
 
-@njit(cache=True)
-def _remove(m, c, which, at):  # type: ignore[no-untyped-def]
+@kernel
+def _remove(m: np.ndarray, c: int, which: int, at: int) -> None:
     """Take a request out of its queue; those behind move up."""
     last = m[c, _LENGTH + which] - 1
     where, tag = _WHERE + QUEUE * which, _TAG + QUEUE * which
@@ -198,8 +199,8 @@ def _remove(m, c, which, at):  # type: ignore[no-untyped-def]
     m[c, _LENGTH + which] = last
 
 
-@njit(cache=True)
-def _refresh(m, c, t, p, now):  # type: ignore[no-untyped-def]
+@kernel
+def _refresh(m: np.ndarray, c: int, t: Timing, p: int, now: int) -> int:
     """One step of a refresh of all banks that is due: precharge them together, then refresh. The cycle in which it
     can be taken; it was taken if that is now or earlier."""
     first, last = p << t.rank_bits, (p + 1) << t.rank_bits
@@ -235,8 +236,8 @@ def _refresh(m, c, t, p, now):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(cache=True)
-def _pick(m, c, t, which, start, now):  # type: ignore[no-untyped-def]
+@kernel
+def _pick(m: np.ndarray, c: int, t: Timing, which: int, start: int, now: int) -> tuple[int, int, int]:
     """The oldest request of a queue, from place ``start`` on, whose next command may go now: its place (-1: none), the
     command, and the earliest cycle of those before it. Requests that need the same command of the same bank are as
     one."""
@@ -261,8 +262,8 @@ def _pick(m, c, t, which, start, now):  # type: ignore[no-untyped-def]
     return -1, 0, soonest
 
 
-@njit(cache=True)
-def tick(m, c, t, now):  # type: ignore[no-untyped-def]
+@kernel
+def tick(m: np.ndarray, c: int, t: Timing, now: int) -> bool:
     """One cycle of channel ``c``. Returns whether a command was issued."""
     if now < m[c, _WAKE]:
         return False

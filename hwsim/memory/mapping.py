@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from hwsim.core.kernels import kernel
 
 from .config import DramConfig
 
@@ -74,7 +75,7 @@ def _place(f: Fields, address: Any) -> Any:
     return channel, (((p << f.groups) | g) << f.banks) | b, row
 
 
-locate = njit(cache=True)(_place)
+locate = kernel(_place)
 """(channel, bank, row) of a byte address, for kernels."""
 
 

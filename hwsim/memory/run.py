@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from dataflow.errors import InputError
-from hwsim.core.kernels import unowned
+from hwsim.core.kernels import kernel, without_refcount
 
-from .config import DramConfig
+from .config import DramConfig, Timing
 from .controller import NEVER, answer, answer_at, counts, new_state, push, room, tick, waiting, wake
 from .energy import dram_energy
 from .mapping import place
@@ -81,10 +80,10 @@ def run(config: DramConfig, address: np.ndarray, write: np.ndarray | None = None
     return DramRun(config, len(address), cycles, counts(state))
 
 
-@njit(cache=True)
-def _run_channel(m, c, t, bank, row, write):  # type: ignore[no-untyped-def]
+@kernel
+def _run_channel(m: np.ndarray, c: int, t: Timing, bank: np.ndarray, row: np.ndarray, write: np.ndarray) -> int:
     """Cycles of one channel's list."""
-    m, bank, row, write = unowned(m), unowned(bank), unowned(row), unowned(write)
+    m, bank, row, write = without_refcount(m), without_refcount(bank), without_refcount(row), without_refcount(write)
     n, offered, now, end = len(bank), 0, 0, 0
     while offered < n or waiting(m, c) > 0:
         if offered < n and push(m, c, t, bank[offered], row[offered], offered, write[offered], now):

@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from dataflow.attention.workload import QUERIES, Workload
+from hwsim.core.kernels import kernel
 
 from .config import SpattenConfig
 from .timing.lower import Group, Style, Work
@@ -77,8 +77,10 @@ class A3(Style):
                     selected=iterations * len(q), all_values=True)  # fmt: skip
 
 
-@njit(cache=True)
-def _a3(q, k, order, iterations, nearest):  # type: ignore[no-untyped-def]
+@kernel
+def _a3(
+    q: np.ndarray, k: np.ndarray, order: np.ndarray, iterations: int, nearest: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Candidates and near ones of each query. ``nearest``: a score this much below the largest is near (negative)."""
     count, keys, dimension = len(q), k.shape[0], k.shape[1]
     candidates, near = np.zeros(count, np.int64), np.zeros(count, np.int64)

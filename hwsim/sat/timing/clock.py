@@ -27,9 +27,9 @@ Left out: the DMA side of the buffers.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataflow.errors import InputError
+from hwsim.core.kernels import kernel
 
 from .functional import canonical
 from .job import Job, stored_length
@@ -84,8 +84,8 @@ def run_job(
     return canonical(start), cycles
 
 
-@njit(cache=True)
-def _ring(entries):  # type: ignore[no-untyped-def]
+@kernel
+def _ring(entries: int) -> int:
     """A power of two of at least that many."""
     size = 1
     while size < entries:
@@ -93,8 +93,8 @@ def _ring(entries):  # type: ignore[no-untyped-def]
     return size
 
 
-@njit(cache=True)
-def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
+@kernel
+def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.ndarray, when: np.ndarray) -> int:
     """Weight-stationary run; ``out`` is the output buffer, read and written in place. Returns cycles, -1 if stuck."""
     rows, cols, depth, inter = job.rows, job.cols, job.depth, job.interleave
     lm, la, slot, rnd = job.mul_latency, job.add_latency, job.slot, job.round
@@ -281,8 +281,8 @@ def _step_ws(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True)
-def _step_os(job, x, w, idx, out, when):  # type: ignore[no-untyped-def]
+@kernel
+def _step_os(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.ndarray, when: np.ndarray) -> int:
     """Output-stationary run; ``out`` is the output buffer, written in place. Returns cycles, -1 if stuck."""
     rows, cols, inter = job.rows, job.cols, job.interleave
     lm, la, slot, rnd, word_cyc = job.mul_latency, job.add_latency, job.slot, job.round, job.drain_word

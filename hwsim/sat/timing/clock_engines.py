@@ -12,10 +12,10 @@ Time 0 is the cycle in which ``start`` is accepted; ``done`` is raised in the cy
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataflow.errors import InputError
 from dataflow.pattern import NM
+from hwsim.core.kernels import kernel
 
 from ..config import SatConfig
 from .functional import canonical, to_fp16
@@ -45,8 +45,8 @@ def run_sore(config: SatConfig, weights: np.ndarray, pattern: NM) -> tuple[np.nd
     return values.view(np.float16), index[: groups * b].reshape(b, groups * n).T.copy(), cycles
 
 
-@njit(cache=True)
-def _step_sore(elements, lanes, values, index):  # type: ignore[no-untyped-def]
+@kernel
+def _step_sore(elements: np.ndarray, lanes: int, values: np.ndarray, index: np.ndarray) -> int:
     m, n = elements.shape[1], values.shape[1]
     rounds = elements.shape[0] // lanes
     entry = np.full((lanes, n), -1, np.int64)  # sorter: positions in the group, largest first
@@ -111,8 +111,10 @@ def run_wuve(
     return w, v, to_fp16(w), cycles
 
 
-@njit(cache=True)
-def _step_wuve(state, out, lanes, latencies, constants):  # type: ignore[no-untyped-def]
+@kernel
+def _step_wuve(
+    state: np.ndarray, out: np.ndarray, lanes: int, latencies: tuple[int, int, int], constants: np.ndarray
+) -> int:
     """Stages hold (w, v, g, running value) of ``lanes`` elements; a stage acts as its last register loads."""
     lm, la, depth = latencies
     rounds = state.shape[1] // lanes
@@ -167,8 +169,8 @@ def run_update(config: SatConfig, words: int, pattern: NM, orders: int) -> int:
     return int(_step_update(words, wuve_latency(config), pattern.n_keep, pattern.m_group, orders))
 
 
-@njit(cache=True)
-def _step_update(words, depth, n, m, orders):  # type: ignore[no-untyped-def]
+@kernel
+def _step_update(words: int, depth: int, n: int, m: int, orders: int) -> int:
     pipe = np.zeros(depth, np.bool_)
     taken = left = 0  # words that entered WUVE, that left it
     full = np.zeros(2, np.int64)  # passes that a block still has to make through SORE; 0: it may fill

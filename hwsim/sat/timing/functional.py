@@ -12,10 +12,10 @@ below the sign, so NaN is larger than infinity; ties go to the lower index.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataflow.errors import InputError
 from dataflow.pattern import NM
+from hwsim.core.kernels import kernel
 
 CANONICAL_NAN32 = np.uint32(0x7FC00000)
 CANONICAL_NAN16 = np.uint16(0x7E00)
@@ -71,8 +71,8 @@ def stce(
     return canonical(out)
 
 
-@njit(cache=True)
-def _accumulate(x, w, position, out):  # type: ignore[no-untyped-def]
+@kernel
+def _accumulate(x: np.ndarray, w: np.ndarray, position: np.ndarray, out: np.ndarray) -> None:
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             acc = out[i, j]
@@ -101,8 +101,8 @@ def sore(weights: np.ndarray, pattern: NM) -> tuple[np.ndarray, np.ndarray]:
     return values.view(np.float16), index
 
 
-@njit(cache=True)
-def _top_n(bits, n, m, values, index):  # type: ignore[no-untyped-def]
+@kernel
+def _top_n(bits: np.ndarray, n: int, m: int, values: np.ndarray, index: np.ndarray) -> None:
     """A sorter of n entries takes an element a cycle: it enters before the first entry of smaller magnitude."""
     for j in range(bits.shape[1]):
         for g in range(bits.shape[0] // m):

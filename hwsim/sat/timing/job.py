@@ -20,10 +20,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
 from dataflow.errors import InputError
 from dataflow.pattern import NM
+from hwsim.core.kernels import kernel
 
 from ..config import Dataflow, SatConfig
 
@@ -125,7 +124,7 @@ def array_job(config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int],
     return derive_job(machine_of(config), int(dataflow == "OS"), a, k, b, n, m, interleave)
 
 
-@njit(cache=True)
+@kernel
 def index_bits(m: int) -> int:
     """ceil(log2 m), as `dataflow.pattern.NM.index_bits`, for Numba."""
     bits = 0
@@ -134,13 +133,13 @@ def index_bits(m: int) -> int:
     return bits
 
 
-@njit(cache=True)
+@kernel
 def sore_latency(lanes: int, groups: int, n: int, m: int) -> int:
     """Cycles of SORE for ``groups`` groups: M a round of lanes, then the last group's N entries leave."""
     return -(-groups // lanes) * m + n + 1
 
 
-@njit(cache=True)
+@kernel
 def derive_job(machine: Machine, is_os: int, a: int, k: int, b: int, n: int, m: int, interleave: int) -> Job:
     """The constants of a job; ``n = m = 1`` is dense. Sizes are checked by the caller."""
     depth = n
@@ -183,7 +182,7 @@ def derive_job(machine: Machine, is_os: int, a: int, k: int, b: int, n: int, m: 
     )
 
 
-@njit(cache=True)
+@kernel
 def stored_length(job: Job) -> int:
     """Stored reduction elements of one output: the multiply slots that do useful work."""
     return -(-job.k // job.m) * job.depth if job.is_sparse else job.k

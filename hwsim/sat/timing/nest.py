@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dataflow.mapping.lowering import Operand, Product
+from hwsim.core.kernels import kernel
 
 from .job import Machine, derive_job, index_bits, sore_latency, stored_length
 from .tile import job_accesses, job_cycles
@@ -73,8 +73,8 @@ def _mode(operand: Operand) -> int:
     return 1 if operand.positions_on_rows else 2
 
 
-@njit(cache=True)
-def _span(first, last, height, taps, stride, pad):  # type: ignore[no-untyped-def]
+@kernel
+def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int) -> int:
     """Image rows that output rows first..last of one image touch."""
     if stride > taps:  # rows between windows are not fetched; windows over the border are clipped
         rows = (last - first + 1) * taps
@@ -92,8 +92,8 @@ def _span(first, last, height, taps, stride, pad):  # type: ignore[no-untyped-de
     return max(0, high - low)
 
 
-@njit(cache=True)
-def _operand_bytes(mode, window, outer_at, outer, k_at, k):  # type: ignore[no-untyped-def]
+@kernel
+def _operand_bytes(mode: int, window: np.ndarray, outer_at: int, outer: int, k_at: int, k: int) -> int:
     """DRAM bytes of an uncompressed operand tile ``outer x k`` at (outer_at, k_at)."""
     if mode == 0:
         return 2 * outer * k
@@ -129,7 +129,7 @@ class _Tiling(NamedTuple):
     right_mode: int
 
 
-@njit(cache=True)
+@kernel
 def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndarray, out: np.ndarray) -> int:
     """Cycles of a product under a mapping (`dataflow.mapping.schedule.Mapping` as int64[7]).
 
@@ -159,8 +159,8 @@ def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndar
     return moved[0]
 
 
-@njit(cache=True)
-def _tiling_of(nest, mapping):  # type: ignore[no-untyped-def]
+@kernel
+def _tiling_of(nest: Nest, mapping: np.ndarray) -> _Tiling:
     flip = mapping[2]
     a, b = (nest.b, nest.a) if flip else (nest.a, nest.b)
     left_mode, right_mode = (nest.right_mode, nest.left_mode) if flip else (nest.left_mode, nest.right_mode)
@@ -170,8 +170,8 @@ def _tiling_of(nest, mapping):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True)
-def _array_time(machine, t, is_os, inter, out):  # type: ignore[no-untyped-def]
+@kernel
+def _array_time(machine: Machine, t: _Tiling, is_os: int, inter: int, out: np.ndarray) -> np.ndarray:
     """Array cycles by class of tile, int64[2, 2, 2] (is it the row, column, reduction tail); adds causes and port
     bytes of one instance to ``out``."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -203,8 +203,10 @@ def _array_time(machine, t, is_os, inter, out):  # type: ignore[no-untyped-def]
     return cycles
 
 
-@njit(cache=True)
-def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-untyped-def]
+@kernel
+def _walk(
+    machine: Machine, t: _Tiling, windows: np.ndarray, cycles: np.ndarray, instances: int, moved: np.ndarray
+) -> None:
     """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
     bytes read and written, bytes filled into the west and north buffers, elements SORE sorted.
 
@@ -262,8 +264,8 @@ def _walk(machine, t, windows, cycles, instances, moved):  # type: ignore[no-unt
     moved[1] += state[2]
 
 
-@njit(cache=True)
-def _next_job(state, load, prune, moved):  # type: ignore[no-untyped-def]
+@kernel
+def _next_job(state: np.ndarray, load: int, prune: int, moved: np.ndarray) -> None:
     """The job before computes while the DMA stores what came before it and loads (SORE prunes) the next one. ``state``:
     array cycles of the job before, its store, the store before that (shifted here)."""
     wait = max(0, load + prune + state[2] - state[0])
@@ -274,8 +276,18 @@ def _next_job(state, load, prune, moved):  # type: ignore[no-untyped-def]
     state[2] = state[1]
 
 
-@njit(cache=True)
-def _load(machine, t, windows, ia, ib, ik, get_a, get_b, moved):  # type: ignore[no-untyped-def]
+@kernel
+def _load(
+    machine: Machine,
+    t: _Tiling,
+    windows: np.ndarray,
+    ia: int,
+    ib: int,
+    ik: int,
+    get_a: bool,
+    get_b: bool,
+    moved: np.ndarray,
+) -> tuple[int, int]:
     """DMA cycles to load a job's operand tiles, and SORE's cycles beyond them; adds the bytes to ``moved``."""
     rows, cols = min(t.at, t.a - ia * t.at), min(t.bt, t.b - ib * t.bt)
     length = min(t.kt, t.k - ik * t.kt)
@@ -299,8 +311,8 @@ def _load(machine, t, windows, ia, ib, ik, get_a, get_b, moved):  # type: ignore
     return load, max(0, prune - load)  # SORE works as the data stream past
 
 
-@njit(cache=True)
-def _store(machine, t, ia, ib, moved):  # type: ignore[no-untyped-def]
+@kernel
+def _store(machine: Machine, t: _Tiling, ia: int, ib: int, moved: np.ndarray) -> int:
     """DMA cycles to store a finished output tile as FP16; adds the bytes to ``moved``."""
     size = 2 * min(t.at, t.a - ia * t.at) * min(t.bt, t.b - ib * t.bt)
     moved[4] += size
@@ -310,8 +322,8 @@ def _store(machine, t, ia, ib, moved):  # type: ignore[no-untyped-def]
 _UNKNOWN = np.int64(1) << 62
 
 
-@njit(cache=True)
-def _floor(machine, t, is_os, inter):  # type: ignore[no-untyped-def]
+@kernel
+def _floor(machine: Machine, t: _Tiling, is_os: int, inter: int) -> int:
     """A lower bound of the array's time for one instance, in closed form: exact for OS; for WS without the waits for
     partial sums."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -344,14 +356,14 @@ def _floor(machine, t, is_os, inter):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True)
-def _stored_bytes(t, k, cols):  # type: ignore[no-untyped-def]
+@kernel
+def _stored_bytes(t: _Tiling, k: int, cols: int) -> int:
     """Bytes of an N:M right operand in DRAM."""
     return -(-k // t.m) * t.n * cols * (16 + t.index_bits) // 8
 
 
-@njit(cache=True)
-def _once(t, windows, rows, k, cols):  # type: ignore[no-untyped-def]
+@kernel
+def _once(t: _Tiling, windows: np.ndarray, rows: int, k: int, cols: int) -> tuple[int, int]:
     """DRAM bytes of both operands of a tile at the start of the product."""
     left = _operand_bytes(t.left_mode, windows[0], 0, rows, 0, k)
     if t.m == 1 or t.prune_on_load:
@@ -359,8 +371,8 @@ def _once(t, windows, rows, k, cols):  # type: ignore[no-untyped-def]
     return left, _stored_bytes(t, k, cols)
 
 
-@njit(cache=True)
-def _traffic_floor(machine, t, left, right):  # type: ignore[no-untyped-def]
+@kernel
+def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
     """A lower bound of the DMA's cycles for one instance: each operand (``left``, ``right`` bytes) as often as the
     loops come back to it, each time only once."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -370,15 +382,15 @@ def _traffic_floor(machine, t, left, right):  # type: ignore[no-untyped-def]
     return int((left * again_a + right * again_b + 2 * t.a * t.b) / machine.dram_bytes_per_cycle)
 
 
-@njit(cache=True)
-def _exposed(machine, t, windows):  # type: ignore[no-untyped-def]
+@kernel
+def _exposed(machine: Machine, t: _Tiling, windows: np.ndarray) -> int:
     """Cycles of the DMA that nothing hides: the first load and the last store."""
     left, right = _once(t, windows, t.at, t.kt, t.bt)
     rows, cols = t.a - (t.a - 1) // t.at * t.at, t.b - (t.b - 1) // t.bt * t.bt
     return int((left + right + 2 * rows * cols) / machine.dram_bytes_per_cycle)
 
 
-@njit(cache=True)
+@kernel
 def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
     """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
 

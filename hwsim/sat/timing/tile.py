@@ -9,9 +9,9 @@ closed form for OS. Left out, as at the clock level: the DMA that fills and empt
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from dataflow.pattern import NM
+from hwsim.core.kernels import kernel
 
 from ..config import SatConfig
 from .job import Job, index_bits, sore_latency, stored_length, wuve_latency
@@ -20,7 +20,7 @@ CAUSES = ("useful", "padding", "interleave", "west", "north", "output", "fill_dr
 """What an array job's cycles are spent on; see `job_cycles`."""
 
 
-@njit(cache=True)
+@kernel
 def job_cycles(job: Job, out: np.ndarray) -> int:
     """Cycles of an array job, from ``start`` accepted to ``done`` raised.
 
@@ -89,7 +89,7 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
     return total
 
 
-@njit(cache=True)
+@kernel
 def job_accesses(job: Job, out: np.ndarray) -> None:
     """Fill float64[4] ``out`` with the bytes a job moves through the buffers' ports on the array's side: west read,
     north read, output read, output write. Every slot of a lane reads its activation word (a group of M, or one element

@@ -23,9 +23,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from dataflow.errors import InputError
+from hwsim.core.kernels import kernel
+from hwsim.memory.config import Timing
 from hwsim.memory.controller import (
     NEVER,
     answer,
@@ -114,20 +115,20 @@ def new_record(events: int = 0) -> np.ndarray:
 ACCEPTED, ANSWERED = 0, 1
 
 
-@njit(cache=True, inline="always")
-def tag_of(lane, job, number):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def tag_of(lane: int, job: int, number: int) -> int:
     """A transaction: its lane, its job, how many of the job were before it."""
     return (number << 40) | (job << 6) | lane
 
 
-@njit(cache=True, inline="always")
-def job_of(tag):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def job_of(tag: int) -> int:
     """A tag's job."""
     return (tag >> 6) & ((1 << 34) - 1)
 
 
-@njit(cache=True)
-def _event(record, kind, cycle, channel, tag):  # type: ignore[no-untyped-def]
+@kernel
+def _event(record: np.ndarray, kind: int, cycle: int, channel: int, tag: int) -> None:
     at = record[0, 0] + 1
     if at < len(record):
         record[at, 0], record[at, 1], record[at, 2], record[at, 3] = kind, cycle, channel, tag
@@ -141,14 +142,14 @@ def new_generators() -> np.ndarray:
     return generators
 
 
-@njit(cache=True)
-def idle(g, unit):  # type: ignore[no-untyped-def]
+@kernel
+def idle(g: np.ndarray, unit: int) -> bool:
     """Whether a unit's address generator can take a job."""
     return g[unit, _JOB] < 0
 
 
-@njit(cache=True)
-def begin(g, unit, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
+@kernel
+def begin(g: np.ndarray, unit: int, jobs: np.ndarray, j: int, tokens: np.ndarray, size_bits: int) -> None:
     """Give a unit's idle generator job ``j``, which has at least one token."""
     g[unit, _JOB], g[unit, _AT] = j, jobs[j, FIRST]
     start = jobs[j, BASE] + tokens[g[unit, _AT]] * jobs[j, BYTES]
@@ -156,8 +157,17 @@ def begin(g, unit, jobs, j, tokens, size_bits):  # type: ignore[no-untyped-def]
     g[unit, _LANE] = 0
 
 
-@njit(cache=True)
-def generate(g, unit, lanes, jobs, tokens, size_bits, place_of, stalls):  # type: ignore[no-untyped-def]
+@kernel
+def generate(
+    g: np.ndarray,
+    unit: int,
+    lanes: np.ndarray,
+    jobs: np.ndarray,
+    tokens: np.ndarray,
+    size_bits: int,
+    place_of: Fields,
+    stalls: np.ndarray,
+) -> int:
     """A cycle of a unit's address generator that has a job. Returns how many transactions it made."""
     j = g[unit, _JOB]
     made = 0
@@ -190,8 +200,8 @@ def generate(g, unit, lanes, jobs, tokens, size_bits, place_of, stalls):  # type
     return made
 
 
-@njit(cache=True)
-def respond(jobs, mem, now, turn, stalls, record):  # type: ignore[no-untyped-def]
+@kernel
+def respond(jobs: np.ndarray, mem: np.ndarray, now: int, turn: int, stalls: np.ndarray, record: np.ndarray) -> int:
     """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many arrived."""
     channels = len(mem)
     taken = np.int64(0)
@@ -218,8 +228,17 @@ def respond(jobs, mem, now, turn, stalls, record):  # type: ignore[no-untyped-de
     return arrived
 
 
-@njit(cache=True)
-def request(lanes, sticky, mem, t, now, turn, stalls, record):  # type: ignore[no-untyped-def]
+@kernel
+def request(
+    lanes: np.ndarray,
+    sticky: np.ndarray,
+    mem: np.ndarray,
+    t: Timing,
+    now: int,
+    turn: int,
+    stalls: np.ndarray,
+    record: np.ndarray,
+) -> int:
     """A cycle of the request crossbar, ``turn`` cycles after the units began. Returns how many requests wait in lanes
     afterwards."""
     count = lanes.shape[0]
@@ -255,8 +274,8 @@ def request(lanes, sticky, mem, t, now, turn, stalls, record):  # type: ignore[n
     return held
 
 
-@njit(cache=True)
-def memory_cycle(mem, t, now):  # type: ignore[no-untyped-def]
+@kernel
+def memory_cycle(mem: np.ndarray, t: Timing, now: int) -> None:
     """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
     for c in range(len(mem)):
         while wake(mem, c) < now:
@@ -265,8 +284,8 @@ def memory_cycle(mem, t, now):  # type: ignore[no-untyped-def]
             tick(mem, c, t, now)
 
 
-@njit(cache=True)
-def memory_next(mem):  # type: ignore[no-untyped-def]
+@kernel
+def memory_next(mem: np.ndarray) -> int:
     """The next cycle in which an answer is there or a channel with work may do something."""
     soonest = NEVER
     for c in range(len(mem)):
@@ -276,16 +295,28 @@ def memory_next(mem):  # type: ignore[no-untyped-def]
     return soonest
 
 
-@njit(cache=True)
-def memory_rests(mem, t, until):  # type: ignore[no-untyped-def]
+@kernel
+def memory_rests(mem: np.ndarray, t: Timing, until: int) -> None:
     """Nothing is asked of the memory up to ``until``: it refreshes itself."""
     for c in range(len(mem)):
         while wake(mem, c) < until:
             tick(mem, c, t, wake(mem, c))
 
 
-@njit(cache=True)
-def _run(jobs, tokens, lanes, sticky, generators, size_bits, place_of, mem, t, stalls, record):  # type: ignore[no-untyped-def]
+@kernel
+def _run(
+    jobs: np.ndarray,
+    tokens: np.ndarray,
+    lanes: np.ndarray,
+    sticky: np.ndarray,
+    generators: np.ndarray,
+    size_bits: int,
+    place_of: Fields,
+    mem: np.ndarray,
+    t: Timing,
+    stalls: np.ndarray,
+    record: np.ndarray,
+) -> int:
     begin(generators, KEYS, jobs, 0, tokens, size_bits)
     now = 0
     while True:

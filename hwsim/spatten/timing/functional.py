@@ -29,9 +29,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dataflow.errors import InputError
+from hwsim.core.kernels import kernel
 
 from ..config import SpattenConfig
 from .topk import select
@@ -82,8 +82,8 @@ def msb_plane(integers: np.ndarray, lsb: int) -> np.ndarray:
     return (integers >> lsb) << lsb
 
 
-@njit(cache=True)
-def exponential(x):  # type: ignore[no-untyped-def]
+@kernel
+def exponential(x: np.float32) -> np.float32:
     """exp of a binary32 number that is not positive; NaN gives NaN."""
     if not x > np.float32(-104.0):
         return x if x != x else _ZERO
@@ -98,8 +98,8 @@ def exponential(x):  # type: ignore[no-untyped-def]
     return result if result >= _TINY else _ZERO
 
 
-@njit(cache=True)
-def exponentials(x):  # type: ignore[no-untyped-def]
+@kernel
+def exponentials(x: np.ndarray) -> np.ndarray:
     """`exponential` of float32[n]."""
     out = np.empty(len(x), np.float32)
     for i in range(len(x)):
@@ -107,8 +107,8 @@ def exponentials(x):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
-def softmax(scores, scale, partial_sums, bits, out):  # type: ignore[no-untyped-def]
+@kernel
+def softmax(scores: np.ndarray, scale: np.float32, partial_sums: int, bits: int, out: np.ndarray) -> np.float32:
     """Integer probabilities of int64[n] scores into uint16[n] ``out``; the sum of the exponentials, binary32."""
     n = len(scores)
     x = np.empty(n, np.float32)
@@ -128,7 +128,7 @@ def softmax(scores, scale, partial_sums, bits, out):  # type: ignore[no-untyped-
     top = np.float32((1 << bits) - 1)
     for j in range(n):
         out[j] = np.uint16(np.rint(np.float32(np.float32(x[j] / sums[0]) * top)))
-    return sums[0]
+    return np.float32(sums[0])
 
 
 def confidence_limit(threshold: float) -> float:
@@ -144,8 +144,8 @@ def confidence_limit(threshold: float) -> float:
     return float(limit)
 
 
-@njit(cache=True)
-def _dot(q, k, out):  # type: ignore[no-untyped-def]
+@kernel
+def _dot(q: np.ndarray, k: np.ndarray, out: np.ndarray) -> None:
     for j in range(len(k)):
         total = np.int64(0)
         for d in range(len(q)):
@@ -153,8 +153,20 @@ def _dot(q, k, out):  # type: ignore[no-untyped-def]
         out[j] = total
 
 
-@njit(cache=True)
-def _query(q, k_msb, k_full, v, scale, limit, keep_values, partial_sums, bits, parallel, state):  # type: ignore[no-untyped-def]
+@kernel
+def _query(
+    q: np.ndarray,
+    k_msb: np.ndarray,
+    k_full: np.ndarray,
+    v: np.ndarray,
+    scale: np.float32,
+    limit: np.float32,
+    keep_values: int,
+    partial_sums: int,
+    bits: int,
+    parallel: int,
+    state: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.bool, int, int]:
     n, dimension = v.shape
     scores = np.empty(n, np.int64)
     p = np.empty(n, np.uint16)

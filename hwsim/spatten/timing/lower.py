@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from dataflow.attention.workload import QUERIES
+from hwsim.core.kernels import kernel
 
 from ..config import SpattenConfig
 from .fetch import BASE, BYTES, COUNT, FIRST
@@ -156,8 +156,8 @@ def _again(group: Group, weights: Weights) -> np.ndarray:
     return found if group.progressive else np.zeros(len(found), np.bool_)
 
 
-@njit(cache=True)
-def _choose(p, seen, k, parallel, keep, cycles):  # type: ignore[no-untyped-def]
+@kernel
+def _choose(p: np.ndarray, seen: np.ndarray, k: np.ndarray, parallel: int, keep: np.ndarray, cycles: np.ndarray) -> int:
     """The top-k of every query; those that keep all need no engine. Returns the keys streamed."""
     streamed = 0
     for i in range(len(seen)):

@@ -29,10 +29,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from hwsim.core.kernels import unowned
+from hwsim.core.kernels import kernel, without_refcount
+from hwsim.memory.config import Timing
 from hwsim.memory.controller import NEVER, room
+from hwsim.memory.mapping import Fields
 
 from ..config import SpattenConfig
 from .fetch import (
@@ -132,29 +133,29 @@ def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens:
     return Segment(jobs, key_jobs, queries, tokens, fifo, ends)
 
 
-@njit(cache=True)
-def _put(fifo, ends, which, item, cycle):  # type: ignore[no-untyped-def]
+@kernel
+def _put(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) -> None:
     at = ends[which, 1]
     fifo[which, at, 0], fifo[which, at, 1] = item, cycle
     ends[which, 1] = at + 1
 
 
-@njit(cache=True, inline="always")
-def _ready(fifo, ends, which, now):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _ready(fifo: np.ndarray, ends: np.ndarray, which: int, now: int) -> bool:
     """Whether the FIFO's first item counts."""
     at = ends[which, 0]
     return at < ends[which, 1] and fifo[which, at, 1] <= now
 
 
-@njit(cache=True)
-def _take(fifo, ends, which):  # type: ignore[no-untyped-def]
+@kernel
+def _take(fifo: np.ndarray, ends: np.ndarray, which: int) -> int:
     at = ends[which, 0]
     ends[which, 0] = at + 1
     return fifo[which, at, 0]
 
 
-@njit(cache=True)
-def _oldest(fifo, ends, jobs, now):  # type: ignore[no-untyped-def]
+@kernel
+def _oldest(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, now: int) -> int:
     """The oldest entry of prob x V's queue whose values are there, a query's parts in their order; -1: none."""
     last = -1
     for at in range(ends[_PV_Q, 0], ends[_PV_Q, 1]):
@@ -166,13 +167,13 @@ def _oldest(fifo, ends, jobs, now):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True, inline="always")
-def _there(jobs, j, now):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _there(jobs: np.ndarray, j: int, now: int) -> bool:
     return 0 <= jobs[j, DONE] <= now
 
 
-@njit(cache=True)
-def _place(s, jobs, k, freed):  # type: ignore[no-untyped-def]
+@kernel
+def _place(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
     """When a key job's head has a place in the table: two cycles after one was given back; -1: not yet known."""
     head = jobs[k, HEAD]
     if head < s.heads:
@@ -181,8 +182,8 @@ def _place(s, jobs, k, freed):  # type: ignore[no-untyped-def]
     return at + 2 if at >= 0 else -1
 
 
-@njit(cache=True)
-def _give_back(jobs, order, ring):  # type: ignore[no-untyped-def]
+@kernel
+def _give_back(jobs: np.ndarray, order: np.ndarray, ring: np.ndarray) -> bool:
     """Take the oldest job out of a ring if it has no readers left. ring: used, first, count of those in it."""
     if ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
         ring[0] -= jobs[order[ring[1]], SPACE]
@@ -191,8 +192,24 @@ def _give_back(jobs, order, ring):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
-def run_segment(s, t, place_of, mem, work, lanes, sticky, generators, log, causes, used, stalls, start, record, ready):  # type: ignore[no-untyped-def]
+@kernel
+def run_segment(
+    s: Sizes,
+    t: Timing,
+    place_of: Fields,
+    mem: np.ndarray,
+    work: Segment,
+    lanes: np.ndarray,
+    sticky: np.ndarray,
+    generators: np.ndarray,
+    log: np.ndarray,
+    causes: np.ndarray,
+    used: np.ndarray,
+    stalls: np.ndarray,
+    start: int,
+    record: np.ndarray,
+    ready: np.ndarray,
+) -> int:
     """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
 
     Args:
@@ -206,12 +223,22 @@ def run_segment(s, t, place_of, mem, work, lanes, sticky, generators, log, cause
         record: of `fetch`: what the memory did.
         ready: int64[cycles from start on], filled with a bit for each channel that has room; may be empty.
     """
-    mem, lanes, generators, sticky = unowned(mem), unowned(lanes), unowned(generators), unowned(sticky)
-    log, causes, used, stalls = unowned(log), unowned(causes), unowned(used), unowned(stalls)
-    jobs, key_jobs = unowned(work.jobs), unowned(work.key_jobs)
-    queries, tokens = unowned(work.queries), unowned(work.tokens)
+    mem, lanes, generators, sticky = (
+        without_refcount(mem),
+        without_refcount(lanes),
+        without_refcount(generators),
+        without_refcount(sticky),
+    )
+    log, causes, used, stalls = (
+        without_refcount(log),
+        without_refcount(causes),
+        without_refcount(used),
+        without_refcount(stalls),
+    )
+    jobs, key_jobs = without_refcount(work.jobs), without_refcount(work.key_jobs)
+    queries, tokens = without_refcount(work.queries), without_refcount(work.tokens)
     count = len(queries)
-    fifo, ends = unowned(work.fifo), unowned(work.ends)
+    fifo, ends = without_refcount(work.fifo), without_refcount(work.ends)
     state = np.zeros(count, np.int8)  # 1: failed its check, computed again
     picked = np.zeros(count, np.int64)  # when its candidates are there
     begun = np.zeros(len(jobs), np.bool_)

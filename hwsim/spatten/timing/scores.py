@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 
 from dataflow.attention.pruning import top_k
 from dataflow.errors import InputError
+from hwsim.core.kernels import kernel
 
 from .topk import ordered_key
 
@@ -176,8 +176,8 @@ class Traced:
         return step["q"][at], step["k"][at]
 
 
-@njit(cache=True)
-def _requantized(scores, spread, top):  # type: ignore[no-untyped-def]
+@kernel
+def _requantized(scores: np.ndarray, spread: np.float32, top: int) -> np.ndarray:
     """Rows of normal scores to integer probabilities."""
     out = np.empty(scores.shape, np.uint32)
     for i in range(scores.shape[0]):

@@ -18,7 +18,8 @@ Source: SpAtten (HPCA 2021); pass overhead, pivot generator and key order are ou
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hwsim.core.kernels import kernel
 
 PASS_CYCLES = 4
 """Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
@@ -37,7 +38,7 @@ def ordered_key(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), np.uint32(0xFFFFFFFF), keys)
 
 
-@njit(cache=True)
+@kernel
 def lfsr_step(state: int) -> int:
     """The register's next value; 0 would stay 0 and stands for 1."""
     state = state & 0xFFFF
@@ -46,8 +47,8 @@ def lfsr_step(state: int) -> int:
     return (state >> 1) ^ (LFSR_TAPS if state & 1 else 0)
 
 
-@njit(cache=True)
-def select(keys, k, parallel, state, keep):  # type: ignore[no-untyped-def]
+@kernel
+def select(keys: np.ndarray, k: int, parallel: int, state: int, keep: np.ndarray) -> tuple[int, int, int, int]:
     """Run a command.
 
     Args:
@@ -105,8 +106,8 @@ def select(keys, k, parallel, state, keep):  # type: ignore[no-untyped-def]
     return cycles + filter_cycles, passes + 1, streamed + n, state
 
 
-@njit(cache=True)
-def mean_cycles(n, k, parallel, draws, rng):  # type: ignore[no-untyped-def]
+@kernel
+def mean_cycles(n: int, k: int, parallel: int, draws: int, rng: np.random.Generator) -> float:
     """Mean cycles of a command over ``draws`` random permutations of n keys.
 
     Only the keys' order matters, so permutations stand for every distribution without ties.
