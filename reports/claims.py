@@ -64,6 +64,7 @@ def ratios(claims: Sequence[Row]) -> Figure:
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
     _names(axes, [c["what"] for c in mine])
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("ours / published")
     draw.legend(axes, handles=[
         Line2D([], [], color=BLUE, marker="o", label="as reached"),
@@ -86,8 +87,9 @@ def ranges(claims: Sequence[Row]) -> Figure:
     _names(axes, [c["what"] for c in mine])
     axes.margins(x=0.1, y=0.4)
     axes.set_xlabel("times faster or more efficient")
+    axes.set_xticks([v for v in (1, 2, 5, 10, 20, 50, 100) if axes.get_xlim()[0] <= v <= axes.get_xlim()[1]])
     axes.xaxis.set_major_formatter("{x:g}x")
-    axes.xaxis.set_minor_formatter("")
+    axes.minorticks_off()
     rival = " / ".join(dict.fromkeys(c["rival"].split(",")[0] for c in mine))
     draw.legend(axes, handles=[
         Line2D([], [], color=BLUE, marker="o", linestyle="none", label=f"ours over {rival}"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.colors
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from .style import BLUE, CYCLE, GREEN, GREY, INK, MARKERS, ORANGE, RC, RED
 
 mpl.use("Agg")
 
-WIDTH = 5.8
+WIDTH = 5.4
 """Inches of every figure."""
 LETTER = 0.075
 """Inches of a letter of a legend or a tick, about."""
@@ -65,17 +66,19 @@ class Drawing:
         figure, (axes,) = self.figure(0.9 + len(names) * (each * len(series) + 0.12))
         _across(axes)
         height = 0.84 / len(series)
-        peak = max([v or 0.0 for values in series.values() for v in values] + [v for i in ideal.values() for v in i])
+        peak = max(v for values in [*series.values(), *ideal.values(), [m for _, _, m in marks]] for v in values if v)
         for i, (name, values) in enumerate(series.items()):
             at = np.arange(len(names)) + (i - (len(series) - 1) / 2) * height
             axes.barh(at, [v or 0.0 for v in values], height * 0.9, color=CYCLE[i % len(CYCLE)], label=name)
             for k, (y, v) in enumerate(zip(at, values, strict=True)):
                 if v is None:
                     continue
-                # behind the bar and its ideal, so that no line goes through it
-                end = max([v, *(x[k] for n, x in ideal.items() if n == name)])
-                end = max([end, *(m for where, s, m in marks if where == k and s in (i, None))])
-                axes.text(end + 0.012 * peak, y, f"{v:.{digits}f}", va="center", fontsize=7)
+                # at the bar's foot, where it cannot be read as the ideal's; beyond all of them where the bar is short
+                beyond = max([v, *(x[k] for n, x in ideal.items() if n == name), *(m for at, _, m in marks if at == k)])
+                short = v < 0.14 * peak
+                colour = INK if short else inside(CYCLE[i % len(CYCLE)])
+                axes.text((beyond if short else 0) + 0.012 * peak, y, f"{v:.{digits}f}", va="center", fontsize=7,
+                          color=colour)  # fmt: skip
             for y, x in zip(at, ideal.get(name, ()), strict=False):
                 axes.plot([x, x], [y - height / 2, y + height / 2], color=INK, linewidth=1, linestyle=":")
         handles = list(axes.get_legend_handles_labels()[0])
@@ -96,7 +99,7 @@ class Drawing:
             axes.axvline(level, color=INK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.12 * max([peak, *(m for _, _, m in marks)]))
+        axes.set_xlim(0, 1.08 * peak)
         axes.set_xlabel(label)
         if len(handles) > 1:
             self.legend(axes, handles=handles)
@@ -273,6 +276,12 @@ class Drawing:
                     }
                     axes.text(x, top + line, row["word"], va="center", family="monospace", fontsize=7.2, **style)
         return figure
+
+
+def inside(colour: str) -> str:
+    """The colour of text on a bar of a colour: what has more contrast."""
+    red, green, blue = mpl.colors.to_rgb(colour)
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
 def _across(axes: Axes) -> None:

@@ -122,7 +122,7 @@ def html_page(text: str, title: str, drawings: Mapping[str, str]) -> str:
 
     body = re.sub(r'<img alt="([^"]*)" src="figures/([^"]*)\.svg" ?/?>', inline, body)
     body = re.sub(r"<p>(<figure.*?</figure>)</p>", r"\1", body, flags=re.DOTALL)
-    if len(re.findall(r"<h[23] ", body)) >= CONTENTS:
-        contents = f'<nav class="contents" aria-label="Contents">{made.toc}</nav>'
-        body = re.sub(r"(<h2 )", lambda m: contents + m[1], body, count=1)
+    if len(re.findall(r"<h[23] ", body)) >= CONTENTS:  # below the first paragraph, which says what the page is
+        contents = f'</p><nav class="contents" aria-label="Contents">{made.toc}</nav>'
+        body = body.replace("</p>", contents, 1)
     return str(template("page.html.j2").render(title=html.escape(title), body=body))

@@ -73,6 +73,6 @@ def _inline(svg: str, name: str) -> str:
 
     def sized(match: re.Match[str]) -> str:
         width = float(match[2])
-        return f'<svg {match[1]}style="width:100%;max-width:{width:.0f}pt;min-width:{0.6 * width:.0f}pt"'
+        return f'<svg {match[1]}style="--full:{1.15 * width:.0f}pt"'
 
     return re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', sized, svg, count=1)

@@ -144,8 +144,9 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
 
     add("cycles", [f"{r.cycles:,}" for r in results])
     add("time at clock", [f"{r.seconds * 1e6:,.1f} us" for r in results])
-    add("bound by", [r.bound for r in results])
+    add("lower bound set by", [r.bound for r in results])
     add("the bound's share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
+    add("bottleneck", [r.bottleneck for r in results])
     table.add_section()
     table.add_row("[bold]Q x K[/bold]")
     for cause in ALL_CAUSES:

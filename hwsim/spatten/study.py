@@ -29,6 +29,9 @@ ENGINES = (1, 2)
 SRAM_KB = (24, 48, 96, 192, 384)
 """Of each SRAM, KiB; the paper's 196 KB are 192 KiB."""
 ENGINE_KEYS = (32, 64, 128, 256, 512, 1024)
+SYNTHETIC, RECORDED = "synthetic", "recorded"
+"""Where probabilities are from."""
+LAST_RUNG = "all of them, recorded probabilities"
 
 
 class Case(NamedTuple):
@@ -42,6 +45,11 @@ class Case(NamedTuple):
     """Whose sizes it has (`dataflow.attention.workload.MODELS`); empty: another's."""
     traced: Source | None = None
     """Its importance and probabilities; none: drawn."""
+
+
+def _of(case: Case) -> str:
+    """Whose sizes a case has, as published figures name it; empty: neither."""
+    return "GPT-2" if case.model.startswith("gpt2") else "BERT" if case.model.startswith("bert") else ""
 
 
 def runs(cases: Sequence[Case]) -> int:
@@ -112,19 +120,32 @@ def _ladder(
     for rung in ladder(case.workload, config):
         result = _run(rung.config, rung.workload, drawn, "dense" if rung.dense else "SpAtten")
         found.append(result)
-        tables["ladder"].append({
-            "workload": case.name, "rung": rung.name, "cycles": result.cycles,
-            "over_dense": found[0].cycles / result.cycles,
-            "over_previous": found[max(len(found) - 2, 0)].cycles / result.cycles,
-            "dram_mb": result.dram_bytes / 1e6, "dram_ratio": found[0].dram_bytes / result.dram_bytes,
-            "energy_uj": _energy(result), "tflops": _tflops(result),
-            "flop_per_byte": 2 * result.macs / result.dram_bytes,
-        })  # fmt: skip
-        tables["attention_traffic"].append(
-            {"workload": case.name, "rung": rung.name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
-        )
+        _rung(case, rung.name, SYNTHETIC, result, found, tables)
         tick(f"{case.name}: {rung.name}")
     return found
+
+
+def _rung(
+    case: Case,
+    name: str,
+    probabilities: str,
+    result: SpattenResult,
+    before: Sequence[SpattenResult],
+    tables: dict[str, list[Row]],
+) -> None:
+    """A row of the ladder, and its traffic; ``before``: the rungs up to this one."""
+    dense = before[0]
+    tables["ladder"].append({
+        "workload": case.name, "rung": name, "of": _of(case), "probabilities": probabilities, "cycles": result.cycles,
+        "over_dense": dense.cycles / result.cycles,
+        "over_previous": before[max(len(before) - 2, 0)].cycles / result.cycles,
+        "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
+        "energy_uj": _energy(result), "tflops": _tflops(result),
+        "flop_per_byte": 2 * result.macs / result.dram_bytes,
+    })  # fmt: skip
+    tables["attention_traffic"].append(
+        {"workload": case.name, "rung": name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
+    )
 
 
 def _case(
@@ -140,8 +161,12 @@ def _case(
     rows = case.workload.rows
     c = dense.settings
     best = max((r for r in tables["ladder"] if r["workload"] == case.name), key=lambda r: r["over_dense"])
+    if case.traced is not None:  # the same workload as the last rung: over it, what recorded probabilities change
+        _rung(case, LAST_RUNG, RECORDED, result, [*rungs, result], tables)
     tables["attention"].append({
-        "workload": case.name, "note": case.note, "encoder": _encoder(case),
+        "workload": case.name, "note": case.note, "of": _of(case), "encoder": _encoder(case),
+        "probabilities": SYNTHETIC if case.traced is None else RECORDED,
+        "synthetic_speedup": dense.cycles / rungs[-1].cycles,
         "heads": heads_of(rows), "length": int(rows["sentence_length_L"].max()), "queries": result.total("queries"),
         "again": result.total("again") / max(result.total("queries"), 1), "cycles": result.cycles,
         "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
@@ -150,7 +175,7 @@ def _case(
         "dram_ratio_float32": dense.dram_bytes * 32 / c.operand_bits / result.dram_bytes,
         "macs_ratio": dense.macs / result.macs,
         "energy_uj": _energy(result), "energy_ratio": _energy(dense) / _energy(result), "tflops": _tflops(result),
-        "dense_tflops": _tflops(dense), "bound": result.bound,
+        "dense_tflops": _tflops(dense), "bound": result.bound, "bottleneck": result.bottleneck,
         "share_of_bound": result.share_of_bound, **{f"{k}_occupancy": v for k, v in result.occupancy.items()},
     })  # fmt: skip
     for cause in ALL_CAUSES:
@@ -163,17 +188,20 @@ def _case(
 
 
 def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
-    """Ours for each published figure, their mean, and what Q x K mostly waits for: key, ours, value, why."""
+    """Ours for each published figure (of every workload that was run), the mean of those with the published figure's
+    model, and what Q x K mostly waits for: key, ours, value, why."""
     found: list[Row] = []
 
     def add(
-        key: str, rows: list[Row], column: str, text: str = "{:.1f}x", why: Callable[[Row], str] = lambda r: ""
-    ) -> None:
+        key: str, rows: list[Row], column: str, text: str = "{:.1f}x", why: Callable[[Row], str] = lambda r: "",
+        of: str = "",
+    ) -> None:  # fmt: skip
+        """``of``: the model that the published figure is of; none: all."""
         if rows:
             ours = "; ".join(f"{text.format(r[column], r)} ({r['workload']})" for r in rows)
-            mean = sum(r[column] for r in rows) / len(rows)
+            same = [r[column] for r in rows if not of or r["of"] == of]
             reasons = "; ".join(dict.fromkeys(filter(None, map(why, rows)))) or "–"
-            found.append({"key": key, "ours": ours, "value": mean, "why": reasons})
+            found.append({"key": key, "ours": ours, "value": sum(same) / len(same) if same else None, "why": reasons})
 
     def waits(row: Row) -> str:
         mine = [c for c in tables["attention_causes"] if c["workload"] == row["workload"] and c["cause"] != "qk"]
@@ -195,22 +223,23 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
         parts,
     )
     add("spatten_compute_reduction", every, "macs_ratio")
-    add("spatten_tflops_bert", [r for r in every if r["encoder"]], "tflops", "{:.2f}", waits)
-    add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], "tflops", "{:.2f}", waits)
+    add("spatten_tflops_bert", [r for r in every if r["encoder"]], "tflops", "{:.2f}", waits, of="BERT")
+    add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], "tflops", "{:.2f}", waits, of="GPT-2")
     for machine, name in (("A3", "a3"), ("MNNFast", "mnnfast")):
         mine = [r for r in tables["baselines"] if r["machine"] == machine]
-        add(
-            f"spatten_over_{name}", mine, "slower", "{:.2f}x", lambda r: f"{r['workload']}: it is bound by {r['bound']}"
-        )
+        add(f"spatten_over_{name}", mine, "slower", "{:.2f}x",
+            lambda r: f"{r['workload']}: its lower bound is set by {r['bound']}")  # fmt: skip
         add(f"spatten_energy_over_{name}", mine, "more_energy", "{:.2f}x")
+    rungs = [r for r in tables["ladder"] if r["probabilities"] == SYNTHETIC]
     for key, rung in (("tokens", "+ token pruning"), ("heads", "+ head pruning")):
-        add(f"spatten_ladder_{key}", [r for r in tables["ladder"] if r["rung"] == rung], "over_previous", "{:.2f}x")
-    steps = [r for r in tables["ladder"] if r["rung"] == "+ parallel top-k"]
-    add("spatten_parallel_topk", steps, "over_previous")
-    last = {r["workload"]: r for r in tables["ladder"]}
+        mine = [r for r in rungs if r["rung"] == rung]
+        add(f"spatten_ladder_{key}", mine, "over_previous", "{:.2f}x", of="GPT-2")
+    steps = [r for r in rungs if r["rung"] == "+ parallel top-k"]
+    add("spatten_parallel_topk", steps, "over_previous", of="GPT-2")
+    last = {r["workload"]: r for r in rungs}
     before = {r["workload"]: r for r in steps}
     both = [{**r, "gain": before[n]["cycles"] / r["cycles"]} for n, r in last.items() if n in before and r != before[n]]
-    add("spatten_quantization", both, "gain", "{:.2f}x", waits)
+    add("spatten_quantization", both, "gain", "{:.2f}x", waits, of="GPT-2")
     for table, size, key in (("topk_sweep", "parallel", "topk"), ("sram_sweep", "sram_kb", "sram")):
         add(f"spatten_{key}_saturates", _saturation(tables[table], size), "size", "{}")
     return found
@@ -247,7 +276,7 @@ def _baselines(case: Case, drawn: Source, tables: dict[str, list[Row]], tick: Ti
             "workload": case.name, "machine": "SpAtten-1/8" if name == "SpAtten" else name, "cycles": result.cycles,
             "slower": result.cycles / first.cycles, "energy_uj": _energy(result),
             "more_energy": _energy(result) / _energy(first), "dram_mb": result.dram_bytes / 1e6,
-            "bound": result.bound, "share_of_bound": result.share_of_bound,
+            "bound": result.bound, "bottleneck": result.bottleneck, "share_of_bound": result.share_of_bound,
         })  # fmt: skip
         tick(f"{case.name}: {name}")
 

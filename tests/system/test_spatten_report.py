@@ -19,6 +19,7 @@ from hwsim.sat.study import study as sat_study
 from hwsim.spatten import study as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.study import Case, runs, study
+from hwsim.spatten.timing.scores import Drawn
 from reports.report import write_report
 from tests.support.pages import check_page
 
@@ -71,7 +72,7 @@ def test_numbers_are_the_studys(report) -> None:
     made, out = report
     text = (out / "report.md").read_text()
     for row in made.tables["ladder"]:
-        assert f"| {row['rung']} | {row['cycles']:,} | {row['over_dense']:.2f} |" in text
+        assert f"| {row['rung']} | synthetic | {row['cycles']:,} | {row['over_dense']:.2f} |" in text
     for row in made.tables["baselines"]:
         assert f"| {row['machine']} | {row['cycles']:,} | {row['slower']:.2f} |" in text
     for row in made.tables["attention_headlines"]:
@@ -118,3 +119,34 @@ def test_tables_agree_with_each_other(report) -> None:
         assert sweep[0]["cycles"] == row["cycles"]
         assert [r["cycles"] for r in tables["sram_sweep"] if r["workload"] == name][-1] == row["cycles"]
     assert json.dumps(tables)  # plain values
+
+
+def test_recorded_probabilities_are_named(tmp_path: Path) -> None:
+    """A headline with recorded probabilities stands in the ladder too, under its name; a published figure of one model
+    is compared with runs of that model only, and the page says what was run."""
+    recorded = Drawn(7, 3.0, SpattenConfig().probability_bits)
+    workload = make_workload("e", Transformer(2, 3, 32, 40, 0), PRUNING)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, values in (("PARALLEL", (1, 16)), ("SRAM_KB", (2, 192)), ("ENGINE_KEYS", (32, 64))):
+            patch.setattr(module, name, values)
+        case = Case("e", workload, "a trace", "bert-base", recorded)
+        tables = study(SpattenConfig(), [case], seed=0, spread=2.0, tick=lambda _: None)
+    (row,) = tables["attention"]
+    *synthetic, last = tables["ladder"]
+    assert {r["probabilities"] for r in synthetic} == {"synthetic"}
+    assert last["probabilities"] == row["probabilities"] == "recorded"
+    assert (last["cycles"], last["over_dense"]) == (row["cycles"], row["speedup"])
+    assert row["synthetic_speedup"] == synthetic[-1]["over_dense"] != row["speedup"]
+    found = {r["key"]: r for r in tables["attention_headlines"]}
+    assert found["spatten_parallel_topk"]["value"] is None  # GPT-2's
+    assert found["spatten_tflops_bert"]["value"] == row["tflops"]
+    meta = {
+        "title": "A study", "command": "hwsim test", "date": "today", "version": "0", "machine": "m", "seed": 0,
+        "spread": 2.0, "spatten_config": SpattenConfig().model_dump(mode="json"), "spatten_peak_tflops": 2.048,
+        "spatten_peak_bytes_per_s": 512e9,
+    }  # fmt: skip
+    write_report(StudyTables(meta, tables | {"attention_torch": []}), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert f"with synthetic\nones, as in the ladder of techniques below, it is {row['synthetic_speedup']:.2f}x" in text
+    assert row["bottleneck"] in text
+    assert not re.search(r"^\| GPT-2", text, re.MULTILINE)

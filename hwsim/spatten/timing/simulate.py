@@ -132,6 +132,13 @@ class SpattenResult:
             "prob x V": self.total("pv_busy") / total,
         }  # fmt: skip
 
+    @property
+    def bottleneck(self) -> str:
+        """The busiest unit, in words, with its occupancy: what is to be made faster first, whatever the bounds say."""
+        occupancy = self.occupancy
+        unit = max(occupancy, key=occupancy.__getitem__)
+        return f"{unit}, {occupancy[unit]:.0%} busy"
+
     def bounds(self) -> dict[str, float]:
         """Cycles that the run cannot be below: of the memory, of each array of multipliers.
 
