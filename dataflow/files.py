@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import InputError
+from .errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import numpy as np
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -53,6 +54,26 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {reason}") from None
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file; nothing in it can run code (no pickled objects).
+
+    Raises:
+        InputError: missing, truncated, or holding anything but plain arrays.
+    """
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing") from None
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise InputError(f"{path}: broken; expected a .npz of plain arrays") from None
+
+
 def validated(model: type[T], data: object, where: str) -> T:
     """``data`` as ``model``; what is wrong becomes one line: ``where: field: reason (got value)``.
 
@@ -84,24 +105,58 @@ def put(data: dict[str, Any], path: str, value: Any) -> None:
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """The first problem of a pydantic error as ``field: reason (got value)``, on one line."""
+    """The first problem of a pydantic error as ``field: reason (got value)``, on one line.
+
+    An unknown field, and a value that is none of a few, are answered with the closest one that there is.
+    """
     first = error.errors(include_url=False)[0]
+    kind, value = first["type"], first.get("input")
+    loc = first["loc"]
     field = ""
-    for part in first["loc"]:
+    for part in loc:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
     reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        reason = "unknown key" + _suggestion(str(first["loc"][-1]), model.model_fields if model else {})
-    value = first.get("input")
-    got = "" if first["type"] in ("missing", "extra_forbidden") or isinstance(value, dict) else f" (got {value!r:.60})"
+    got = "" if kind in ("missing", "extra_forbidden") or isinstance(value, dict) else f" (got {value!r:.60})"
+    if kind == "extra_forbidden":
+        owner = _model_at(model, loc[:-1])
+        reason = "unknown key" + _hint(str(loc[-1]), owner.model_fields if owner else ())
+    elif kind in ("literal_error", "enum") and isinstance(value, str):
+        expected = re.findall(r"'([^']*)'", first.get("ctx", {}).get("expected", ""))
+        reason += _hint(value, expected)
+    elif kind == "union_tag_invalid":
+        tag, expected = str(first["ctx"]["tag"]), first["ctx"]["expected_tags"]
+        reason = f"{first['ctx']['discriminator'].strip(chr(39))} {tag!r}: one of {expected}"
+        reason, got = reason + _hint(tag, re.findall(r"'([^']*)'", expected)), ""
     return " ".join(f"{field + ': ' if field else ''}{reason}{got}".split())
 
 
-def _suggestion(key: str, known: Mapping[str, object]) -> str:
-    import difflib
+def _model_at(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model of the section at ``loc``: sections, lists of sections, and one of several kinds by its tag."""
+    found: set[Any] = {model} if model else set()
+    for part in loc:
+        inner: set[Any] = set()
+        for one in found:
+            if isinstance(part, str) and part in one.model_fields:
+                inner |= _models_in(one.model_fields[part].annotation)
+        if inner:
+            found = inner
+        elif isinstance(part, str):  # the tag of one of several kinds
+            found = {
+                m for m in found if part in (getattr(f, "default", None) for f in m.model_fields.values())
+            } or found
+    return next(iter(found)) if len(found) == 1 else None
 
-    close = difflib.get_close_matches(key, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else ""
+
+def _models_in(annotation: Any) -> set[Any]:
+    """All models in a type: itself, or inside Union, list, tuple, dict, Annotated."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return {annotation} if issubclass(annotation, BaseModel) else set()
+    return {model for part in get_args(annotation) for model in _models_in(part)}
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(word, known)
+    return f"; {hint}" if hint else ""
 
 
 @contextlib.contextmanager

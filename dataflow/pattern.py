@@ -33,18 +33,20 @@ class NM:
 
     def __post_init__(self) -> None:
         if not (1 <= self.n_keep <= self.m_group <= MAX_GROUP):
-            raise InputError(
-                f"pattern {self.n_keep}:{self.m_group}: need 1 <= N <= M <= {MAX_GROUP} (N is the number kept)"
-            )
+            raise InputError(f"{self.n_keep}:{self.m_group}: {_fault(self.n_keep, self.m_group)}")
 
     @classmethod
     def parse(cls, text: str) -> NM:
-        """Read ``"2:8"`` or ``"dense"``."""
+        """Read ``"2:8"`` or ``"dense"``.
+
+        Raises:
+            InputError: ``text: reason``; the caller knows the name of the field or option.
+        """
         if text.strip().lower() == "dense":
             return DENSE
         match = re.fullmatch(r"\s*(\d{1,4})\s*:\s*(\d{1,4})\s*", text)
         if not match:
-            raise InputError(f"pattern {text!r}: write N:M, as in 2:8, or dense")
+            raise InputError(f"{text!r}: write N:M (N kept of M), as in 2:8, or dense")
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
@@ -75,6 +77,14 @@ class NM:
         """Bytes to store ``vectors`` vectors of ``length`` elements, values and indices, packed, rounded up once."""
         bits = self.kept(length) * vectors * (value_bits + self.index_bits)
         return -(-bits // 8)
+
+
+def _fault(n: int, m: int) -> str:
+    if n < 1:
+        return "N must be at least 1 (N is the number kept of M)"
+    if n > m:
+        return "N must be at most M (N is the number kept of M)"
+    return f"M must be at most {MAX_GROUP}"
 
 
 DENSE = NM(1, 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dataflow.errors import InputError
-from dataflow.files import atomic_path, write_text
+from dataflow.files import atomic_path, read_arrays, write_text
 from dataflow.networks.network import Network
 from dataflow.pattern import NM
 from dataflow.training.methods import Method
@@ -39,6 +38,7 @@ from .tracing import take_trace, traced_layers, versions
 Tick = Callable[[int, float], None]
 
 RESULT_FORMAT = "hwsim-training/1"
+CHECKPOINT_FORMAT = "hwsim-checkpoint/1"
 
 
 class Diverged(InputError):
@@ -129,7 +129,7 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
     """Train to the end.
 
     Args:
-        out: folder for ``checkpoint.pt`` (while it runs) and, at the end, ``trace/``, ``weights.pt``,
+        out: folder for ``checkpoint.npz`` (while it runs) and, at the end, ``trace/``, ``weights.pt``,
             ``training.json``. A checkpoint of the same configuration is gone on from, one of another is an error; a
             finished run of the same configuration is returned as it is.
         tick: called after each step with the number of steps done and the loss.
@@ -156,7 +156,9 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         model.parameters(), lr=config.rate, momentum=config.momentum, weight_decay=config.weight_decay
     )
     state: dict[str, Any] = {"step": 0, "history": [], "seconds": 0.0, "traces": {}}
-    checkpoint = out / "checkpoint.pt" if out is not None else None
+    checkpoint = out / "checkpoint.npz" if out is not None else None
+    if out is not None and (old := out / "checkpoint.pt").exists():
+        raise InputError(f"{old}: of an earlier version, and can run code: not read; remove it to start over")
     if checkpoint is not None and checkpoint.exists():
         state = _load(checkpoint, config, model, optimizer)
     began = time.perf_counter() - state["seconds"]
@@ -202,7 +204,7 @@ def train(config: TrainConfig, out: Path | None = None, tick: Tick = lambda step
         with atomic_path(out / "weights.pt") as temporary:
             torch.save(model.state_dict(), temporary)
         write_text(out / "training.json", json.dumps(result, indent=1) + "\n")
-        (out / "checkpoint.pt").unlink(missing_ok=True)
+        (out / "checkpoint.npz").unlink(missing_ok=True)
     return result
 
 
@@ -216,7 +218,7 @@ def trained(config: TrainConfig, out: Path) -> nn.Module:
     path = out / "weights.pt"
     try:
         model.load_state_dict(torch.load(path, weights_only=True))
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch's reader raises whatever a damaged file leads it to
         raise InputError(f"{path}: broken or missing ({type(error).__name__}); remove {out} to train again") from None
     return model.eval()
 
@@ -265,21 +267,58 @@ def _meta(config: TrainConfig, causes: Mapping[str, str | None]) -> TraceMeta:
     )
 
 
-def _save(path: Path, config: TrainConfig, model: nn.Module, optimizer: Any, state: dict[str, Any]) -> None:
-    data = {"config": config.model_dump(mode="json"), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    with atomic_path(path) as temporary:
-        torch.save({**data, "state": state}, temporary)
+def _save(path: Path, config: TrainConfig, model: nn.Module, optimizer: torch.optim.SGD, state: dict[str, Any]) -> None:
+    """Plain arrays (``model/``, ``momentum/``, ``trace/``) and one of JSON text: reading it can run no code."""
+    momenta = optimizer.state_dict()["state"]
+    arrays = {f"model/{name}": _array(value) for name, value in model.state_dict().items()}
+    arrays |= {
+        f"momentum/{i}": _array(s["momentum_buffer"])
+        for i, s in momenta.items()
+        if s.get("momentum_buffer") is not None
+    }
+    for step, layers in state["traces"].items():
+        arrays |= {
+            f"trace/{step}/{name}/{t}": value for name, tensors in layers.items() for t, value in tensors.items()
+        }
+    facts = {k: state[k] for k in ("step", "history", "seconds")}
+    text = json.dumps({"format": CHECKPOINT_FORMAT, "config": config.model_dump(mode="json"), **facts})
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, meta=np.array(text), **arrays)
 
 
-def _load(path: Path, config: TrainConfig, model: nn.Module, optimizer: Any) -> dict[str, Any]:
+def _load(path: Path, config: TrainConfig, model: nn.Module, optimizer: torch.optim.SGD) -> dict[str, Any]:
+    """Put a checkpoint into model and optimizer; the loop's state.
+
+    Raises:
+        InputError: no checkpoint of this version, or one of a run with other settings.
+    """
+    again = "remove it to start over"
     try:
-        # our own file: it holds numpy arrays of a trace beside the tensors
-        data = torch.load(path, weights_only=False)
-        state = data["state"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
-        raise InputError(f"{path}: truncated or no checkpoint; remove it to start over") from None
-    if data["config"] != config.model_dump(mode="json"):
-        raise InputError(f"{path}: is of a run with other settings; remove it or choose another --out")
-    model.load_state_dict(data["model"])
-    optimizer.load_state_dict(data["optimizer"])
-    return state
+        arrays = read_arrays(path)
+    except InputError as error:
+        raise InputError(f"{error}; {again}") from None
+    try:
+        meta = json.loads(str(arrays["meta"]))
+        if meta["format"] != CHECKPOINT_FORMAT:
+            raise InputError(f"{path}: field format: not a checkpoint of this version ({CHECKPOINT_FORMAT}); {again}")
+        if meta["config"] != config.model_dump(mode="json"):
+            raise InputError(f"{path}: is of a run with other settings; remove it or choose another --out")
+        state = {"step": int(meta["step"]), "history": list(meta["history"]), "seconds": float(meta["seconds"])}
+        traces: dict[int, dict[str, dict[str, np.ndarray]]] = {}
+        weights, momenta = {}, {}
+        for key, value in arrays.items():
+            kind, _, name = key.partition("/")
+            if kind == "model":
+                weights[name] = torch.from_numpy(value)
+            elif kind == "momentum":
+                momenta[int(name)] = {"momentum_buffer": torch.from_numpy(value)}
+            elif kind == "trace":
+                step, layer, tensor = name.split("/")
+                traces.setdefault(int(step), {}).setdefault(layer, {})[tensor] = value
+        model.load_state_dict(weights)
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": momenta})
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: truncated or no checkpoint ({type(error).__name__}); {again}") from None
+    return {**state, "traces": traces}

@@ -14,15 +14,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError
+from ..files import read_arrays
 
 FORMAT = "hwsim-attention-trace/1"
 
@@ -48,9 +47,5 @@ def read_attention_trace(folder: Path) -> tuple[dict[str, Any], list[dict[str, A
     steps = []
     for record in records:
         path = folder / str(record["file"])
-        try:
-            with np.load(path) as arrays:
-                steps.append({**record, **{name: arrays[name] for name in arrays.files}})
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            raise InputError(f"{path}: broken or missing") from None
+        steps.append({**record, **read_arrays(path)})
     return meta, steps

@@ -129,8 +129,8 @@ def _onnx(path: Path) -> Network:
     return read_onnx(path)
 
 
-def write_network_yaml(network: Network, path: Path) -> None:
-    """Write a network, one line a layer, in the form `read_network` reads."""
+def network_yaml(network: Network) -> str:
+    """A network as YAML text, one line a layer, in the form `read_network` reads."""
     from ruamel.yaml import YAML
 
     lines = [f"format: {NETWORK_FORMAT}", f"name: {_flow(network.name)}", "layers:"]
@@ -139,7 +139,12 @@ def write_network_yaml(network: Network, path: Path) -> None:
         lines.append("- {" + ", ".join(f"{k}: {_flow(v)}" for k, v in fields.items()) + "}")
     text = "\n".join(lines) + "\n"
     assert YAML(typ="safe", pure=True).load(text)["name"] == network.name
-    write_text(path, text)
+    return text
+
+
+def write_network_yaml(network: Network, path: Path) -> None:
+    """Write `network_yaml`."""
+    write_text(path, network_yaml(network))
 
 
 def _flow(value: object) -> str:

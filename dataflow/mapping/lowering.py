@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weighted
-from ..pattern import DENSE, NM
+from ..pattern import DENSE, MAX_GROUP, NM
 from ..training.methods import Method, Pass
 
 
@@ -199,6 +199,38 @@ def lower(
     work = (ff if Pass.FF in passes else []) + [w for back in reversed(backward) for w in back] + updates
     work = [w for w in work if not isinstance(w, VectorOp) or w.read_bytes or w.write_bytes]
     return Workload(network.name, batch, method, pattern, tuple(work))
+
+
+def sparse_layers(
+    network: Network, *, method: Method, pattern: NM, skip: Collection[str] = ()
+) -> dict[str, str | None]:
+    """Why each layer with weights stays dense in every pass; None where the method makes it N:M sparse."""
+    weighted = [layer for layer in network.layers if isinstance(layer, Conv | Linear)]
+    return {layer.name: _patterns(layer, method, pattern, skip)[1] for layer in weighted}
+
+
+def nothing_sparse(network: Network, *, method: Method, pattern: NM, skip: Collection[str] = ()) -> str:
+    """A warning where a sparse method makes no layer sparse, with the M that would fit; empty where all is well.
+
+    For example: ``2:7 fits no layer of resnet18: channels must be a multiple of M. M = 4, 8, 16, 32 or 64 fits 19 of
+    21 layers``.
+    """
+    causes = sparse_layers(network, method=method, pattern=pattern, skip=skip)
+    if method.is_dense or pattern.is_dense or not causes or None in causes.values():
+        return ""
+    fits: dict[int, int] = {}
+    for m in range(max(2, pattern.n_keep + 1), MAX_GROUP + 1):
+        found = sparse_layers(network, method=method, pattern=NM(pattern.n_keep, m), skip=skip)
+        fits[m] = list(found.values()).count(None)
+    most = max(fits.values(), default=0)
+    if not most:
+        return f"{method} {pattern} makes no layer of {network.name} sparse: {next(iter(causes.values()))}"
+    best = [str(m) for m, count in fits.items() if count == most]
+    text = best[0] if len(best) == 1 else ", ".join(best[:-1]) + " or " + best[-1]
+    return (
+        f"{pattern} fits no layer of {network.name}: channels must be a multiple of M. "
+        f"M = {text} fits {most} of {len(causes)} layers"
+    )
 
 
 def _patterns(layer: Weighted, method: Method, pattern: NM, skip: Collection[str]) -> tuple[dict[Pass, NM], str | None]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dataflow.errors import InputError
+
 from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 
@@ -15,6 +17,7 @@ def networks(
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file of other contents.")] = False,
     json_: Json = False,
 ) -> None:
     """List networks, or show the layers of one; --out writes it as a YAML file to edit."""
@@ -46,9 +49,12 @@ def networks(
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
         Console().print(table)
     if out is not None:
-        from dataflow.importers.network_files import write_network_yaml
+        from dataflow.files import read_text
+        from dataflow.importers.network_files import network_yaml, write_network_yaml
 
         path = out / f"{net.name}.yaml"
+        if not force and path.exists() and read_text(path) != network_yaml(net):
+            raise InputError(f"{path}: exists and is not what would be written; --force overwrites it")
         write_network_yaml(net, path)
         if not json_:
             made([path])

@@ -8,9 +8,11 @@ failing case is kept as a file that runs it alone, with a waveform beside it.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +238,30 @@ def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
     return [path, wave]
 
 
+def _checked(bench: Bench) -> Bench:
+    """The bench of a kept case, where it can only be one of ours: it is built and run, and files come from anywhere.
+
+    A C++ side of hwsim or of an installed machine; macros in capitals that are numbers or assignments of fields
+    (``t.s_cmd_rows=a``), so that none is a call.
+
+    Raises:
+        ValueError: anything else.
+    """
+    packages = {"hwsim"} | {point.module.partition(".")[0] for point in entry_points(group="hwsim.machines")}
+    name, number, setting = r"[A-Z][A-Z0-9_]*", r"-?\d{1,20}", r"[a-z]\.\w+=\w+(\[\d+\])?"
+    main = re.fullmatch(r"(\w+)(\.\w+)*:\w+\.cpp", bench.main)
+    if not (re.fullmatch(r"\w+", bench.top) and main and main[1] in packages):
+        raise ValueError(f"bench {bench.top!r}, {bench.main!r}")
+    for key, value in bench.parameters.items():
+        if not (re.fullmatch(name, key) and re.fullmatch(number, str(value))):
+            raise ValueError(f"parameter {key}={value!r}")
+    for key, text in bench.defines.items():
+        named = re.fullmatch(rf"{name}(\([a-z](,[a-z])*\))?", key) and key not in ("TOP", "TOP_HEADER")
+        if not (named and re.fullmatch(rf"{number}|{setting}(,{setting})*", str(text))):
+            raise ValueError(f"macro {key}={text!r}")
+    return bench
+
+
 def rerun(path: Path, job: Job) -> BlockRow:
     """Run a kept case alone, leaving its waveform beside it.
 
@@ -248,10 +274,11 @@ def rerun(path: Path, job: Job) -> BlockRow:
         meta = json.loads(str(data["meta"]))
         if meta["format"] != FORMAT:
             raise InputError(f"case {path}: format {meta['format']!r}, must be {FORMAT!r}")
-        bench = Bench(**meta["bench"])
+        bench, block = _checked(Bench(**meta["bench"])), str(meta["block"])
+        if not re.fullmatch(r"\w+", block):
+            raise ValueError(f"block {block!r}")
         expected = {k: data[f"expected_{k}"] for k in meta["arrays"]}
         case = Case(meta["label"], data["stdin"].tobytes(), expected, meta["timed"], data.get("care"))
-        block = str(meta["block"])
     except InputError:
         raise
     except Exception as error:

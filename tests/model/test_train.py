@@ -62,7 +62,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     assert again["test"] == whole["test"]
     a, b = (Trace.read(tmp_path / n / "trace") for n in ("whole", "stopped"))
     assert [r.crc32 for r in a.records] == [r.crc32 for r in b.records]
-    assert not (tmp_path / "stopped" / "checkpoint.pt").exists()
+    assert not (tmp_path / "stopped" / "checkpoint.npz").exists()
     # and a finished run is not run again
     steps.clear()
     train(config, tmp_path / "stopped", lambda s, _: steps.append(s))
@@ -70,8 +70,19 @@ def test_a_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
 
 
 def test_foreign_and_broken_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(InputError, match="checkpoint.pt: truncated"):
+    for text, match in (
+        (b"PK\x03\x04 cut off", "checkpoint.npz: broken; .*remove it to start over$"),
+        (b"", "checkpoint.npz: broken; .*remove it to start over$"),
+    ):
+        (tmp_path / "checkpoint.npz").write_bytes(text)
+        with pytest.raises(InputError, match=match):
+            train(TrainConfig(**SHORT), tmp_path)
+    np.savez(tmp_path / "checkpoint.npz", other=np.zeros(3))
+    with pytest.raises(InputError, match="checkpoint.npz: truncated or no checkpoint"):
+        train(TrainConfig(**SHORT), tmp_path)
+    (tmp_path / "checkpoint.npz").unlink()
+    (tmp_path / "checkpoint.pt").write_bytes(b"of an earlier version")
+    with pytest.raises(InputError, match="checkpoint.pt: of an earlier version, .* remove it to start over$"):
         train(TrainConfig(**SHORT), tmp_path)
     (tmp_path / "checkpoint.pt").unlink()
 

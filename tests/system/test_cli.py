@@ -47,9 +47,9 @@ WRONG = {
     "sat --set machine.rows=0": "machine.rows",
     "sat --set machine": "--set machine: write it as key.path=value",
     "sat --set batch=1 --set batch.x=2": "batch is a value, not a section",
-    "sat --nm 8:2": "pattern 8:2: need 1 <= N <= M",
+    "sat --nm 8:2": "pattern: 8:2: N must be at most M",
     "sat --nm 2:32 resnet9": "M <= group_max=16",
-    "sat --nm two": "pattern 'two'",
+    "sat --nm two": "pattern: 'two': write N:M",
     "sat --method magic": "method 'magic'",
     "sat --batch 0": "batch",
     "sat --batch -3": "batch",
@@ -194,3 +194,19 @@ def test_help_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "sat" in done.stdout
+
+
+def test_an_edited_network_file_is_not_overwritten(tmp_path: Path, monkeypatch, capsys) -> None:
+    words = ("networks", "resnet9", "--out", tmp_path)
+    file = tmp_path / "resnet9.yaml"
+    assert run(monkeypatch, *words) == 0
+    own = file.read_text()
+    assert run(monkeypatch, *words) == 0  # nothing of the user's is lost
+    file.write_text(own + "# mine\n")
+    capsys.readouterr()
+    assert run(monkeypatch, *words) == 2
+    told = f"hwsim: {file}: exists and is not what would be written; --force overwrites it\n"
+    assert capsys.readouterr().err == told
+    assert file.read_text() == own + "# mine\n"
+    assert run(monkeypatch, *words, "--force") == 0
+    assert file.read_text() == own

@@ -90,8 +90,8 @@ BROKEN = {
     HEAD + "C,8,8,3,3,4,0,1,\n": "line 2: column Num Filter: '0'",
     HEAD + "C,8,8,3,3,4,\n": "line 2: column Num Filter: 'empty'",
     HEAD + "C,8,8,9,3,4,4,1,\n": "line 2: kernel",
-    "Layer, M, N, K, Sparsity,\nG,1,2,8,5:4,\n": "line 2: column Sparsity: pattern 5:4",
-    "Layer, M, N, K, Sparsity,\nG,1,2,8,many,\n": "line 2: column Sparsity: pattern 'many'",
+    "Layer, M, N, K, Sparsity,\nG,1,2,8,5:4,\n": "line 2: column Sparsity: 5:4: N must",
+    "Layer, M, N, K, Sparsity,\nG,1,2,8,many,\n": "line 2: column Sparsity: 'many'",
 }
 
 
@@ -201,3 +201,37 @@ def test_broken_onnx(tmp_path: Path) -> None:
         (tmp_path / "broken.onnx").write_bytes(content)
         with pytest.raises(InputError, match="broken.onnx"):
             read_network(tmp_path / "broken.onnx")
+
+
+def test_a_pattern_that_fits_no_layer_is_answered_with_what_fits() -> None:
+    from dataflow.mapping.lowering import nothing_sparse, sparse_layers
+    from dataflow.pattern import NM
+    from dataflow.training.methods import Method
+
+    net = network("resnet18")
+    text = nothing_sparse(net, method=Method.BDWP, pattern=NM(2, 7))
+    assert text == ("2:7 fits no layer of resnet18: channels must be a multiple of M. M = 4 or 8 fits 20 of 21 layers")
+    sparse = sparse_layers(net, method=Method.BDWP, pattern=NM(2, 8))
+    assert list(sparse.values()).count(None) == 20
+    assert sparse["conv1"] == "dense by rule: 3 input channels, no multiple of 8"
+    assert nothing_sparse(net, method=Method.BDWP, pattern=NM(2, 8)) == ""
+    assert nothing_sparse(net, method=Method.DENSE, pattern=NM(2, 7)) == ""
+    assert nothing_sparse(net, method=Method.BDWP, pattern=NM(200, 211)).startswith("200:211 fits no layer of resnet18")
+    skipped = nothing_sparse(net, method=Method.BDWP, pattern=NM(2, 8), skip=[n for n, c in sparse.items() if not c])
+    assert skipped == "bdwp 2:8 makes no layer of resnet18 sparse: dense by rule: 3 input channels, no multiple of 8"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("8:2", "8:2: N must be at most M"),
+        ("0:2", "0:2: N must be at least 1"),
+        ("2:999", "2:999: M must be at most 256"),
+        ("two", "'two': write N:M"),
+    ],
+)
+def test_a_pattern_that_cannot_be_is_told_without_a_field_of_ours(text: str, reason: str) -> None:
+    from dataflow.pattern import NM
+
+    with pytest.raises(InputError, match=f"^{reason}"):
+        NM.parse(text)
