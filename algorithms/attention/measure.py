@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import median
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from dataflow.attention.workload import Transformer
+from dataflow.attention.workload import MODELS, Transformer
 
 
 def devices() -> list[str]:
@@ -67,3 +68,25 @@ def attention_time(model: Transformer, device: str, iterations: int = 1) -> dict
         "milliseconds": 1e3 * layer * count, "gflops": flops / layer / 1e9, "flop_per_byte": flops / moved,
         "threads": torch.get_num_threads(),
     }  # fmt: skip
+
+
+def on_this_computer(model: str, iterations: int) -> list[dict[str, Any]]:
+    """Torch's attention of a model's sizes on each device here: time, rate, and the device's measured roof.
+
+    Args:
+        model: of `dataflow.attention.workload.MODELS`.
+        iterations: generated tokens (an encoder: 1).
+    """
+    rows = []
+    for device in devices():
+        roof = _roof(device)
+        found = attention_time(MODELS[model], device, iterations)
+        reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
+        rows.append({"device": device, **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
+                     "share_of_roof": found["gflops"] / reach})  # fmt: skip
+    return rows
+
+
+@lru_cache(maxsize=8)
+def _roof(device: str) -> dict[str, float]:
+    return roofline(device)

@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """N:M training methods, and traces of training steps."""
+
+from pathlib import Path
+
+KEPT_ACCURACY = Path(__file__).with_name("accuracy")
+"""Folder of the kept table of ``hwsim train --full``, with the networks it trained as shapes."""

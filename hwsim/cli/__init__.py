@@ -13,26 +13,28 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim import __version__
+from dataflow.registry import Registry
+from hwsim.core.command import fail
+from hwsim.core.version import VERSION
 
 from . import (
     attention,
+    compare,
     demo,
     dram,
     energy,
+    machines,
     networks,
     report,
     reproduce,
     results,
-    sat,
     schema,
-    spatten,
+    simulate,
     sweep,
     synth,
     train,
     verify,
 )
-from .common import fail
 
 app = typer.Typer(
     name="hwsim",
@@ -44,12 +46,37 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: tuple[Callable[..., Any], ...] = (
-    demo.demo, train.train, sat.sat, networks.networks, schema.schema, report.report, verify.verify,
-    dram.dram, attention.attention, spatten.spatten, sweep.sweep, sweep.search, results.results,
+    demo.demo, machines.machines, simulate.simulate, compare.compare, train.train, networks.networks, schema.schema,
+    report.report, verify.verify, dram.dram, attention.attention, sweep.sweep, sweep.search, results.results,
     synth.synth, energy.energy, reproduce.reproduce,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)
+
+COMMANDS: Registry[Callable[..., Any]] = Registry("command", "hwsim.commands")
+"""Commands that machines bring along: entry points of the group ``hwsim.commands``, a Typer function each."""
+
+
+def add_commands(wanted: str | None) -> None:
+    """Add the commands of installed packages: all of them, or the one that is wanted and not known yet.
+
+    One that cannot be loaded says so when it is called; it must not end the others.
+    """
+    known = {command.__name__ for command in _COMMANDS}
+    for name in COMMANDS.names():
+        if name in known or (wanted in known) or (wanted in COMMANDS and wanted != name):
+            continue
+        try:
+            app.command(name)(COMMANDS.get(name))
+        except InputError as error:
+            app.command(name, help="(cannot be loaded)")(_broken(str(error)))
+
+
+def _broken(why: str) -> Callable[[], None]:
+    def command() -> None:
+        raise InputError(why)
+
+    return command
 
 
 @app.callback(invoke_without_command=True)
@@ -57,7 +84,7 @@ def _top(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
 ) -> None:
     if version:
-        typer.echo(__version__)
+        typer.echo(VERSION)
         raise typer.Exit
 
 
@@ -69,6 +96,7 @@ _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2
 
 def main() -> None:
     """Entry point of the ``hwsim`` program."""
+    add_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), None))
     try:
         code = app(standalone_mode=False)
     except InputError as error:

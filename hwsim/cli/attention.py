@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import Json, Out, made, print_json
+from hwsim.core.command import Json, Out, made, print_json
 
 
 class Model(StrEnum):
@@ -141,7 +140,7 @@ def write_trace(minilm: bool, folder: Path, sentence: str, share: float, steps: 
 
 
 def _with_bar(total: int, work: Any) -> Any:
-    from .studies import progress
+    from hwsim.core.command import progress
 
     with progress() as bar:
         task = bar.add_task("measure", total=total)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
 
 if TYPE_CHECKING:
     from hwsim.memory.run import DramRun

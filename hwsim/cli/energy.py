@@ -5,17 +5,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
-from .synth import Machine
-
-if TYPE_CHECKING:
-    from hwsim.silicon.activity import Activity
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, si, ticking
+from hwsim.core.machine import Machine, find
 
 
 class From(StrEnum):
@@ -27,11 +23,11 @@ class From(StrEnum):
 
 
 def energy(
-    machine: Annotated[Machine, typer.Argument(help="Which machine.")],
+    machine: Annotated[str, typer.Argument(help="Which machine, by name (`hwsim machines`).")],
     from_: Annotated[From, typer.Option("--from", help="Published figures, the RTL's cells, or both.")] = From.BOTH,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Record switching activity of this trace now (none: the record that comes along)."),
+        typer.Option(help="Record switching activity of this trace now (none: the kept record)."),
     ] = None,
     node: Annotated[int, typer.Option(help="Technology node, nm; figures are of 45 nm and scaled.")] = 45,
     config: ConfigFile = None,
@@ -39,14 +35,14 @@ def energy(
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Energy of a run (settings as of hwsim sat or hwsim spatten) and area of its machine, by what is done."""
+    """Energy of a run (settings: `hwsim schema MACHINE`) and area of its machine, by what is done."""
     from hwsim.silicon.scaling import NODES
 
     if node not in NODES:
         raise InputError(f"--node {node}: one of {', '.join(map(str, NODES))}")
     if from_ is From.TABLE and trace is not None:
         raise InputError("--trace: records activity, which --from table has no use for")
-    facts, tables = measure(machine, config, set_, from_, trace, node)
+    facts, tables = measure(find(machine), config, set_, from_, trace, node)
     if out is not None:
         from hwsim.core.study import StudyTables
 
@@ -60,82 +56,37 @@ def energy(
 
 
 def measure(
-    machine: Machine, config: Path | None, set_: list[str] | None, from_: From, trace: Path | None, node: int
+    machine: type[Machine], config: Path | None, set_: list[str] | None, from_: From, trace: Path | None, node: int
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Facts and the tables ``energy`` and, with the RTL, ``area``."""
-    from hwsim.sat import silicon as sat
-    from hwsim.silicon.cost import EventEnergy, ratio, scaled
+    from hwsim.silicon.cost import ratio, scaled
     from hwsim.silicon.scaling import SOURCE
-    from hwsim.spatten import silicon as spatten
 
-    from .studies import progress
-
-    table_only = from_ is From.TABLE
-    facts: dict[str, Any] = {"title": f"energy of {machine.value}", "node_nm": node, "scaled_by": SOURCE}
+    facts: dict[str, Any] = {"title": f"energy of {machine.name}", "node_nm": node, "scaled_by": SOURCE}
     tables: dict[str, list[dict[str, Any]]] = {}
-    with progress() as bar:
-        task = bar.add_task("simulate", total=None)
-
-        def say(text: str) -> None:
-            bar.update(task, description=text)
-
-        def tick(name: str, done: int, of: int) -> None:
-            bar.update(task, description=f"synthesis: {name}", completed=done, total=of)
-
-        if machine is Machine.SAT:
-            from hwsim.sat.energy import total_energy_j
-            from hwsim.sat.run import SatRun
-            from hwsim.sat.timing.step import simulate
-
-            run = load(SatRun, config, set_)
-            result = simulate(run.machine, run.workload(run.read_network()))
-            facts |= {"run": f"{result.network}, batch {result.batch}, {result.method} {result.pattern}",
-                      "operations": 2 * result.total("macs"), "seconds": result.seconds}  # fmt: skip
-            table = total_energy_j(result)
+    with ticking("simulate") as tick:
+        run = load(machine.Run, config, set_)
+        result = machine.simulate(run, tick=tick)
+        facts |= {"run": result.workload, "operations": result.operations, "seconds": result.seconds}
+        if from_ is From.TABLE:
+            energy = result.energy("table")
+            tables["energy"] = [{"what": name, "table_j": joules} for name, joules in energy.components.items()]
         else:
-            from hwsim.spatten.energy import total_energy_j as spatten_energy_j
-            from hwsim.spatten.run import SpattenRun
-
-            work = load(SpattenRun, config, set_)
-            done = work.run(work.open())
-            facts |= {"run": done.workload, "operations": 2 * done.macs, "seconds": done.seconds}
-            table = spatten_energy_j(work.machine, done.rows)
-        if table_only:
-            tables["energy"] = [{"what": name, "table_j": joules} for name, joules in table.items()]
-        else:
-            activity = _activity(machine, trace, say)
-            facts |= {"activity": activity.source}
-            if machine is Machine.SAT:
-                built = sat.machine_silicon(run.machine, tick)
-                events = EventEnergy(activity, sat.BLOCKS, tick)
-                tables["energy"] = sat.step_energy_rtl(result, events, built)
-            else:
-                built = spatten.machine_silicon(work.machine, tick, work.style)
-                events = EventEnergy(activity, spatten.BLOCKS, tick)
-                tables["energy"] = spatten.energy_rtl(work.machine, done.rows, events, built)
+            activity = machine.record(trace, lambda text: tick(text, 0, None)) if trace is not None else None
+            tables["energy"], built = machine.silicon_energy(
+                result, activity, lambda n, d, of: tick(f"synthesis: {n}", d, of)
+            )
+            facts |= {"activity": (activity or machine.kept_activity()).source}
             tables["area"] = built.rows(node)
             facts |= {"area_mm2": built.area_mm2(node)}
     tables["energy"] = scaled(tables["energy"], node)
     for name in ("table", "rtl"):
         joules = [row.get(f"{name}_j") or 0.0 for row in tables["energy"]]
-        if name == "table" or not table_only:
+        if name == "table" or from_ is not From.TABLE:
             whole = sum(joules)
             facts |= {f"{name}_j": whole, f"{name}_w": ratio(whole, facts["seconds"]),
                       f"{name}_gop_per_j": 1e-9 * ratio(facts["operations"], whole)}  # fmt: skip
     return facts, tables
-
-
-def _activity(machine: Machine, trace: Path | None, say: Any) -> Activity:
-    """A trace's, recorded now, or the one that comes along, if the RTL is still that."""
-    from hwsim.sat.silicon import KEPT as SAT_KEPT
-    from hwsim.silicon.activity import kept
-    from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
-
-    if trace is not None:
-        from hwsim.verification.record import record_sat, record_spatten
-
-        return (record_sat if machine is Machine.SAT else record_spatten)(trace, say)
-    return kept(SAT_KEPT if machine is Machine.SAT else SPATTEN_KEPT)
 
 
 def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_: From) -> None:

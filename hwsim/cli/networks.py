@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, si
 
 
 def networks(

@@ -36,11 +36,10 @@ def quality_of(space: Any, folder: Path) -> Callable[[Row, int], Row] | None:
 
 
 def _stored(task: str, table: Path | None, where: str) -> Callable[[Row, int], Row]:
+    from dataflow.training import KEPT_ACCURACY
     from hwsim.core.study import StudyTables
 
-    from .studies import kept_accuracy
-
-    kept = StudyTables.read(table or kept_accuracy()).tables.get("accuracy", [])
+    kept = StudyTables.read(table or KEPT_ACCURACY).tables.get("accuracy", [])
     rows = {(r["method"], r["pattern"]): r for r in kept if r["task"] == task}
     if not rows:
         known = ", ".join(dict.fromkeys(str(r["task"]) for r in kept))

@@ -3,37 +3,31 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
-
-
-class Machine(StrEnum):
-    """Machines with a study."""
-
-    SAT = "sat"
-    SPATTEN = "spatten"
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, ticking, words
+from hwsim.core.machine import find, names
 
 
 def report(
     study: Annotated[
         Path | None, typer.Argument(help="Folder of a stored study (DIR/study of an earlier run); none: run a new one.")
     ] = None,
-    networks: Annotated[
-        str | None, typer.Option(help="Networks of a new study, separated by commas; none: the paper's five.")
+    machine: Annotated[
+        str | None, typer.Option(help="Machine of a new study, by name (`hwsim machines`); none: the first with one.")
     ] = None,
-    nm: Annotated[str | None, typer.Option(help="Patterns of a new study, separated by commas.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples in a step of a new study.")] = None,
-    machine: Annotated[Machine, typer.Option(help="Machine of a new study.")] = Machine.SAT,
     workloads: Annotated[
-        str | None, typer.Option(help="SpAtten: sizes by name, CSV files or trace folders, separated by commas.")
+        str | None,
+        typer.Option(
+            "--workloads", "--networks", help="What runs in a new study, by name or file, separated by commas."
+        ),
     ] = None,
+    nm: Annotated[str | None, typer.Option(help="N:M patterns of a new study, separated by commas.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a step of a new study.")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -41,37 +35,31 @@ def report(
 ) -> None:
     """Write a report: HTML, Markdown, CSV, PNG, SVG."""
     from hwsim.core.study import StudyTables
-    from hwsim.sat.run import SatStudy
-    from hwsim.spatten.run import SpattenStudy
     from reports.report import write_report
 
     target = out or Path("out/report")
     if study is not None:
-        if set_ or any(v is not None for v in (networks, nm, batch, workloads, config)):
+        if set_ or any(v is not None for v in (workloads, nm, batch, config, machine)):
             raise InputError(
-                "a stored study has its settings: leave out --networks, --nm, --batch, --workloads, --config, --set"
+                "a stored study has its settings: leave out --machine, --workloads, --nm, --batch, --config, --set"
             )
         tables = StudyTables.read(study)
-    elif machine is Machine.SPATTEN:
-        from .studies import run_spatten_study
-
-        if any(v is not None for v in (networks, nm, batch)):
-            raise InputError("--networks, --nm and --batch are SAT's: --machine spatten has --workloads")
-        tables = run_spatten_study(load(SpattenStudy, config, set_, workloads=_words(workloads)))
     else:
-        from .studies import run_study
-
-        if workloads is not None:
-            raise InputError("--workloads is SpAtten's: give --machine spatten, or --networks")
-
-        flags: dict[str, Any] = {"networks": _words(networks), "patterns": _words(nm), "batch": batch}
-        tables = run_study(load(SatStudy, config, set_, **flags))
+        kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.Study is not None)
+        if kind.Study is None:
+            raise kind.without("a study to report")
+        flags: dict[str, Any] = {}
+        given = (("--workloads", kind.study_field, words(workloads)), ("--nm", "patterns", words(nm)),
+                 ("--batch", "batch", batch))  # fmt: skip
+        for option, name, value in given:
+            if value is not None and name not in kind.Study.model_fields:
+                raise InputError(f"{option}: a study of {kind.name} has no {name} (hwsim schema {kind.name}-study)")
+            flags[name] = value
+        settings = load(kind.Study, config, set_, **flags)
+        with ticking(kind.name) as tick:
+            tables = kind.study(settings, tick)
     paths = write_report(tables, target)
     if json_:
         print_json([str(p) for p in paths])
     else:
         made([p for p in paths if p.suffix in (".html", ".md")])
-
-
-def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [w.strip() for w in text.split(",") if w.strip()]

@@ -1,43 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hwsim reproduce``: every claim of both papers beside ours, on one page."""
+"""``hwsim reproduce``: every published claim of the machines beside ours, on one page."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from .common import Json, Out, made, print_json
+import typer
+
+from hwsim.core.command import Json, Out, made, print_json, ticking
 
 
-def reproduce(out: Out = None, json_: Json = False) -> None:
-    """Compute every headline claim of both papers, areas, energies and FPGA resources; one page (about 16 minutes)."""
-    from hwsim import reproduction
+def reproduce(
+    machine: Annotated[list[str] | None, typer.Option(help="Only the claims of this machine; may be repeated.")] = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Compute every headline claim of the machines, areas, energies and FPGA resources; one page (about 16 minutes)."""
+    from hwsim.core.claims import Tables
+    from hwsim.core.machine import find, names
     from hwsim.core.study import StudyTables
-    from hwsim.spatten.run import SpattenStudy
+    from hwsim.core.version import facts
     from reports.claims import write_reproduction
 
-    from .studies import facts, kept_accuracy, progress, run_spatten_study
-
     target = out or Path("out/reproduction")
-    tables: reproduction.Tables = {}
-    with progress() as bar:
-        task = bar.add_task("SAT", total=None)
-
-        def say(text: str) -> None:
-            bar.update(task, description=text, completed=0, total=None)
-
-        def tick(name: str, done: int, of: int) -> None:
-            bar.update(task, description=f"synthesis: {name}", completed=done, total=of)
-
-        steps = reproduction.sat_claims(tables, say)
-        reproduction.accuracy_claim(tables, StudyTables.read(kept_accuracy()).tables["accuracy"])
-        reproduction.sat_costs(tables, steps, say, tick)
-        reproduction.spatten_costs(tables, say, tick)
-    study = run_spatten_study(SpattenStudy(workloads=reproduction.WORKLOADS, every=reproduction.EVERY))
-    reproduction.spatten_claims(tables, study.tables)
-    tables["torch"] = study.tables["attention_torch"]
-    assumptions = reproduction.ASSUMPTIONS
-    meta = {"title": "Both papers, claim by claim", "command": "hwsim reproduce", "assumptions": assumptions, **facts()}
-    paths = write_reproduction(StudyTables(meta, tables), target)
+    kinds = [find(name) for name in machine or names()]
+    if machine is None:
+        kinds = [kind for kind in kinds if "claims" in kind.can()]
+    tables: Tables = {}
+    assumptions: dict[str, str] = {}
+    with ticking("claims") as tick:
+        for kind in kinds:
+            before = len(tables.get("claims", []))
+            assumptions |= kind.claims(tables, tick)
+            for row in tables.get("claims", [])[before:]:
+                row["machine"] = kind.name
+    meta: dict[str, Any] = {"title": "Published claims, one by one", "command": "hwsim reproduce"}
+    paths = write_reproduction(StudyTables({**meta, "assumptions": assumptions, **facts()}, tables), target)
     if json_:
         print_json([str(p) for p in paths])
     else:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import Json, made, print_json
+from hwsim.core.command import Json, made, print_json
 
 if TYPE_CHECKING:
     import pandas as pd

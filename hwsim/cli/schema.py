@@ -3,29 +3,29 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+from dataflow.errors import InputError, unknown
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
 
-
-class SchemaName(StrEnum):
-    """Files with a schema."""
-
-    SAT = "sat"
-    STUDY = "study"
-    SPATTEN = "spatten"
-    SPATTEN_STUDY = "spatten-study"
-    SWEEP = "sweep"
-    TRAIN = "train"
-    NETWORK = "network"
-    SCHEDULE = "schedule"
+FILES = {
+    "sweep": "hwsim.sweeps.spec:Spec",
+    "train": "algorithms.training.config:TrainConfig",
+    "network": "dataflow.networks.network:Network",
+    "schedule": "dataflow.mapping.schedule:Schedule",
+    "verify": "hwsim.verification.run:VerifyRun",
+    "dram": "hwsim.memory.config:DramConfig",
+}
+"""Files that belong to no machine."""
 
 
 def schema(
-    what: Annotated[SchemaName, typer.Argument(help="Which file.")] = SchemaName.SAT,
+    what: Annotated[
+        str, typer.Argument(help="A machine (settings of a run), MACHINE-study, or " + ", ".join(FILES) + ".")
+    ],
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -44,40 +44,25 @@ def schema(
 
         from dataflow.files import write_text
 
-        path = out / f"{what.value}.schema.json"
+        path = out / f"{what}.schema.json"
         write_text(path, json.dumps(data, indent=2) + "\n")
         made([path])
 
 
-def _model(what: SchemaName) -> Any:
-    if what is SchemaName.SAT:
-        from hwsim.sat.run import SatRun
+def _model(what: str) -> Any:
+    from hwsim.core.machine import find, names
 
-        return SatRun
-    if what is SchemaName.STUDY:
-        from hwsim.sat.run import SatStudy
-
-        return SatStudy
-    if what is SchemaName.SPATTEN:
-        from hwsim.spatten.run import SpattenRun
-
-        return SpattenRun
-    if what is SchemaName.SPATTEN_STUDY:
-        from hwsim.spatten.run import SpattenStudy
-
-        return SpattenStudy
-    if what is SchemaName.SWEEP:
-        from hwsim.sweeps.spec import Spec
-
-        return Spec
-    if what is SchemaName.TRAIN:
-        from algorithms.training.config import TrainConfig
-
-        return TrainConfig
-    if what is SchemaName.NETWORK:
-        from dataflow.networks.network import Network
-
-        return Network
-    from dataflow.mapping.schedule import Schedule
-
-    return Schedule
+    if what in FILES:
+        module, _, name = FILES[what].partition(":")
+        return getattr(import_module(module), name)
+    machine = what.removesuffix("-study")
+    if machine in names():
+        kind = find(machine)
+        if machine == what:
+            return kind.Run
+        if kind.Study is not None:
+            return kind.Study
+        raise kind.without("a study")
+    if what == "study":
+        raise InputError(f"schema study: is now MACHINE-study, as in {names()[0]}-study")
+    raise unknown("schema", what, (*names(), *(f"{n}-study" for n in names()), *FILES))

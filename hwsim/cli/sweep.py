@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import Json, change, made, print_json
+from hwsim.core.command import Json, change, made, print_json
 
 if TYPE_CHECKING:
     from hwsim.sweeps.engines import Engine
@@ -213,7 +212,7 @@ def _dry_run(space: Space, out: Path, workers: int | None, json_: bool) -> None:
     keys = [task_of(space, p, quality).key for p in points]
     done = 0
     store = Store(out)
-    if (out / "manifest.json").exists() and store.manifest().get("code") == code_version():
+    if (out / "manifest.json").exists() and store.manifest().get("code") == code_version(space.spec.machine):
         done = len(set(keys) & store.finished())
     chosen = [points[i] for i in sorted({0, len(points) // 4, len(points) // 2, 3 * len(points) // 4})]
     next(serial(iter([[task_of(space, chosen[0], quality)]])))  # compiles

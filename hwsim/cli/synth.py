@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.machine import find
 
 if TYPE_CHECKING:
     from hwsim.silicon.netlist import Netlist
 
 Rows = list[dict[str, Any]]
-
-
-class Machine(StrEnum):
-    """Machines with RTL."""
-
-    SAT = "sat"
-    SPATTEN = "spatten"
 
 
 class Target(StrEnum):
@@ -35,10 +28,8 @@ class Target(StrEnum):
 
 
 def synth(
-    machine: Annotated[Machine, typer.Argument(help="Whose RTL.")],
-    top: Annotated[
-        str | None, typer.Option(help="Module (default: stce of sat, spatten_core of spatten); any of rtl/.")
-    ] = None,
+    machine: Annotated[str, typer.Argument(help="Whose RTL, by name (`hwsim machines`).")],
+    top: Annotated[str | None, typer.Option(help="Module, any of rtl/ (default: the machine's own choice).")] = None,
     target: Annotated[Target, typer.Option(help="UltraScale+ primitives, or cells of a liberty file.")] = Target.FPGA,
     liberty: Annotated[
         Path | None, typer.Option(help="Standard-cell library (default: an installed qflow-tech-osu018).")
@@ -49,15 +40,10 @@ def synth(
     json_: Json = False,
 ) -> None:
     """Synthesize a module with Yosys: LUT, FF, DSP and RAM, or gate equivalents and paths, by module; no frequency."""
-    if machine is Machine.SAT:
-        from hwsim.sat.run import SatRun
-
-        parameters = load(SatRun, config, set_).machine.verilog_parameters()
-    else:
-        from hwsim.spatten.run import SpattenRun
-
-        parameters = load(SpattenRun, config, set_).machine.verilog_parameters()
-    name = top or ("stce" if machine is Machine.SAT else "spatten_core")
+    kind = find(machine)
+    run: Any = load(kind.Run, config, set_)
+    parameters = kind.verilog_parameters(run.machine)
+    name = top or kind.synth_top or kind.top
     if target is Target.FPGA and liberty is not None:
         raise InputError("--liberty: goes with --target asic")
     made_ = _fpga if target is Target.FPGA else _asic
@@ -115,9 +101,8 @@ def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
 
 
 def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
+    from hwsim.core.command import progress
     from hwsim.silicon.netlist import synthesize
-
-    from .studies import progress
 
     with progress() as bar:
         task = bar.add_task(f"synthesis: {name}", total=None)

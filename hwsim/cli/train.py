@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
 
 
 def train(
@@ -53,8 +52,7 @@ def run_training(settings: Any, out: Path | None) -> dict[str, Any]:
     """Train with a progress bar."""
     from algorithms.training.train import train as train_task
     from algorithms.training.train import use_one_thread
-
-    from .studies import progress
+    from hwsim.core.command import progress
 
     use_one_thread()
     with progress() as bar:
@@ -89,9 +87,9 @@ def _full(out: Path, json_: bool) -> None:
     from algorithms.training.tracing import versions
     from algorithms.training.train import task_network, use_one_thread
     from dataflow.importers.network_files import write_network_yaml
+    from hwsim.core.command import progress
     from hwsim.core.study import StudyTables
-
-    from .studies import facts, progress
+    from hwsim.core.version import facts
 
     use_one_thread()
     runs = list(full_runs())

@@ -4,38 +4,29 @@
 from __future__ import annotations
 
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, si
+from dataflow.errors import InputError, unknown
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, progress, si
 
 if TYPE_CHECKING:
-    from hwsim.verification.case import BlockRow, Job
-
-
-class MachineName(StrEnum):
-    """Machines with RTL."""
-
-    SAT = "sat"
-    SPATTEN = "spatten"
+    from hwsim.verification.case import BlockRow
 
 
 def verify(
-    machine: Annotated[MachineName, typer.Argument(help="Which machine.")] = MachineName.SAT,
+    machine: Annotated[str | None, typer.Argument(help="Which machine, by name (none: the first with RTL).")] = None,
     cases: Annotated[int | None, typer.Option(help="Random cases a block.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the cases.")] = None,
     block: Annotated[list[str] | None, typer.Option(help="Only this block; may be repeated.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Only an STCE of this many rows ...")] = None,
+    rows: Annotated[int | None, typer.Option(help="Only an array of this many rows ...")] = None,
     cols: Annotated[int | None, typer.Option(help="... and this many columns.")] = None,
     rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
     coverage: Annotated[bool | None, typer.Option("--coverage", help="Also count line and toggle coverage.")] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="Run an attention trace's queries through spatten_core, and nothing else.")
+        Path | None, typer.Option(help="Run a trace's tensors through the machine's RTL, and nothing else.")
     ] = None,
     case: Annotated[Path | None, typer.Option(help="Run a failing case that an earlier run left, alone.")] = None,
     failures: Annotated[Path | None, typer.Option(help="Where a failing case and its waveform are left.")] = None,
@@ -51,22 +42,21 @@ def verify(
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
     options |= {"coverage": coverage}
     run = load(VerifyRun, config, set_, **options, failures=failures)
+    from hwsim.core.machine import find, names
     from hwsim.rtl_tools.sources import RTL, sources
-    from hwsim.verification.blocks import MACHINES
-    from hwsim.verification.blocks import verify as compare
     from hwsim.verification.case import Job, rerun
+    from hwsim.verification.runner import verify as compare
 
-    from .studies import progress
-
-    blocks = MACHINES[machine.value]
-    if run.array is not None and machine is not MachineName.SAT:
-        raise InputError("--rows, --cols: only sat has an array")
-    if trace is not None and machine is not MachineName.SPATTEN:
-        raise InputError("--trace: only spatten has attention to run; give `hwsim verify spatten --trace`")
-    names = run.blocks or (tuple(blocks) if run.array is None else ("stce",))
-    for name in names:
+    kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.blocks())
+    blocks = kind.blocks()
+    if not blocks:
+        raise kind.without("blocks of RTL to verify")
+    if run.array is not None and not kind.shaped_block:
+        raise InputError(f"--rows, --cols: {kind.name} has no array")
+    chosen = run.blocks or (tuple(blocks) if run.array is None else (kind.shaped_block,))
+    for name in chosen:
         if name not in blocks:
-            raise InputError(f"block {name!r}: one of {', '.join(blocks)}")
+            raise unknown("block", name, blocks)
     folder = run.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
@@ -74,9 +64,9 @@ def verify(
         job = Job(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
         found = []
         with progress() as bar:
-            alone = rerun(case, job) if case else _trace(trace, job) if trace else None
-            task = bar.add_task("build and compare", total=1 if alone else len(names))
-            for row in [alone] if alone else compare(names, run.cases, run.seed, job):
+            alone = rerun(case, job) if case else kind.verify_trace(trace, job) if trace else None
+            task = bar.add_task("build and compare", total=1 if alone else len(chosen))
+            for row in [alone] if alone else compare(blocks, chosen, run.cases, run.seed, job):
                 found.append(row)
                 bar.update(task, advance=1, description=row.block)
         table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]
@@ -89,7 +79,7 @@ def verify(
         _show(found)
     files = []
     if junit is not None:
-        files.append(_junit(found, machine, junit))
+        files.append(_junit(found, kind.name, junit))
     if out is not None:
         from hwsim.core.study import StudyTables
 
@@ -99,13 +89,6 @@ def verify(
         made(files)
     if not all(r.agrees for r in found):
         raise typer.Exit(1)
-
-
-def _trace(folder: Path, job: Job) -> BlockRow:
-    from dataflow.attention.trace import read_attention_trace
-    from hwsim.spatten.bench.trace import attention_trace
-
-    return attention_trace(*read_attention_trace(folder), job)
 
 
 def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
@@ -156,13 +139,13 @@ def _show(rows: list[BlockRow]) -> None:
             console.print(f"  {path}", markup=False)
 
 
-def _junit(rows: list[BlockRow], machine: MachineName, path: Path) -> Path:
+def _junit(rows: list[BlockRow], machine: str, path: Path) -> Path:
     from xml.etree import ElementTree as Xml
 
     from dataflow.files import write_text
 
     failed = sum(not r.agrees for r in rows)
-    suite = Xml.Element("testsuite", name=f"hwsim verify {machine.value}", tests=str(len(rows)), failures=str(failed))
+    suite = Xml.Element("testsuite", name=f"hwsim verify {machine}", tests=str(len(rows)), failures=str(failed))
     for r in rows:
         case = Xml.SubElement(suite, "testcase", classname="rtl", name=r.block, time=f"{r.seconds:.3f}")
         if not r.agrees:

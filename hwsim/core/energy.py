@@ -9,6 +9,7 @@ for an FPGA.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 HOROWITZ = "M. Horowitz, Computing's Energy Problem, ISSCC 2014, section 1.1, figure 1.1.9 (45 nm, 0.9 V)"
@@ -43,3 +44,18 @@ def sram_pj_per_byte(bank_bytes: float) -> float:
     The source's other two points are 20 pJ at 32 KiB (20 here) and 100 pJ at 1 MiB (113 here), 64 bits each.
     """
     return SRAM_8K.value_pj * math.sqrt(max(bank_bytes, 1.0) / 8192) / 8
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of a run by component or by what is done."""
+
+    source: str
+    """``table`` or ``rtl``."""
+    components: Mapping[str, float]
+    """Joules."""
+
+    @property
+    def total(self) -> float:
+        """Joules of the whole run."""
+        return sum(self.components.values())

@@ -1,186 +1,279 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results: one row a step, with cycles by cause, MACs, bytes by memory; as Parquet with the run's facts beside it.
+"""What a machine gives back: one form for every machine, written and read in one format.
 
-Any machine fills the same row; a cause or memory it does not have stays 0. Units are in the names: cycles unless said
-otherwise, bytes, picojoules (added by `hwsim.core.energy`).
+A result has records (a row a step, layer or whatever the machine runs in order), their cycles split by cause, and the
+settings that it came from. `Result` is all that others use; `SimpleResult` is ready for a machine that needs no more.
+
+A stored result is a folder: ``result.parquet`` (the records, with energy by component, and as the file's metadata
+under the key ``hwsim`` everything else as JSON) and a Parquet file for each further table. Within a format's number
+columns and facts are only added; a file of another number is refused by name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dataflow.errors import InputError
-from dataflow.files import atomic_path, write_text
+from dataflow.files import atomic_path
 
-RESULT_FORMAT = "hwsim-result/1"
+from .energy import Energy
 
-CAUSES = (
-    "useful", "padding", "interleave", "west", "north", "output", "fill_drain", "dram", "sore", "wuve", "elementwise",
-)  # fmt: skip
-"""What a step's cycles are spent on; they sum to its cycles. ``useful``: multiply slots of the array that do work of
-the (pruned) product; ``dram``, ``sore``, ``wuve``: waiting for that unit; ``elementwise``: element-wise traffic; the
-others as in `hwsim.sat.timing.tile`."""
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
-CAUSE_TEXT = {
-    "useful": "useful multiplies",
-    "padding": "padding: shapes that are no multiple of the array",
-    "interleave": "adder bubbles: too little interleaved",
-    "west": "activation port",
-    "north": "weight port and weight load",
-    "output": "output port, drain and partial sums",
-    "fill_drain": "pipeline fill and drain",
-    "dram": "DRAM bandwidth",
-    "sore": "pruning engine (SORE)",
-    "wuve": "update engine (WUVE)",
-    "elementwise": "element-wise operations (DRAM traffic)",
-}
+RESULT_FORMAT = "hwsim-result/2"
+MAIN = "result"
+"""The table of the records."""
+_ENERGY = ("energy_", "_pj")
+"""Before and behind a component's name in the stored records."""
 
 
-@dataclass(slots=True)
-class StepRow:
-    """One step of a schedule, simulated."""
+class Result(ABC):
+    """One run of a machine.
 
-    step: str
-    layer: str
-    phase: str
-    """FF, BP, WU or UP (update)."""
-    kind: str
-    """product, elementwise or update."""
-    op: str = ""
-    pattern: str = ""
-    dense_cause: str = ""
-    """Why a product's weights are dense; empty where they are not."""
-    mapping: str = ""
-    cycles: int = 0
-    useful: int = 0
-    padding: int = 0
-    interleave: int = 0
-    west: int = 0
-    north: int = 0
-    output: int = 0
-    fill_drain: int = 0
-    dram: int = 0
-    sore: int = 0
-    wuve: int = 0
-    elementwise: int = 0
-    macs: int = 0
-    """Multiply-accumulates of the algorithm, dense count."""
-    macs_done: int = 0
-    """Multiply-accumulates after pruning."""
-    dram_read_bytes: int = 0
-    dram_write_bytes: int = 0
-    west_read_bytes: int = 0
-    west_write_bytes: int = 0
-    north_read_bytes: int = 0
-    north_write_bytes: int = 0
-    output_read_bytes: int = 0
-    output_write_bytes: int = 0
-    wuve_updates: int = 0
-    """Weights updated."""
-    sore_elements: int = 0
-    """Elements sorted by SORE, in pre-generation or on the way into the north buffer."""
-    jobs: int = 0
+    A subclass has the attributes ``machine`` (the registered name), ``workload`` (what ran) and ``frequency_hz``.
+    """
 
-    @property
-    def dram_bytes(self) -> int:
-        return self.dram_read_bytes + self.dram_write_bytes
-
-
-@dataclass(slots=True)
-class StepResult:
-    """A simulated step: rows, and what they were made from."""
+    CAUSES: ClassVar[Mapping[str, str]] = {}
+    """What cycles are spent on: column of the records -> words; they sum to ``cycles``."""
 
     machine: str
-    network: str
-    batch: int
-    method: str
-    pattern: str
-    frequency_hz: int
-    peak_macs_per_cycle: int
-    dram_bytes_per_cycle: float
-    config: dict[str, Any]
-    rows: list[StepRow] = field(default_factory=list)
+    workload: str
 
-    def total(self, column: str, where: Callable[[StepRow], bool] | None = None) -> int:
-        """Sum of a column over all rows, or over those for which ``where`` holds."""
-        return sum(getattr(r, column) for r in self.rows if where is None or where(r))
+    @property
+    @abstractmethod
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """The rows, as plain values; each has ``cycles`` and the causes' columns."""
+
+    @property
+    @abstractmethod
+    def frequency_hz(self) -> int:
+        """Clock, hertz."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Everything but the tables, as JSON can hold it: what `of` makes the result from again."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, facts: dict[str, Any], rows: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Self:
+        """The result of stored facts, records and further tables.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are not those of such a result.
+        """
+
+    @property
+    def name(self) -> str:
+        """What ran on what, for people."""
+        return f"{self.workload} on {self.machine}"
 
     @property
     def cycles(self) -> int:
-        return self.total("cycles")
+        """Clock cycles of the whole run."""
+        return int(sum(r["cycles"] for r in self.records))
 
     @property
     def seconds(self) -> float:
+        """At the machine's clock."""
         return self.cycles / self.frequency_hz
 
     @property
-    def utilization(self) -> float:
-        """Share of the array's multiply slots, over the whole step, that did work of the pruned products."""
-        return self.total("macs_done") / (self.cycles * self.peak_macs_per_cycle) if self.cycles else 0.0
+    def operations(self) -> int:
+        """Operations of the task, counted as if nothing were pruned (a multiply-add is two); 0: not counted."""
+        return 0
 
-    def facts(self) -> dict[str, Any]:
-        """Everything but the rows."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rows"}
+    @property
+    def causes(self) -> dict[str, int]:
+        """Cycles by cause; they sum to `cycles`."""
+        rows = self.records
+        return {cause: int(sum(r[cause] for r in rows)) for cause in self.CAUSES}
 
-    def write(self, path: Path, energy_pj: Sequence[dict[str, float]] | None = None) -> None:
-        """Write as Parquet; ``energy_pj`` adds a column ``energy_<component>_pj`` for each key."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def rows(self) -> pd.DataFrame:
+        """The records as a table."""
+        import pandas as pd
 
-        columns: dict[str, list[Any]] = {f.name: [getattr(r, f.name) for r in self.rows] for f in fields(StepRow)}
-        if energy_pj:
-            for component in energy_pj[0]:
-                columns[f"energy_{component}_pj"] = [e[component] for e in energy_pj]
-        facts = {"format": RESULT_FORMAT, **self.facts()}
-        table = pa.table(columns).replace_schema_metadata({"hwsim": json.dumps(facts)})
-        with atomic_path(path) as temporary:
-            pq.write_table(table, temporary)
+        return pd.DataFrame(list(self.records))
 
-    @classmethod
-    def read(cls, path: Path) -> StepResult:
-        """Read a stored result.
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Further tables, by name."""
+        return {}
+
+    def energy_rows(self) -> list[dict[str, float]]:
+        """Picojoules of each record by component, from published figures; empty: the machine counts no energy."""
+        return []
+
+    def energy(self, source: str = "table") -> Energy:
+        """Energy of the run.
+
+        Args:
+            source: ``table`` (operations and bytes times published figures) or ``rtl`` (cells of the RTL times
+                recorded switching; a machine with RTL).
 
         Raises:
-            InputError: no such file, not Parquet, not ours, or of another version.
+            InputError: another source; the machine has no such energy.
         """
+        if source == "rtl":
+            from .machine import find
+
+            return find(self.machine).rtl_energy(self)
+        if source != "table":
+            raise InputError(f"energy source {source!r}: table or rtl")
+        rows = self.energy_rows()
+        if not rows and self.records:
+            raise InputError(f"machine {self.machine}: counts no energy")
+        names = list(rows[0]) if rows else []
+        return Energy("table", {name: sum(row[name] for row in rows) * 1e-12 for name in names})
+
+    def save(self, folder: Path | str) -> list[Path]:
+        """Write the result into a folder; the file that makes it whole comes last."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
-            raise InputError(f"{path}: not a readable result file: {reason}") from None
-        raw = (table.schema.metadata or {}).get(b"hwsim")
-        facts = json.loads(raw) if raw else {}
-        if facts.pop("format", None) != RESULT_FORMAT:
-            raise InputError(f"{path}: field format: not a result of this version ({RESULT_FORMAT})")
-        names = [f.name for f in fields(StepRow)]
-        for name in names:
-            if name not in table.column_names:
-                raise InputError(f"{path}: column {name} is missing")
-        rows = [StepRow(**{n: r[n] for n in names}) for r in table.select(names).to_pylist()]
-        return cls(rows=rows, **facts)
+        folder = Path(folder)
+        tables = {name: pa.Table.from_pandas(t, preserve_index=False) for name, t in self.tables().items()}
+        main = pa.Table.from_pylist([dict(r) for r in self.records])
+        energy = self.energy_rows()
+        for component in energy[0] if energy else ():
+            main = main.append_column(component.join(_ENERGY), pa.array([e[component] for e in energy], pa.float64()))
+        facts = {"format": RESULT_FORMAT, "machine": self.machine, "tables": list(tables), **self.facts()}
+        tables[MAIN] = main
+        paths = []
+        for name, table in tables.items():
+            paths.append(folder / f"{name}.parquet")
+            with atomic_path(paths[-1]) as temporary:
+                pq.write_table(table.replace_schema_metadata({"hwsim": json.dumps(facts)}), temporary)
+        return paths[::-1]
 
-    def write_timeline(self, path: Path) -> None:
-        """Write the step as Chrome / Perfetto trace JSON: one slice a row, a track a phase; times at the clock."""
-        events: list[dict[str, Any]] = [
-            {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"{self.machine}: {self.network}"}}
-        ]
-        phases = list(dict.fromkeys(r.phase for r in self.rows))
-        for i, phase in enumerate(phases):
-            events.append({"name": "thread_name", "ph": "M", "pid": 1, "tid": i, "args": {"name": phase}})
-        now = 0
-        for row in self.rows:
-            spent = {c: v for c in CAUSES if (v := getattr(row, c))}
-            facts = {"cycles": row.cycles, **spent, "dram_bytes": row.dram_bytes, "mapping": row.mapping}
-            times = {"ts": now / self.frequency_hz * 1e6, "dur": row.cycles / self.frequency_hz * 1e6}
-            events.append(
-                {"name": row.step, "ph": "X", "pid": 1, "tid": phases.index(row.phase), **times, "args": facts}
-            )
-            now += row.cycles
-        write_text(path, json.dumps({"traceEvents": events, "displayTimeUnit": "ns"}) + "\n")
+    def __eq__(self, other: object) -> bool:
+        """Whether facts and every value of every table are the same (NaN is NaN)."""
+        if type(self) is not type(other):
+            return NotImplemented
+        assert isinstance(other, Result)
+        mine, theirs = self.tables(), other.tables()
+        return (
+            self.machine == other.machine
+            and json.dumps(self.facts(), sort_keys=True) == json.dumps(other.facts(), sort_keys=True)
+            and self.rows().equals(other.rows())
+            and mine.keys() == theirs.keys()
+            and all(mine[name].equals(theirs[name]) for name in mine)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # two results are equal by value and may change
+
+
+@dataclass(eq=False)
+class SimpleResult(Result):
+    """A result made of plain rows.
+
+    Each row has ``cycles``, a column for each cause, and where energy is counted ``energy_<component>_pj``.
+    """
+
+    machine: str
+    workload: str
+    settings: dict[str, Any]
+    """Those of the run (`hwsim.core.machine.RunSettings`), as plain values."""
+    clock_hz: int
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    cause_text: dict[str, str] = field(default_factory=dict)
+    """Causes' columns -> words."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What else there is to know, as JSON can hold it."""
+
+    @property
+    def CAUSES(self) -> Mapping[str, str]:  # type: ignore[override]
+        return self.cause_text
+
+    @property
+    def frequency_hz(self) -> int:
+        return self.clock_hz
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        return [{k: v for k, v in row.items() if not energy_component(k)} for row in self.steps]
+
+    def energy_rows(self) -> list[dict[str, float]]:
+        names = {k: energy_component(k) for k in (self.steps[0] if self.steps else ())}
+        found = [{component: row[k] for k, component in names.items() if component} for row in self.steps]
+        return found if found and found[0] else []
+
+    def facts(self) -> dict[str, Any]:
+        return {"workload": self.workload, "settings": self.settings, "frequency_hz": self.clock_hz,
+                "causes": self.cause_text, "extra": self.extra}  # fmt: skip
+
+    @classmethod
+    def of(cls, facts: dict[str, Any], rows: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Self:
+        return cls(facts["machine"], facts["workload"], facts["settings"], facts["frequency_hz"], rows,
+                   facts["causes"], facts["extra"])  # fmt: skip
+
+
+def energy_component(column: str) -> str:
+    """The energy component that a column is of; empty: it is another column."""
+    before, behind = _ENERGY
+    inside = column.startswith(before) and column.endswith(behind)
+    return column[len(before) : -len(behind)] if inside else ""
+
+
+def stored_facts(path: Path) -> dict[str, Any]:
+    """The facts of a stored result's file.
+
+    Raises:
+        InputError: no such file, not Parquet, not a result, or of another version.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        raw = (pq.read_schema(path).metadata or {}).get(b"hwsim")
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        raise InputError(f"{path}: not a readable result file: {reason}") from None
+    try:
+        facts = json.loads(raw) if raw else {}
+    except ValueError:
+        facts = {}
+    found = facts.get("format") if isinstance(facts, dict) else None
+    if found in ("hwsim-result/1", "hwsim-spatten-result/1"):
+        raise InputError(f"{path}: field format: {found} was written by hwsim 0.1: run the same command again")
+    if found != RESULT_FORMAT:
+        raise InputError(f"{path}: field format: not a result of this version ({RESULT_FORMAT})")
+    return dict(facts)
+
+
+def read_result(path: Path | str, kind: type[Result]) -> Result:
+    """A stored result of a known class, from its folder (or its ``result.parquet``).
+
+    Raises:
+        InputError: not a readable result; a table or column is missing.
+    """
+    file = result_file(path)
+    facts = stored_facts(file)
+    try:
+        rows = _read(file).to_pylist()
+        tables = {name: _read(file.with_name(f"{name}.parquet")).to_pandas() for name in facts["tables"]}
+        return kind.of(facts, rows, tables)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: column or fact {error} is missing or wrong") from None
+
+
+def _read(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        raise InputError(f"{path}: not a readable table of a result: {reason}") from None
+
+
+def result_file(path: Path | str) -> Path:
+    """The file of the records of a result that is given as its folder or that file."""
+    path = Path(path)
+    return path / f"{MAIN}.parquet" if path.is_dir() or not path.suffix else path

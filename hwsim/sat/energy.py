@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from hwsim.core.energy import DRAM, FP16_MULTIPLY, FP32_ADD, FP32_MULTIPLY, INT16_ADD, sram_pj_per_byte
-from hwsim.core.result import StepResult
+
+from .result import StepResult
 
 UPDATE_PJ = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
 """Of a weight's update: decay w, beta v, rate v; and their sums."""
@@ -21,7 +22,6 @@ def step_energy(result: StepResult) -> list[dict[str, float]]:
     west = sram_pj_per_byte(c["west_buffer_bytes"] / c["rows"])
     north = sram_pj_per_byte(c["north_buffer_bytes"] / c["cols"])
     output = sram_pj_per_byte(c["output_buffer_bytes"] / c["cols"])
-    keep = int(result.pattern.split(":")[0]) if ":" in result.pattern else 1
     return [
         {
             "multiply": r.macs_done * FP16_MULTIPLY.value_pj,
@@ -31,9 +31,9 @@ def step_energy(result: StepResult) -> list[dict[str, float]]:
             "output": (r.output_read_bytes + r.output_write_bytes) * output,
             "dram": r.dram_bytes * DRAM.value_pj / 8,
             "wuve": r.wuve_updates * UPDATE_PJ,
-            "sore": r.sore_elements * keep * INT16_ADD.value_pj,
+            "sore": r.sore_comparisons * INT16_ADD.value_pj,
         }
-        for r in result.rows
+        for r in result.steps
     ]
 
 

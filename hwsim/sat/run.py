@@ -15,6 +15,7 @@ from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import NM, PatternText
 from dataflow.training.methods import METHOD_HELP, Method, MethodName, Pass
+from hwsim.core.machine import RunSettings
 
 from .config import SatConfig
 
@@ -25,10 +26,8 @@ CsvPadding = Annotated[
 ]
 
 
-class SatRun(BaseModel):
+class SatRun(RunSettings):
     """One simulation of a training step (or of some of its passes) on a SAT machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: str = Field(
         "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
@@ -69,8 +68,8 @@ class SatRun(BaseModel):
         Raises:
             InputError: as `hwsim.sat.timing.step.simulate`.
         """
-        from hwsim.core.result import CAUSES
         from hwsim.sat.energy import total_energy_j
+        from hwsim.sat.result import CAUSES
 
         from .timing.step import simulate
 
@@ -107,7 +106,7 @@ class SatRun(BaseModel):
             row["parts"] = [
                 {"step": r.step, "layer": r.layer, "phase": r.phase, "kind": r.kind, "pattern": r.pattern,
                  "mapping": r.mapping, "cycles": r.cycles, "dram_bytes": r.dram_bytes}
-                for r in result.rows
+                for r in result.steps
             ]  # fmt: skip
         return row
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from dataflow.errors import InputError
 from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD
-from hwsim.core.result import StepResult
 from hwsim.memory.config import ddr4_2400
 from hwsim.memory.energy import command_energy
 from hwsim.sat.energy import UPDATE_PJ, total_energy_j
@@ -22,6 +21,7 @@ from hwsim.silicon.netlist import Tick, quiet
 from hwsim.silicon.sram import macro
 
 from .config import SatConfig
+from .result import StepResult
 
 BLOCKS = ("stce", "sore", "wuve", "weight_block", "ram")
 NAMES = {"stce": "array (STCE)", "sore": "SORE", "wuve": "WUVE", "weight_block": "weight block", "ram": "buffers",
@@ -62,7 +62,6 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     sparse = result.total("macs_done", lambda r: ":" in r.pattern)
     dense = result.total("macs_done") - sparse
     mac = FP16_MULTIPLY.value_pj + FP32_ADD.value_pj
-    keep = int(result.pattern.split(":")[0]) if ":" in result.pattern else 1
     traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
     rows: list[dict[str, Any]] = []
 
@@ -71,7 +70,9 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
 
     row("multiply-add, sparse", "MAC", sparse, mac, events.pj("macs", ["stce"], ":"))
     row("multiply-add, dense", "MAC", dense, mac, events.pj("macs", ["stce"], "dense"))
-    row("SORE", "element", result.total("sore_elements"), keep * INT16_ADD.value_pj,
+    elements = result.total("sore_elements")
+    compared = result.total("sore_comparisons") / elements if elements else 1.0
+    row("SORE", "element", elements, compared * INT16_ADD.value_pj,
         events.pj("elements", ["sore"]))  # fmt: skip
     row("WUVE", "weight", result.total("wuve_updates"), UPDATE_PJ,
         events.pj("updates", ["wuve", "weight_block"]))  # fmt: skip

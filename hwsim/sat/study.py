@@ -7,20 +7,30 @@ roofline points, energy, ablation. No published figure enters.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dataflow.importers.network_files import read_network
 from dataflow.mapping.lowering import ALL_PASSES, lower
 from dataflow.networks.network import Network
+from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import DENSE, NM
+from dataflow.training import KEPT_ACCURACY
 from dataflow.training.methods import Method
 from hwsim.core.energy import TABLE
-from hwsim.core.result import CAUSE_TEXT, CAUSES, StepResult, StepRow
+from hwsim.core.machine import Tick as Progress
+from hwsim.core.study import StudyTables
+from hwsim.core.version import command, facts
 from hwsim.sat.energy import COMPONENTS, total_energy_j
 
 from .config import SatConfig
 from .memory import streamed_efficiency
+from .result import CAUSE_TEXT, CAUSES, StepResult, StepRow
 from .timing.step import simulate
+
+if TYPE_CHECKING:
+    from .run import SatStudy
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -81,7 +91,7 @@ def waterfall(dense: StepResult, sparse: StepResult, method: Method, pattern: NM
     steps = [("ideal", ideal), ("layers and passes left dense", cycles[0] / cycles[1])]
     for name, part in _WATERFALL:
         for i, result in enumerate((dense, sparse)):
-            cycles[i] += sum(part(r) for r in result.rows)
+            cycles[i] += sum(part(r) for r in result.steps)
         steps.append((name, cycles[0] / cycles[1]))
     steps.append(("reached", dense.cycles / sparse.cycles))
     rows, before = [], ideal
@@ -107,7 +117,7 @@ def where_not(dense: StepResult, sparse: StepResult, pattern: NM) -> list[Row]:
     for phase in ("FF", "BP"):
         pairs: dict[str, list[list[StepRow]]] = {}
         for i, result in enumerate((dense, sparse)):
-            for r in result.rows:
+            for r in result.steps:
                 if r.kind == "product" and r.phase == phase and not r.dense_cause.startswith("attention"):
                     pairs.setdefault(r.layer, [[], []])[i].append(r)
         for layer, (before, after) in pairs.items():
@@ -149,7 +159,7 @@ def describe(result: StepResult) -> Tables:
     layers: dict[tuple[str, str], Row] = {}
     roofline: list[Row] = []
     peak, bandwidth = result.peak_macs_per_cycle, result.dram_bytes_per_cycle
-    for r in result.rows:
+    for r in result.steps:
         row = layers.setdefault(
             (r.layer, r.phase),
             {**key, "layer": r.layer, "phase": r.phase, "cycles": 0, **dict.fromkeys(CAUSES, 0), "macs_done": 0},
@@ -272,6 +282,51 @@ def sensitivity(
         row["mean"] = sum(row[n.name] for n in networks) / len(networks)
         rows.append(row)
         tick(f"sensitivity: {name}")
+    return rows
+
+
+def study_tables(settings: SatStudy, progress: Progress, extra: Sequence[Network]) -> StudyTables:
+    """Simulate each network (``extra``: further ones) at each pattern, and join the kept accuracy table with simulated
+    speedups."""
+    networks = [*settings.read_networks(), *extra]
+    patterns = [NM.parse(p) for p in settings.patterns]
+    names = [n.name for n in networks]
+    detail = next((p for p in patterns if str(p) == "2:8"), patterns[-1])
+    machine, batch = settings.machine, settings.batch
+    kept = StudyTables.read(KEPT_ACCURACY).tables["accuracy"]
+    total, done = simulations(len(networks), len(patterns)) + len(kept), itertools.count(1)
+
+    def tick(text: str) -> None:
+        progress(text, next(done), total)
+
+    mean_of = PAPER_NETWORKS if set(PAPER_NETWORKS) <= set(names) else ()
+    tables, _ = study(machine, networks, batch, patterns, mean_of=mean_of, detail=detail, tick=tick)
+    tables["accuracy"] = _accuracy(machine, batch, kept, tick)
+    meta: dict[str, Any] = {
+        "title": "SAT: N:M sparse training, simulated",
+        "command": command(),
+        "config": machine.model_dump(mode="json"),
+        "batch": batch,
+        "detail_pattern": str(detail),
+        "peak_macs_per_cycle": machine.peak_macs_per_cycle,
+        "dram_bytes_per_cycle": machine.dram_bytes_per_cycle,
+        "frequency_hz": machine.frequency_hz,
+        **facts(),
+    }
+    return StudyTables(meta, tables)
+
+
+def _accuracy(machine: SatConfig, batch: int, kept: Sequence[Row], tick: Tick) -> list[Row]:
+    """The kept accuracy table with the speedup of each method's step of the same network."""
+    rows: list[Row] = []
+    dense: dict[str, int] = {}
+    for row in kept:
+        network = read_network(KEPT_ACCURACY / "networks" / f"{row['task']}.yaml")
+        if row["task"] not in dense:
+            dense[row["task"]] = step(machine, network, batch, Method.DENSE, DENSE).cycles
+        method, pattern = Method.parse(row["method"]), NM.parse(row["pattern"])
+        rows.append(row | method_speedup(machine, network, batch, method, pattern, dense[row["task"]]))
+        tick(f"{row['task']}: {method.name} {pattern}")
     return rows
 
 

@@ -23,13 +23,15 @@ from dataflow.attention.workload import (
     usual_pruning,
 )
 from dataflow.errors import InputError
+from hwsim.core.machine import RunSettings
 
 from .baselines import dense_of, style
 from .config import SpattenConfig
+from .result import ALL_CAUSES, SpattenResult
 from .study import Case
 from .timing.lower import layers
 from .timing.scores import Drawn, Source, Traced
-from .timing.simulate import SpattenResult, simulate
+from .timing.simulate import simulate
 
 WHOLE_BYTES = 1 << 27
 """A CSV up to this size is read whole; a larger one is streamed."""
@@ -85,10 +87,8 @@ class SpattenStudy(BaseModel):
         return found
 
 
-class SpattenRun(BaseModel):
+class SpattenRun(RunSettings):
     """One workload on one machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = Field(
         "gpt2-small", description="a model's size by name, a workload CSV, or the folder of an attention trace"
@@ -123,10 +123,9 @@ class SpattenRun(BaseModel):
             InputError: as `open` and `run`.
         """
         from .energy import total_energy_j
-        from .timing.simulate import ALL_CAUSES
 
         result = self.run(self.open())
-        energy = total_energy_j(self.machine, result.rows)
+        energy = total_energy_j(self.machine, result.steps)
         c = self.machine
         row: dict[str, Any] = {
             "cycles": result.cycles,
@@ -152,7 +151,7 @@ class SpattenRun(BaseModel):
             row |= silicon_columns(c, result)
         if detail:
             names = ("iteration", "layer", "heads", "keys", "queries", "cycles", "dram_bytes")
-            row["parts"] = [{name: r[name] for name in names} for r in result.rows]
+            row["parts"] = [{name: r[name] for name in names} for r in result.steps]
         return row
 
     def open(self) -> Opened:
@@ -194,6 +193,12 @@ class SpattenRun(BaseModel):
         whole = self._thinned(_known(path, path.stat().st_mtime_ns))
         return Opened(path.stem, whole, lambda: [whole.rows], drawn)
 
+    def opened(self, workload: Workload) -> Opened:
+        """A workload that is at hand as an object."""
+        whole = self._thinned(workload)
+        draw = lambda: Drawn(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
+        return Opened(whole.name, whole, lambda: [whole.rows], draw)
+
     def _thinned(self, workload: Workload) -> Workload:
         return Workload(workload.name, _every(workload.rows, self.every))
 
@@ -212,7 +217,7 @@ class SpattenRun(BaseModel):
             pieces = [dense_of(opened.whole).rows]
         used = style(self.style, self.machine, source)
         return simulate(
-            self.machine, layers(pieces), source, workload=opened.name, machine=self.style, style=used, tick=tick
+            self.machine, layers(pieces), source, workload=opened.name, style_name=self.style, style=used, tick=tick
         )
 
 

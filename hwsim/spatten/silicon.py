@@ -18,7 +18,7 @@ from hwsim.silicon.sram import macro
 
 from .config import SpattenConfig
 from .energy import COMPARE_PJ, SOFTMAX_PJ, multiply_pj, total_energy_j
-from .timing.simulate import SpattenResult
+from .result import SpattenResult
 
 NAMES = {
     "query_key": "Q x K", "softmax": "softmax", "value_select": "top-k", "prob_value": "prob x V",
@@ -63,8 +63,8 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
 
 def silicon_columns(config: SpattenConfig, result: SpattenResult) -> dict[str, float]:
     """Columns of a result: area, and energy from the RTL's cells and the kept record."""
-    built = machine_silicon(config, style=result.machine)
-    rows = energy_rtl(config, result.rows, EventEnergy(kept(KEPT), BLOCKS), built)
+    built = machine_silicon(config, style=result.style)
+    rows = energy_rtl(config, result.steps, EventEnergy(kept(KEPT), BLOCKS), built)
     return columns(rows, built, 2 * result.macs, result.seconds)
 
 

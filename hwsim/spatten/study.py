@@ -6,21 +6,30 @@ Every table is rows of plain values; a report shows them and computes nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dataflow.attention.workload import Workload
+from hwsim.core.machine import Tick as Progress
+from hwsim.core.measurements import measurement
+from hwsim.core.study import StudyTables
+from hwsim.core.version import command, facts
 
 from .baselines import STYLES, dense_of, heads_of, ladder, style
 from .config import SpattenConfig, eighth
 from .energy import TABLE, total_energy_j
+from .result import ALL_CAUSES, CAUSE_TEXT, SpattenResult
 from .timeline import STAGES, stages
 from .timing.lower import KINDS, layers
 from .timing.scores import Drawn, Source
-from .timing.simulate import ALL_CAUSES, CAUSE_TEXT, SpattenResult, simulate
+from .timing.simulate import simulate
 from .timing.topk import mean_cycles
+
+if TYPE_CHECKING:
+    from .run import SpattenStudy
 
 Row = dict[str, Any]
 Tick = Callable[[str], None]
@@ -67,6 +76,41 @@ def _swept(cases: Sequence[Case]) -> list[Case]:
     return [first[kind] for kind in sorted(first)]
 
 
+def study_tables(settings: SpattenStudy, progress: Progress) -> StudyTables:
+    """The study of the settings' workloads, with torch's attention on this computer where torch is installed."""
+    cases = settings.cases()
+    machine = settings.machine
+    total, done = runs(cases), itertools.count(1)
+    tables = study(machine, cases, seed=settings.seed, spread=settings.spread,
+                   tick=lambda text: progress(text, next(done), total))  # fmt: skip
+    tables["attention_torch"] = _measured(cases, tables["attention"])
+    meta: dict[str, Any] = {
+        "title": "SpAtten: sparse attention, simulated",
+        "command": command(),
+        "spatten_config": machine.model_dump(mode="json"),
+        "spatten_peak_bytes_per_s": machine.peak_bytes_per_s,
+        "spatten_peak_tflops": machine.peak_tflops,
+        "seed": settings.seed,
+        "spread": settings.spread,
+        **facts(),
+    }
+    return StudyTables(meta, tables)
+
+
+def _measured(cases: Sequence[Case], simulated: list[Row]) -> list[Row]:
+    """Torch's attention of the cases' models, on each device, beside SpAtten's time; none without torch."""
+    measure = measurement("attention")
+    if measure is None:
+        return []
+    rows: list[Row] = []
+    for case, row in zip(cases, simulated, strict=True):
+        for found in measure(case.model, case.workload.rows["iteration_id"].nunique()) if case.model else ():
+            mine = row["microseconds"] / 1e3
+            rows.append({"model": row["workload"], **found, "spatten_milliseconds": mine,
+                         "speedup": found["milliseconds"] / mine})  # fmt: skip
+    return rows
+
+
 def study(
     config: SpattenConfig, cases: Sequence[Case], *, seed: int, spread: float, tick: Tick
 ) -> dict[str, list[Row]]:
@@ -101,12 +145,12 @@ def study(
 
 def _run(config: SpattenConfig, workload: Workload, source: Source, name: str = "SpAtten") -> SpattenResult:
     used = style(name, config, source)
-    return simulate(config, layers([workload.rows]), source, workload=workload.name, machine=name, style=used)
+    return simulate(config, layers([workload.rows]), source, workload=workload.name, style_name=name, style=used)
 
 
 def _energy(result: SpattenResult) -> float:
     """Microjoules."""
-    return 1e6 * sum(total_energy_j(result.settings, result.rows).values())
+    return 1e6 * sum(total_energy_j(result.settings, result.steps).values())
 
 
 def _tflops(result: SpattenResult) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 from dataflow.files import write_text
 
-from .timing.simulate import SpattenResult
+from .result import SpattenResult
 
 QUERIES = 20_000
 STAGES = (
@@ -56,7 +56,7 @@ def write_timeline(result: SpattenResult, path: Path) -> None:
     """Write the trace's JSON."""
     frequency = int(result.config["frequency_hz"]) / 1e6  # cycles a microsecond
     events: list[dict[str, Any]] = []
-    for pid, name in ((1, f"{result.machine}: {result.workload}, units"), (2, "slots: queries in flight")):
+    for pid, name in ((1, f"{result.style}: {result.workload}, units"), (2, "slots: queries in flight")):
         events.append({"name": "process_name", "ph": "M", "pid": pid, "args": {"name": name}})
     units = list(dict.fromkeys(u for u, _, _ in _UNITS))
     for i, unit in enumerate(units):

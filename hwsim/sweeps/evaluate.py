@@ -7,9 +7,9 @@ import json
 from typing import Any, NamedTuple
 
 from dataflow.errors import InputError
-from dataflow.files import validated
+from hwsim.core.machine import find
 
-from .space import code_version, run_settings
+from .space import code_version
 
 Row = dict[str, Any]
 FRONT = ("key", "status", "error", "point")
@@ -47,8 +47,8 @@ def _row(task: Task) -> Row:
     if task.error:
         return failed(task, task.error)
     try:
-        run = validated(run_settings(task.machine), task.settings, "settings")
-        found = run.measure(detail=task.detail)  # type: ignore[attr-defined]
+        machine = find(task.machine)
+        found = machine.measure(machine.settings(task.settings), detail=task.detail)
     except InputError as error:
         return failed(task, str(error))
     except Exception as error:  # a fault of ours in one point must not end the others

@@ -45,7 +45,7 @@ def run_search(
     spec = space.spec
     space.possible()
     store = Store(folder)
-    store.open(spec.machine, code_version(), spec.model_dump(mode="json", by_alias=True))
+    store.open(spec.machine, code_version(spec.machine), spec.model_dump(mode="json", by_alias=True))
     try:
         progress = Progress(spec.search.trials, damaged=store.damaged)
         known = _known(store, spec.objectives)

@@ -12,16 +12,18 @@ import hashlib
 import itertools
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from dataflow.errors import InputError
 from dataflow.files import first_problem, put, validated
+from hwsim.core.machine import find
 
 from .expression import Expression, names_of
 from .spec import Range, Sample, Spec
@@ -29,27 +31,6 @@ from .spec import Range, Sample, Spec
 MOST_POINTS = 10_000_000
 DRAWS = 1000
 """A random sample ends early after so many draws in a row that gave no new point."""
-
-
-class Run(Protocol):
-    """What a machine's run settings offer to a sweep."""
-
-    def measure(self, *, detail: bool = False) -> dict[str, Any]:
-        """Simulate: the columns of a result; ``detail`` adds ``parts``, a list of rows of the same keys."""
-
-    def inputs(self) -> list[Path]:
-        """Files and folders whose contents the result depends on."""
-
-
-def run_settings(machine: str) -> type[BaseModel]:
-    """The run settings of a machine by name."""
-    if machine == "sat":
-        from hwsim.sat.run import SatRun
-
-        return SatRun
-    from hwsim.spatten.run import SpattenRun
-
-    return SpattenRun
 
 
 class Axis(NamedTuple):
@@ -94,7 +75,7 @@ class Space:
 
     def __init__(self, spec: Spec, where: str = "sweep") -> None:
         self.spec, self.where = spec, where
-        self.model = run_settings(spec.machine)
+        self.model = find(spec.machine).Run
         self.axes = [self._axis(name, given) for name, given in spec.axes.items()]
         self.fields = [f for axis in self.axes for f in axis.fields]
         for field in self.fields:
@@ -293,17 +274,21 @@ def _digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """A digest of the code that results come from: the machines and what they are made of, not how they are run."""
+@lru_cache(maxsize=8)
+def code_version(machine: str = "") -> str:
+    """A digest of the code that results come from: our machines and what they are made of, not how they are run; with a
+    machine from elsewhere, its package too."""
     import dataflow
     import hwsim
 
     digest = hashlib.sha256()
-    for package in (dataflow, hwsim):
-        root = Path(str(package.__file__)).parent
-        for path in sorted(root.rglob("*.py")):
-            name = path.relative_to(root).as_posix()
+    packages = {p.__name__: Path(str(p.__file__)).parent for p in (dataflow, hwsim)}
+    outside = find(machine).__module__.partition(".")[0] if machine else ""
+    if outside and outside not in packages and (file := getattr(sys.modules.get(outside), "__file__", None)):
+        packages[outside] = Path(file).parent if Path(file).name == "__init__.py" else Path(file)
+    for root in packages.values():
+        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+            name = path.name if root.is_file() else path.relative_to(root).as_posix()
             if not name.startswith(("cli/", "verification/", "sweeps/")):
                 digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sweep file: one checked object that says which designs run on which workloads, and what is looked for.
 
-A field is named by its path in the machine's run settings (``hwsim schema sat``): ``machine.rows``, ``pattern``.
+A field is named by its path in the machine's run settings (``hwsim schema MACHINE``): ``machine.rows``, ``pattern``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from dataflow.errors import InputError
+from hwsim.core.machine import find
 
 Number = int | float
 _FORBID = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -111,6 +114,22 @@ def objective(text: str) -> str:
 ObjectiveText = Annotated[str, AfterValidator(objective)]
 
 
+def machine_name(text: str) -> str:
+    """The name of a machine that there is.
+
+    Raises:
+        ValueError: there is none of that name; says which there are.
+    """
+    try:
+        find(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+MachineName = Annotated[str, AfterValidator(machine_name)]
+
+
 class Search(BaseModel):
     """How ``hwsim search`` goes through the space."""
 
@@ -145,7 +164,7 @@ class Quality(BaseModel):
     )
 
     attention: AttentionQuality | None = Field(
-        None, description="of a spatten point's pruning (a model's size by name): bits per character in generation"
+        None, description="of a point's attention pruning (a model's size by name): bits per character in generation"
     )
 
     @model_validator(mode="after")
@@ -187,7 +206,7 @@ class Spec(BaseModel):
     model_config = _FORBID
 
     title: str = Field("sweep", description="what the page is called")
-    machine: Literal["sat", "spatten"] = Field(description="which machine's run settings the fields are of")
+    machine: MachineName = Field(description="which machine's run settings the fields are of")
     base: dict[str, Any] = Field({}, description="settings of every point, as in a --config file")
     axes: dict[str, Values] = Field(
         min_length=1, description="field, or several separated by commas that move together: values or a range"

@@ -63,7 +63,7 @@ def task_of(space: Space, point: Point, quality: QualityOf | None) -> Task:
     values = dict(point.values)
     if spec.repeat > 1:
         values["repetition"] = point.repetition
-    key = content_key(spec.machine, code_version(), settings, [more, spec.detail], inputs)
+    key = content_key(spec.machine, code_version(spec.machine), settings, [more, spec.detail], inputs)
     return Task(key, spec.machine, settings, values, more, error, spec.detail)
 
 
@@ -142,7 +142,7 @@ def run_sweep(
     points = space.points()
     points = itertools.chain([next(points)], points)  # where there is none, nothing is written
     store = Store(folder)
-    store.open(space.spec.machine, code_version(), space.spec.model_dump(mode="json", by_alias=True))
+    store.open(space.spec.machine, code_version(space.spec.machine), space.spec.model_dump(mode="json", by_alias=True))
     try:
         progress = Progress(0, damaged=store.damaged)
         finished = store.finished(failed=not again)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,6 +98,16 @@ class Job:
     """Build no further machine of a block once one differs."""
     coverage: Path | None = None
     """Folder for coverage files. Such programs are several times slower: one machine stands for a block's several."""
+
+
+class Block(NamedTuple):
+    """A block of a machine's RTL and how it is compared with the simulator."""
+
+    compare: Callable[[np.random.Generator, int, Job], BlockRow]
+    operands: int
+    """Random operands that stand for one case; 0: the block has a fixed number."""
+    cases: int
+    """How many, where nobody says otherwise."""
 
 
 def program(bench: Bench, job: Job, *, trace: bool = False) -> Path:

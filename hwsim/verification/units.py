@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.sat.timing.functional import canonical, to_fp16
-from hwsim.spatten.config import SpattenConfig
-from hwsim.spatten.timing.functional import exponentials
+from hwsim.core.ieee import canonical, to_fp16
 
 from .case import Bench, BlockRow, Case, Job, check
 
@@ -54,7 +52,7 @@ def operands32(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.nda
     return np.concatenate([a, bits[0], near[0], edge[0]]), np.concatenate([b, bits[1], near[1], edge[1]])
 
 
-def _unit(
+def unit(
     block: str,
     latency: int | None,
     a: np.ndarray,
@@ -83,53 +81,36 @@ def fp16_mul(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a, b = operands16(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float16).astype(np.float32) * b.view(np.float16).astype(np.float32))
-    return _unit("fp16_mul", 3, a, b, y, job)
+    return unit("fp16_mul", 3, a, b, y, job)
 
 
 def fp32_add(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) + b.view(np.float32))
-    return _unit("fp32_add", 4, a, b, y, job)
+    return unit("fp32_add", 4, a, b, y, job)
 
 
 def fp32_mul(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) * b.view(np.float32))
-    return _unit("fp32_mul", 1, a, b, y, job)
+    return unit("fp32_mul", 1, a, b, y, job)
 
 
-def fp32_div(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_div(rng: np.random.Generator, cases: int, job: Job, latency: int) -> BlockRow:
     a, b = operands32(rng, cases)
     # a product's edge cases, with the second exponent turned round: quotients nearly subnormal or too large
     turned = (b & 0x807FFFFF) | ((254 - ((b >> 23) & 0xFF).astype(np.int64)).clip(0, 254).astype(np.uint32) << 23)
     a, b = np.concatenate([a, a]), np.concatenate([b, turned])
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) / b.view(np.float32))
-    return _unit("fp32_div", SpattenConfig().divide_cycles, a, b, y, job)
-
-
-def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
-    """Numbers that are not positive: any bits, evenly and over all magnitudes, and around every place where the nearest
-    integer, the flush to 0 or the result's exponent changes."""
-    turns = np.arange(-302, 1) / 2 * np.log(2)
-    near = turns.astype(np.float32).view(np.uint32)[:, None] + np.arange(-40, 41)
-    x = np.concatenate([
-        near.ravel().astype(np.uint32).view(np.float32),
-        -rng.uniform(0, 110, cases), -(10 ** rng.uniform(-40, 2.1, cases)),
-        [0.0, -0.0, -np.inf, np.nan, -104.0, np.nextafter(np.float32(-104), np.float32(0)), -1e-45],
-    ]).astype(np.float32)  # fmt: skip
-    bits = rng.integers(1 << 31, 1 << 32, cases, dtype=np.uint32).view(np.float32)
-    x = np.concatenate([x[~(x > 0)], bits])
-    y = canonical(exponentials(x))
-    return _unit("fp32_exp", SpattenConfig().exponential_cycles, x.view(np.uint32), None, y, job,
-                 {"MUL_LATENCY": 1, "ADD_LATENCY": 2})  # fmt: skip
+    return unit("fp32_div", latency, a, b, y, job)
 
 
 def fp16_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     a = np.arange(1 << 16, dtype=np.uint16)  # all there are
-    return _unit("fp16_to_fp32", None, a, None, canonical(a.view(np.float16).astype(np.float32)), job)
+    return unit("fp16_to_fp32", None, a, None, canonical(a.view(np.float16).astype(np.float32)), job)
 
 
 def fp32_to_fp16(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
@@ -140,7 +121,7 @@ def fp32_to_fp16(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     steps = np.concatenate([points, points + 1, np.maximum(points, 1) - 1])
     random = operands32(rng, cases)[0]
     a = np.concatenate([steps, steps | 0x80000000, random])
-    return _unit("fp32_to_fp16", None, a, None, to_fp16(a.view(np.float32)), job)
+    return unit("fp32_to_fp16", None, a, None, to_fp16(a.view(np.float32)), job)
 
 
 def int_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
@@ -149,7 +130,7 @@ def int_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     near = (edges.ravel()[:, None] + np.arange(-70, 71)).ravel()
     random = rng.integers(-(1 << 31), 1 << 31, cases) >> rng.integers(0, 31, cases)
     a = np.concatenate([near, -near, random]).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
-    return _unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), job, {"WIDTH": 32})
+    return unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), job, {"WIDTH": 32})
 
 
 def fp32_to_int(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
@@ -159,4 +140,4 @@ def fp32_to_int(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     x = bits.view(np.float32)
     with np.errstate(invalid="ignore"):
         y = np.clip(np.rint(np.where(np.isnan(x), np.inf, x)), 0, 4095).astype(np.uint32)
-    return _unit("fp32_to_int", 1, bits, None, y, job, {"WIDTH": 12})
+    return unit("fp32_to_int", 1, bits, None, y, job, {"WIDTH": 12})

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dataflow.pattern import NM
+from hwsim.core.ieee import canonical, to_fp16
 from hwsim.sat.bench.jobs import SPECIALS, halves
 from hwsim.sat.config import SatConfig
 from hwsim.sat.timing.clock_engines import run_sore, run_wuve
-from hwsim.sat.timing.functional import canonical, sore, stce, to_fp16, wuve
+from hwsim.sat.timing.functional import sore, stce, wuve
 from hwsim.sat.timing.tile import sore_cycles, wuve_cycles
 
 

@@ -17,8 +17,9 @@ from dataflow.mapping.tiling import Limits, misfit, neighbours
 from dataflow.networks.network import Conv, Linear, Network, elementwise
 from dataflow.pattern import DENSE, NM
 from dataflow.training.methods import Method
-from hwsim.core.result import CAUSES, StepResult
+from hwsim.core.machine import load as load_result
 from hwsim.sat.config import SatConfig
+from hwsim.sat.result import CAUSES
 from hwsim.sat.timing.job import machine_of
 from hwsim.sat.timing.nest import NEST_COLUMNS, nest_of, run_nest
 from hwsim.sat.timing.step import _Cost, limits_of, make_schedule, simulate
@@ -114,7 +115,7 @@ def test_schedule_file(tmp_path: Path) -> None:
     schedule.write(tmp_path / "s.yaml")
     again = Schedule.read(tmp_path / "s.yaml")
     assert again == schedule
-    assert simulate(config, load, again).rows == simulate(config, load).rows
+    assert simulate(config, load, again).steps == simulate(config, load).steps
     text = (tmp_path / "s.yaml").read_text()
     assert "step: 'down.FF', kind: product, shape: '1 x (256 x 144 x 32), 2:8', mapping: '" in text
 
@@ -152,7 +153,7 @@ def test_mapping_text() -> None:
 def test_causes_sum_to_cycles() -> None:
     for method in ("dense", "bdwp", "srste", "sdwp", "sdgp"):
         result = simulate(SatConfig(), work(method, "dense" if method == "dense" else "2:8"))
-        for row in result.rows:
+        for row in result.steps:
             assert sum(getattr(row, c) for c in CAUSES) == row.cycles, row
         assert 0 < result.utilization <= 1
 
@@ -175,19 +176,19 @@ def test_compressed_weights_move_fewer_bytes() -> None:
     net = Network(name="n", layers=(Linear(name="l", in_features=64, out_features=64),))
     for pattern, want in (("dense", 64 * 64 * 2), ("2:8", 64 * 16 * 19 // 8)):
         load = lower(net, batch=1, method=Method.BDWP, pattern=NM.parse(pattern))
-        row = simulate(SatConfig(), load).rows[0]
+        row = simulate(SatConfig(), load).steps[0]
         assert row.dram_read_bytes == 64 * 2 + want
 
 
 def test_result_file(tmp_path: Path) -> None:
     result = simulate(SatConfig(), work())
-    result.write(tmp_path / "r.parquet")
-    assert StepResult.read(tmp_path / "r.parquet") == result
-    (tmp_path / "r.parquet").write_bytes((tmp_path / "r.parquet").read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"r\.parquet: not a readable result"):
-        StepResult.read(tmp_path / "r.parquet")
+    file = result.save(tmp_path / "r")[0]
+    assert load_result(tmp_path / "r") == load_result(file) == result
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"result\.parquet: not a readable result"):
+        load_result(tmp_path / "r")
     with pytest.raises(InputError, match="not a readable result"):
-        StepResult.read(tmp_path / "none.parquet")
+        load_result(tmp_path / "none.parquet")
 
 
 def test_small_machine_refuses() -> None:

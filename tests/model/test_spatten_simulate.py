@@ -20,16 +20,18 @@ from dataflow.attention.workload import (
     make_workload,
     read_workload,
 )
+from hwsim.core.machine import load
 from hwsim.memory.energy import dram_energy
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.energy import COMPONENTS, row_energy
+from hwsim.spatten.result import ALL_CAUSES, SpattenResult
 from hwsim.spatten.timeline import stages, write_timeline
 from hwsim.spatten.timing import simulate as module
 from hwsim.spatten.timing.fetch import COUNT, FIRST, plan
 from hwsim.spatten.timing.lower import KINDS, Builder, Style, groups, layers
 from hwsim.spatten.timing.pipeline import QUERY_FIELDS, VALUE
 from hwsim.spatten.timing.scores import Drawn, Traced
-from hwsim.spatten.timing.simulate import ALL_CAUSES, SpattenResult, simulate
+from hwsim.spatten.timing.simulate import simulate
 
 MACHINES = {
     "full": SpattenConfig(),
@@ -73,9 +75,9 @@ def test_bounds_and_sums(name: str) -> None:
         assert sum(found.total(f"{c}_cycles") for c in ALL_CAUSES) == found.cycles
         assert found.dram_bytes == sum(found.total(f"{k}_bytes") for k in (*KINDS, "weight"))
         size = config.memory.transaction_bytes
-        assert abs(found.total("dram_RD") * size - found.dram_bytes) < size * len(found.rows)
+        assert abs(found.total("dram_RD") * size - found.dram_bytes) < size * len(found.steps)
         assert all(0 <= share <= 1 for share in found.occupancy.values())
-        assert sum(r["layers"] for r in found.rows) == rows.groupby(["iteration_id", "layer_id"]).ngroups
+        assert sum(r["layers"] for r in found.steps) == rows.groupby(["iteration_id", "layer_id"]).ngroups
         way = found.queries
         assert len(way) == found.total("queries")
         assert (way.end > way.admitted).all()
@@ -88,23 +90,23 @@ def test_however_it_is_cut() -> None:
     work = random_workload(5)
     whole = run(SpattenConfig(), work)
     for cut in (1, 2, 7):
-        assert run(SpattenConfig(), work, cut).rows == whole.rows
-    assert run(SpattenConfig(), work).rows == whole.rows
-    assert run(SpattenConfig(), work, seed=1).rows != whole.rows
+        assert run(SpattenConfig(), work, cut).steps == whole.steps
+    assert run(SpattenConfig(), work).steps == whole.steps
+    assert run(SpattenConfig(), work, seed=1).steps != whole.steps
 
 
 def test_a_long_workload_keeps_few_rows(monkeypatch) -> None:
     work = random_workload(4)
     whole = run(SpattenConfig(), work)
-    assert len(whole.rows) > 4
+    assert len(whole.steps) > 4
     monkeypatch.setattr(module, "MAX_ROWS", 3)
     monkeypatch.setattr(module, "MAX_QUERIES", 5)
     found = run(SpattenConfig(), work)
-    assert len(found.rows) == 3
+    assert len(found.steps) == 3
     assert len(found.queries) == 5
-    assert (found.rows[-1]["iteration"], found.rows[-1]["layer"]) == (-1, -1)
-    assert found.rows[:2] == whole.rows[:2]
-    assert all(found.total(k) == whole.total(k) for k in whole.rows[0] if k not in ("iteration", "layer"))
+    assert (found.steps[-1]["iteration"], found.steps[-1]["layer"]) == (-1, -1)
+    assert found.steps[:2] == whole.steps[:2]
+    assert all(found.total(k) == whole.total(k) for k in whole.steps[0] if k not in ("iteration", "layer"))
 
 
 def test_a_query_by_hand() -> None:
@@ -204,7 +206,7 @@ def test_more_of_what_is_short_is_not_slower() -> None:
 
 def test_energy_is_of_what_was_counted() -> None:
     c = SpattenConfig()
-    (row,) = run(c, make_workload("one", Transformer(1, 1, 64, 50, 1), AttentionPruning(values=0.5))).rows
+    (row,) = run(c, make_workload("one", Transformer(1, 1, 64, 50, 1), AttentionPruning(values=0.5))).steps
     found = row_energy(c, row)
     assert set(found) == set(COMPONENTS)
     commands = {name: row[f"dram_{name}"] for name in ("ACT", "PRE", "RD", "WR", "REF")}
@@ -238,7 +240,8 @@ def test_timeline_opens_and_no_slices_overlap(tmp_path) -> None:
 
 def test_results_are_written_and_read(tmp_path) -> None:
     found = run(SpattenConfig(), random_workload(3))
-    for path in found.write(tmp_path):
+    for path in found.save(tmp_path):
         table = pd.read_parquet(path)
-        assert len(table) == (len(found.rows) if path.stem == "result" else len(found.queries))
+        assert len(table) == (len(found.steps) if path.stem == "result" else len(found.queries))
     assert pd.read_parquet(tmp_path / "result.parquet").cycles.sum() == found.cycles
+    assert load(tmp_path) == found

@@ -12,10 +12,11 @@ from dataflow.networks.zoo import network
 from dataflow.pattern import DENSE, NM
 from dataflow.training.methods import Method
 from hwsim.core.energy import sram_pj_per_byte
-from hwsim.core.result import CAUSES, StepResult
+from hwsim.core.machine import load
 from hwsim.core.study import StudyTables
 from hwsim.sat.config import SatConfig
 from hwsim.sat.energy import COMPONENTS, step_energy, total_energy_j
+from hwsim.sat.result import CAUSES
 from hwsim.sat.study import ideal_speedup, step, study
 
 
@@ -42,7 +43,7 @@ def test_waterfall_goes_from_ideal_to_reached(tables) -> None:
 
 def test_causes_are_all_cycles(tables) -> None:
     for result in tables[1]:
-        for row in result.rows:
+        for row in result.steps:
             assert sum(getattr(row, c) for c in CAUSES) == row.cycles, row
         energy = step_energy(result)
         total = total_energy_j(result)
@@ -103,13 +104,13 @@ def test_pinned_cycles(name: str) -> None:
 
 def test_result_file_round_trip(tables, tmp_path: Path) -> None:
     result = tables[1][0]
-    result.write(tmp_path / "r.parquet", step_energy(result))
-    assert StepResult.read(tmp_path / "r.parquet") == result
-    data = (tmp_path / "r.parquet").read_bytes()
+    file = result.save(tmp_path / "r")[0]
+    assert load(tmp_path / "r") == result
+    data = file.read_bytes()
     (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])
     for name in ("cut.parquet", "nope.parquet"):
         with pytest.raises(InputError, match=name):
-            StepResult.read(tmp_path / name)
+            load(tmp_path / name)
 
 
 def test_study_round_trip(tables, tmp_path: Path) -> None:
@@ -120,6 +121,6 @@ def test_study_round_trip(tables, tmp_path: Path) -> None:
     assert set(again.tables) == set(stored.tables)
     for row, back in zip(stored.tables["speedup"], again.tables["speedup"], strict=True):
         assert back == row
-    (tmp_path / "speedup.csv").unlink()
-    with pytest.raises(InputError, match="speedup.csv"):
+    (tmp_path / "speedup.parquet").unlink()
+    with pytest.raises(InputError, match="speedup.parquet"):
         StudyTables.read(tmp_path)

@@ -13,9 +13,9 @@ from hwsim.rtl_tools.sources import RTL, sources
 from hwsim.rtl_tools.verilator import environment, lint
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import Program, bursts
-from hwsim.verification.blocks import BLOCKS, verify
 from hwsim.verification.case import Job, rerun
 from hwsim.verification.coverage import by_module, read_points
+from tests.support.blocks import BLOCKS, verify
 
 try:
     environment()

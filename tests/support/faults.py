@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hwsim.rtl_tools.sources import RTL
-from hwsim.verification.blocks import verify
 from hwsim.verification.case import Job
+from tests.support.blocks import verify
 
 
 class Fault(NamedTuple):

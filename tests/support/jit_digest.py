@@ -51,7 +51,7 @@ def digest() -> str:
     found.update(b"".join(a.tobytes() for a in new) + str(cycles).encode())
     layer = Conv(name="c", in_channels=8, out_channels=8, height=5, width=5, kernel=(3, 3), padding=(1, 1))
     work = lower(Network(name="n", layers=(layer,)), batch=2, method=Method.BDWP, pattern=NM(2, 8))
-    found.update(str(simulate(config, work).rows).encode())
+    found.update(str(simulate(config, work).steps).encode())
     for config in (hbm2(2), ddr4_2400()):
         result = run(config, rng.integers(0, 1 << 16, 150) * 32, rng.random(150) < 0.3)
         found.update(f"{result.cycles} {result.commands}".encode())
@@ -61,7 +61,7 @@ def digest() -> str:
         machine, source = SpattenConfig(queries_in_flight=2, topk_parallel=2), Drawn(0, 2.0, 12)
         used = style(name, machine, source)
         attended = simulate_attention(machine, layers([work_of.rows]), source, workload="w", style=used)
-        found.update(str(attended.rows).encode() + attended.queries.to_csv().encode())
+        found.update(str(attended.steps).encode() + attended.queries.to_csv().encode())
     keep, state = np.empty(60, np.bool_), 1
     for k in (0, 7, 59, 60):
         *figures, state = select(rng.integers(0, 9, 60).astype(np.uint32), k, 4, state, keep)

@@ -15,7 +15,7 @@ from algorithms.training.config import TrainConfig
 from algorithms.training.train import train
 from dataflow.mapping.schedule import Schedule
 from dataflow.networks.zoo import NETWORKS
-from hwsim.core.result import StepResult
+from hwsim.core.machine import load
 from tests.support.cli import check_refused, run
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
@@ -121,12 +121,12 @@ def test_sat_writes_what_it_shows(tmp_path: Path, monkeypatch, capsys) -> None:
     (tmp_path / "digits.yaml").write_text(text)
     assert run(monkeypatch, *words, "--json", "--out", "o") == 0
     shown = json.loads(capsys.readouterr().out)
-    result, dense = (StepResult.read(tmp_path / "o" / f"{n}.parquet") for n in ("result", "dense"))
+    result, dense = (load(tmp_path / "o" / name) for name in ("", "dense"))
     assert result.cycles == shown["cycles"] == sum(shown["cycles_by_cause"].values())
     assert shown["speedup"] == dense.cycles / result.cycles
     assert shown["macs"] == 3 * 8 * 64 * 32
     slices = [e for e in json.loads((tmp_path / "o" / "timeline.json").read_text())["traceEvents"] if e["ph"] == "X"]
-    assert [e["name"] for e in slices] == [r.step for r in result.rows]
+    assert [e["name"] for e in slices] == [r.step for r in result.steps]
     ends = [e["ts"] + e["dur"] for e in slices]
     assert [e["ts"] for e in slices[1:]] == pytest.approx(ends[:-1])
     assert ends[-1] == pytest.approx(result.seconds * 1e6)
@@ -166,7 +166,7 @@ def test_networks_lists_and_writes(tmp_path: Path, monkeypatch, capsys) -> None:
     assert json.loads(capsys.readouterr().out) == NETWORKS.get("resnet9")().model_dump(mode="json")
 
 
-@pytest.mark.parametrize("what", ["sat", "study", "train", "network", "schedule"])
+@pytest.mark.parametrize("what", ["sat", "sat-study", "train", "network", "schedule"])
 def test_schema(what: str, monkeypatch, capsys, tmp_path: Path) -> None:
     assert run(monkeypatch, "schema", what) == 0
     schema = json.loads(capsys.readouterr().out)

@@ -76,8 +76,9 @@ WRONG = {
     "spatten --set machine.key_sram_bytes=0": "machine.key_sram_bytes",
     "spatten --set style=gpu": "style",
     "report --machine spatten --workloads bert-base,bert-base": "appears twice",
-    "report --machine spatten --networks resnet9": "--workloads",
-    "report --workloads bert-base": "--machine spatten",
+    "report --machine spatten --networks resnet9": "resnet9: no such workload",
+    "report --machine spatten --nm 2:8": "--nm: a study of spatten has no patterns",
+    "report --machine nothing": "machine 'nothing'",
     "attention --trace {}/folder --share 2": "--share",
 }
 
@@ -125,7 +126,7 @@ def test_a_large_file_is_streamed(tmp_path: Path, monkeypatch) -> None:
     opened = whole.open()
     assert opened.whole is None
     monkeypatch.setattr(module, "stream_workload", lambda p: stream(p))
-    assert whole.run(opened).rows == expected.rows
+    assert whole.run(opened).steps == expected.steps
     with pytest.raises(module.InputError, match="too large for a baseline"):
         whole.model_copy(update={"style": "A3"}).run(opened)
     with pytest.raises(module.InputError, match="too large for a study"):

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from dataflow.pattern import NM
+from hwsim.core.ieee import to_fp16
 from hwsim.verification.case import Bench, BlockRow, Case, Job, check_all
 
 from ..command import command_of, dense_image, north_image, output_image, west_image
@@ -21,7 +22,7 @@ from ..config import SatConfig
 from ..program import BUFFERS, REDUCE, RUN, STORE, UPDATE, Buffer, MemoryTiming, Program, timeline
 from ..timing.clock import run_job
 from ..timing.clock_engines import run_sore, run_update, run_wuve
-from ..timing.functional import sore, to_fp16
+from ..timing.functional import sore
 from ..timing.job import Job as ArrayJob
 from .jobs import JobCase, random_case
 

@@ -20,13 +20,14 @@ from dataflow.networks.network import Weighted
 from dataflow.pattern import DENSE
 from dataflow.training.methods import Pass
 from dataflow.training.trace import Trace
+from hwsim.core.ieee import to_fp16
 
 from ..command import command_of, north_image, output_image, west_image
 from ..config import SatConfig
 from ..program import Program
 from ..replay import Traced, job_slices, traced_products
 from ..timing.clock import run_job
-from ..timing.functional import sore, to_fp16
+from ..timing.functional import sore
 from ..timing.job import Job, array_job
 from .core import MemoryImage, prune, update
 

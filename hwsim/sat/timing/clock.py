@@ -29,9 +29,9 @@ from __future__ import annotations
 import numpy as np
 
 from dataflow.errors import InputError
+from hwsim.core.ieee import canonical
 from hwsim.core.kernels import kernel
 
-from .functional import canonical
 from .job import Job, stored_length
 
 _BUBBLE = -1

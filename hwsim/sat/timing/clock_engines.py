@@ -15,10 +15,10 @@ import numpy as np
 
 from dataflow.errors import InputError
 from dataflow.pattern import NM
+from hwsim.core.ieee import canonical, to_fp16
 from hwsim.core.kernels import kernel
 
 from ..config import SatConfig
-from .functional import canonical, to_fp16
 from .job import wuve_latency
 
 

@@ -18,9 +18,9 @@ from dataflow.mapping.lowering import Product, Update, VectorOp, Work, Workload
 from dataflow.mapping.offline_scheduling import best_mapping, mapping_candidates
 from dataflow.mapping.schedule import Mapping, Schedule
 from dataflow.mapping.tiling import Limits, ceil_div, misfit
-from hwsim.core.result import StepResult, StepRow
 
 from ..config import SatConfig
+from ..result import StepResult, StepRow
 from .job import Machine, check_pattern, machine_of
 from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
 from .tile import sore_cycles, wuve_cycles
@@ -148,16 +148,15 @@ class Simulation:
                 rows.append(self._update(item))
         w = self.workload
         return StepResult(
-            machine="sat",
             network=w.network,
             batch=w.batch,
             method=w.method.name,
             pattern=str(w.pattern),
-            frequency_hz=self.config.frequency_hz,
+            clock_hz=self.config.frequency_hz,
             peak_macs_per_cycle=self.config.peak_macs_per_cycle,
             dram_bytes_per_cycle=self.config.dram_bytes_per_cycle,
             config=self.config.model_dump(mode="json"),
-            rows=rows,
+            steps=rows,
         )
 
     def _time(self, item: _Prepared) -> dict[str, int]:
@@ -178,6 +177,7 @@ class Simulation:
             mapping=str(item.mapping),
             macs=work.macs,
             macs_done=stored,
+            sore_comparisons=named["sore_elements"] * work.pattern.n_keep,
             **named,  # type: ignore[arg-type]
         )
 
@@ -219,6 +219,7 @@ class Simulation:
             dram_write_bytes=written,
             wuve_updates=n,
             sore_elements=n * len(sparse),
+            sore_comparisons=n * sum(p.n_keep for p in sparse),
             **{cause: cycles},  # type: ignore[arg-type]
         )
 

@@ -13,20 +13,16 @@ Left out: outputs' way back to the memory; the host.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dataflow.files import atomic_path
 from hwsim.memory.controller import COMMANDS, counts
 
 from ..config import SpattenConfig
-from ..energy import row_energy
+from ..result import SpattenResult
 from .fetch import STALLS, TRANSACTIONS, fetch
 from .lower import KINDS, Builder, Counts, Rows, Style, groups
 from .machine import Machine
@@ -35,148 +31,26 @@ from .scores import Source
 from .topk import SEED, select
 
 Tick = Callable[[int], None]
-RESULT_FORMAT = "hwsim-spatten-result/1"
 MAX_ROWS = 1 << 16
 """Rows of a result; the last one, of iteration and layer -1, stands for all further ones."""
 MAX_QUERIES = 1 << 18
 """Queries whose way is kept; and of a segment, where layers overlap."""
-BETWEEN = ("selection", "projections")
-"""Causes of cycles between segments: top-k over tokens and heads; products."""
-ALL_CAUSES = (*CAUSES, *BETWEEN)
-"""They sum to the cycles."""
-BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K", "pv": "prob x V"}
-CAUSE_TEXT = {
-    "qk": "works",
-    "keys": "waits for q or keys: the memory",
-    "key_sram": "waits for room in the key SRAM",
-    "lsb": "waits for LSBs of keys",
-    "candidates": "waits for candidates",
-    "softmax": "all slots taken: softmax",
-    "topk": "all slots taken: top-k of values",
-    "values": "all slots taken: fetch of values",
-    "pv": "all slots taken: prob x V",
-    "latency": "all slots taken: latency of the pipeline",
-    "drain": "no query left in the layer: the pipeline empties",
-    "selection": "top-k over tokens and heads, between layers",
-    "projections": "projections, between layers",
-}
-
-
-@dataclass(slots=True)
-class SpattenResult:
-    """A simulated workload."""
-
-    machine: str
-    workload: str
-    config: dict[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """One a layer of an iteration (with overlap: an iteration): sizes, cycles by cause, bytes by kind, work."""
-    queries: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """The first queries' way: iteration, layer, head, `LOG` in cycles of the run, and for how many cycles a unit took
-    rows of it (``dot_busy``, ``row_busy`` of exp and divide, ``output_busy``)."""
-
-    def total(self, column: str) -> int:
-        """Sum of a column."""
-        return int(sum(r[column] for r in self.rows))
-
-    @property
-    def settings(self) -> SpattenConfig:
-        return SpattenConfig.model_validate(self.config)
-
-    @property
-    def cycles(self) -> int:
-        return self.total("cycles")
-
-    @property
-    def seconds(self) -> float:
-        return self.cycles / int(self.config["frequency_hz"])
-
-    @property
-    def dram_bytes(self) -> int:
-        return self.total("dram_bytes")
-
-    @property
-    def macs(self) -> int:
-        """Multiplies of attention that were done."""
-        return self.total("qk_macs") + self.total("pv_macs")
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write ``result.parquet`` (a row a layer, energy included) and ``queries.parquet`` (a row a query)."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        facts = {"format": RESULT_FORMAT, "machine": self.machine, "workload": self.workload, "config": self.config}
-        settings = self.settings
-        energy = [{f"energy_{k}_pj": v for k, v in row_energy(settings, r).items()} for r in self.rows]
-        rows = [r | e for r, e in zip(self.rows, energy, strict=True)]
-        tables = {
-            "result": pa.Table.from_pylist(rows),
-            "queries": pa.Table.from_pandas(self.queries, preserve_index=False),
-        }
-        paths = []
-        for name, table in tables.items():
-            paths.append(folder / f"{name}.parquet")
-            with atomic_path(paths[-1]) as temporary:
-                pq.write_table(table.replace_schema_metadata({"hwsim": json.dumps(facts)}), temporary)
-        return paths
-
-    @property
-    def occupancy(self) -> dict[str, float]:
-        """Share of the cycles in which a unit takes rows, the top-k engines compare, the memory's data moves."""
-        total, c = max(self.cycles, 1), self.settings
-        moved = self.dram_bytes / c.memory.peak_bytes_per_cycle
-        return {
-            "memory": moved / total, "Q x K": self.total("qk_cycles") / total, "exp": self.total("exp_busy") / total,
-            "divide": self.total("divide_busy") / total,
-            "top-k": self.total("topk_busy") / (total * c.value_topk_engines),
-            "prob x V": self.total("pv_busy") / total,
-        }  # fmt: skip
-
-    @property
-    def bottleneck(self) -> str:
-        """The busiest unit, in words, with its occupancy: what is to be made faster first, whatever the bounds say."""
-        occupancy = self.occupancy
-        unit = max(occupancy, key=occupancy.__getitem__)
-        return f"{unit}, {occupancy[unit]:.0%} busy"
-
-    def bounds(self) -> dict[str, float]:
-        """Cycles that the run cannot be below: of the memory, of each array of multipliers.
-
-        With projections, their multiplies and weights count too."""
-        c = self.settings
-        shared = self.total("projection_macs") / (c.qk_multipliers + c.pv_multipliers)
-        return {
-            "memory": self.dram_bytes / c.memory.peak_bytes_per_cycle,
-            "qk": self.total("qk_macs") / c.qk_multipliers + shared,
-            "pv": self.total("pv_macs") / c.pv_multipliers + shared,
-        }
-
-    @property
-    def bound(self) -> str:
-        """What the largest of `bounds` is of, in words."""
-        bounds = self.bounds()
-        return BOUND_TEXT[max(bounds, key=bounds.__getitem__)]
-
-    @property
-    def share_of_bound(self) -> float:
-        """The largest of `bounds` over the cycles: at most 1."""
-        return max(self.bounds().values()) / self.cycles if self.cycles else 1.0
 
 
 def simulate(
-    config: SpattenConfig, rows: Iterable[Rows], source: Source, *, workload: str, machine: str = "SpAtten",
+    config: SpattenConfig, rows: Iterable[Rows], source: Source, *, workload: str, style_name: str = "SpAtten",
     style: Style | None = None, tick: Tick = lambda rows: None,
 ) -> SpattenResult:  # fmt: skip
     """Run a workload.
 
     Args:
         rows: of `layers`.
-        workload, machine: names for the result.
+        workload, style_name: names for the result.
         style: what the machine does with a head; none: SpAtten.
         tick: called with the number of rows of each layer that is done.
     """
     run = _Run(config, source, style or Style(config, source))
-    result = SpattenResult(machine, workload, config.model_dump(mode="json"))
+    result = SpattenResult(style_name, workload, config.model_dump(mode="json"))
     logs, kept = [], 0
     waiting = iter(rows)
     frame = next(waiting, None)
@@ -185,10 +59,10 @@ def simulate(
         found = run.layer(frame, following)
         if found is not None:
             row, log = found
-            if len(result.rows) < MAX_ROWS:
-                result.rows.append(row)
+            if len(result.steps) < MAX_ROWS:
+                result.steps.append(row)
             else:
-                last = result.rows[-1]
+                last = result.steps[-1]
                 last.update({k: last[k] + v for k, v in row.items()} | {"iteration": -1, "layer": -1})
             if kept < MAX_QUERIES:
                 logs.append(log[: MAX_QUERIES - kept])

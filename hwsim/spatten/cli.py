@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
 
 if TYPE_CHECKING:
+    from hwsim.spatten.result import SpattenResult
     from hwsim.spatten.run import Opened, SpattenRun
-    from hwsim.spatten.timing.simulate import SpattenResult
 
 
 class Size(StrEnum):
@@ -59,11 +59,11 @@ def spatten(
     if out is not None:
         from hwsim.spatten.timeline import write_timeline
 
-        paths = results[0].write(out)
+        paths = results[0].save(out)
         paths.append(out / "timeline.json")
         write_timeline(results[0], paths[-1])
         for other in results[1:]:
-            paths += other.write(out / other.machine.lower())
+            paths += other.save(out / other.style.lower())
         if opened.whole is not None:
             paths.append(out / "workload.csv")
             opened.whole.write(paths[-1])
@@ -75,9 +75,8 @@ def _replay(run: SpattenRun, opened: Opened) -> list[dict[str, Any]]:
     """A trace's tensors through the functional level, beside torch's; nothing of another workload."""
     if opened.trace is None:
         return []
+    from hwsim.core.command import progress
     from hwsim.spatten.replay import replay
-
-    from .studies import progress
 
     meta, steps = opened.trace
     with progress() as bar:
@@ -99,7 +98,7 @@ def _show_replay(rows: list[dict[str, Any]]) -> None:
 
 
 def _run(run: SpattenRun, opened: Opened) -> SpattenResult:
-    from .studies import progress
+    from hwsim.core.command import progress
 
     total = None if opened.whole is None else len(opened.whole.rows)
     with progress() as bar:
@@ -109,16 +108,16 @@ def _run(run: SpattenRun, opened: Opened) -> SpattenResult:
 
 def _summary(r: SpattenResult) -> dict[str, Any]:
     from hwsim.spatten.energy import total_energy_j
+    from hwsim.spatten.result import ALL_CAUSES
     from hwsim.spatten.timing.lower import KINDS
-    from hwsim.spatten.timing.simulate import ALL_CAUSES
 
     return {
-        "machine": r.machine, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
+        "machine": r.style, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
         "bounds_cycles": r.bounds(), "share_of_bound": r.share_of_bound,
         "cycles_by_cause": {c: r.total(f"{c}_cycles") for c in ALL_CAUSES},
         "occupancy": r.occupancy, "queries": r.total("queries"), "again": r.total("again"), "macs": r.macs,
         "dram_bytes": r.dram_bytes, "dram_bytes_by_kind": {k: r.total(f"{k}_bytes") for k in (*KINDS, "weight")},
-        "energy_j": total_energy_j(r.settings, r.rows),
+        "energy_j": total_energy_j(r.settings, r.steps),
     }  # fmt: skip
 
 
@@ -127,8 +126,8 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     from rich.table import Table
 
     from hwsim.spatten.energy import COMPONENTS
+    from hwsim.spatten.result import ALL_CAUSES, CAUSE_TEXT
     from hwsim.spatten.timing.lower import KINDS
-    from hwsim.spatten.timing.simulate import ALL_CAUSES, CAUSE_TEXT
 
     console = Console()
     if not console.is_terminal:
@@ -136,7 +135,7 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     table = Table(title=f"{opened.name} on SpAtten's machine", title_justify="left")
     table.add_column("", no_wrap=console.width >= 60 + 18 * len(results))
     for r in results:
-        table.add_column(r.machine, justify="right")
+        table.add_column(r.style, justify="right")
     summaries = [_summary(r) for r in results]
 
     def add(name: str, cells: list[str]) -> None:
@@ -175,5 +174,5 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     if opened.trace is None:
         console.print("importance and probabilities: drawn (see `hwsim schema spatten`)", highlight=False)
     for r in results[1:]:
-        console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] faster than {r.machine}, "
+        console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] faster than {r.style}, "
                       f"{r.dram_bytes / max(results[0].dram_bytes, 1):.2f}x less DRAM traffic")  # fmt: skip

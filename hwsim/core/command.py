@@ -18,6 +18,8 @@ from dataflow.errors import InputError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from .machine import Tick
+
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings (see `hwsim schema`).")
 ]
@@ -113,6 +115,11 @@ def quick_numba() -> Iterator[None]:
             del sys.modules[blas]
 
 
+def words(text: str | None) -> list[str] | None:
+    """The parts of a list that is separated by commas."""
+    return None if text is None else [w.strip() for w in text.split(",") if w.strip()]
+
+
 def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
 
@@ -132,3 +139,24 @@ def si(value: float, unit: str = "") -> str:
         if abs(value) >= limit:
             return f"{value / limit:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}".rstrip()
+
+
+def progress() -> Any:
+    """A progress bar on standard error, where that is a terminal: text, bar, count, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+@contextmanager
+def ticking(text: str) -> Iterator[Tick]:
+    """A `hwsim.core.machine.Tick` that moves a progress bar."""
+    with progress() as bar:
+        task = bar.add_task(text, total=None)
+
+        def tick(text: str, done: int = 0, total: int | None = None) -> None:
+            bar.update(task, description=text, completed=done, total=total)
+
+        yield tick

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-
-from .common import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
 
 if TYPE_CHECKING:
     from dataflow.training.trace import Trace
-    from hwsim.core.result import StepResult
     from hwsim.sat.config import SatConfig
     from hwsim.sat.replay import ReplayRow
+    from hwsim.sat.result import StepResult
 
 
 def sat(
@@ -86,15 +85,12 @@ def sat(
         if opened is not None:
             show_replay(replayed)
     if out is not None:
-        from hwsim.sat.energy import step_energy
-
-        result.write(out / "result.parquet", step_energy(result))
+        paths = result.save(out)
         plan.write(out / "schedule.yaml")
         result.write_timeline(out / "timeline.json")
-        paths = [out / "result.parquet", out / "schedule.yaml", out / "timeline.json"]
+        paths += [out / "schedule.yaml", out / "timeline.json"]
         if dense is not None:
-            dense.write(out / "dense.parquet", step_energy(dense))
-            paths.append(out / "dense.parquet")
+            paths += dense.save(out / "dense")
         if opened is not None:
             from hwsim.core.study import StudyTables
 
@@ -107,9 +103,8 @@ def sat(
 
 
 def _replay(trace: Trace, machine: SatConfig) -> list[ReplayRow]:
+    from hwsim.core.command import progress
     from hwsim.sat.replay import replay
-
-    from .studies import progress
 
     with progress() as bar:
         task = bar.add_task("replay", total=None)
@@ -135,8 +130,8 @@ def show_replay(rows: list[ReplayRow]) -> None:
 
 
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
-    from hwsim.core.result import CAUSES
     from hwsim.sat.energy import total_energy_j
+    from hwsim.sat.result import CAUSES
 
     def facts(r: StepResult) -> dict[str, Any]:
         return {
@@ -160,7 +155,7 @@ def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
 
 def _name(result: StepResult) -> str:
     """Method and pattern; a network file may give each layer its own."""
-    patterns = {r.pattern for r in result.rows if r.kind == "product"} - {"dense"}
+    patterns = {r.pattern for r in result.steps if r.kind == "product"} - {"dense"}
     if not patterns:
         return "dense"
     return f"{result.method} {result.pattern if patterns == {result.pattern} else 'by layer'}"
@@ -170,8 +165,8 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hwsim.core.result import CAUSE_TEXT, CAUSES
     from hwsim.sat.energy import total_energy_j
+    from hwsim.sat.result import CAUSE_TEXT, CAUSES
 
     console = Console()
     results = [r for r in (dense, result) if r is not None]
@@ -184,7 +179,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     table.add_row("cycles", *(si(r.cycles) for r in results))
     table.add_row("time at clock", *(f"{r.seconds * 1e3:.4g} ms" for r in results))
     for phase in ("FF", "BP", "WU", "UP"):
-        if any(r.phase == phase for r in result.rows):
+        if any(r.phase == phase for r in result.steps):
             cells = [si(r.total("cycles", lambda row, p=phase: row.phase == p)) for r in results]  # type: ignore[misc]
             table.add_row(f"  {phase}", *cells)
     table.add_section()

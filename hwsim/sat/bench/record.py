@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recording switching activity of SAT's core on a traced training step.
+
+A trace is long: programs are run in order until `CYCLES` are reached, layer by layer.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from dataflow.training.trace import Trace
+from hwsim.sat.silicon import BLOCKS
+from hwsim.silicon.activity import Activity, Record
+from hwsim.verification.record import Say, activity_of, record_cases
+
+from .core import bench_of, core_config, program_case
+from .step import step_programs
+
+CYCLES = 60_000
+MACHINE = core_config(4, 4).model_copy(
+    update={"west_buffer_bytes": 1 << 18, "north_buffer_bytes": 1 << 17, "output_buffer_bytes": 1 << 16,
+            "state_buffer_bytes": 1 << 13}
+)  # fmt: skip
+
+
+def record(folder: Path, say: Say) -> Activity:
+    """Layers of a traced training step, one sample each: FF, WU, BP and the update.
+
+    Raises:
+        InputError: no such trace, no Verilator, RTL that answers wrongly.
+    """
+    trace = Trace.read(folder)
+    works = step_programs(trace, MACHINE, trace.steps[0], samples=1)
+    bench = bench_of(MACHINE)
+    records: list[Record] = []
+    for layer, group in groupby(works, key=lambda work: work.label.rpartition(".")[0].partition(" ")[0]):
+        for work in group:
+            case = program_case(work.program, work.memory, work.label)
+            records.append(record_cases(bench, [case], BLOCKS, work.label, work.events, say))
+        if sum(r.cycles for r in records) >= CYCLES:
+            say(f"{layer} was the last layer")
+            break
+    source = f"{trace.meta.network.name}, {trace.pattern}, step {trace.steps[0]}, one sample"
+    return activity_of(bench, source, records)

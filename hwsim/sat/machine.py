@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SAT as the rest of the house sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwsim.core.machine import Machine, Priced, Tick, quiet
+from hwsim.core.result import Result
+from hwsim.core.study import StudyTables
+
+from .config import SatConfig
+from .result import StepResult
+from .run import SatRun, SatStudy
+
+
+class Sat(Machine):
+    """N:M sparse training: a systolic array, a pruning and an update engine (arXiv 2309.13015)."""
+
+    title = "SAT: N:M sparse training on a systolic array (arXiv 2309.13015)"
+    Config = SatConfig
+    Run = SatRun
+    result_class = StepResult
+    Study = SatStudy
+    top = "sat_core"
+    synth_top = "stce"
+    shaped_block = "stce"
+
+    @classmethod
+    def simulate(cls, run: SatRun, workload: Any = None, tick: Tick = quiet) -> Result:
+        """One training step; ``workload``: a `dataflow.networks.network.Network`."""
+        from .timing.step import simulate
+
+        network = workload if workload is not None else run.read_network()
+        tick(f"{network.name}", 0, None)
+        return simulate(run.machine, run.workload(network))
+
+    @classmethod
+    def measure(cls, run: SatRun, *, detail: bool = False) -> dict[str, Any]:
+        return run.measure(detail=detail)
+
+    @classmethod
+    def study(cls, settings: SatStudy, tick: Tick = quiet, extra: Sequence[Any] = ()) -> StudyTables:
+        from .study import study_tables
+
+        return study_tables(settings, tick, extra)
+
+    @classmethod
+    def report_sections(cls) -> Sequence[Any]:
+        from .report import report_sections
+
+        return report_sections()
+
+    @classmethod
+    def claims(cls, tables: dict[str, list[dict[str, Any]]], tick: Tick = quiet) -> dict[str, str]:
+        from .claims import ASSUMPTIONS, accuracy_claim, sat_claims, sat_costs
+
+        steps = sat_claims(tables, lambda text: tick(text, 0, None))
+        accuracy_claim(tables)
+        sat_costs(tables, steps, lambda text: tick(text, 0, None), tick)
+        return ASSUMPTIONS
+
+    @classmethod
+    def blocks(cls) -> Mapping[str, Any]:
+        from .bench.blocks import BLOCKS
+
+        return BLOCKS
+
+    @classmethod
+    def silicon(cls, run: SatRun, tick: Tick = quiet) -> Any:
+        from .silicon import machine_silicon
+
+        return machine_silicon(run.machine, tick)
+
+    @classmethod
+    def silicon_energy(cls, result: Result, activity: Any = None, tick: Tick = quiet) -> Priced:
+        from hwsim.silicon.cost import EventEnergy
+
+        from .silicon import BLOCKS, machine_silicon, step_energy_rtl
+
+        assert isinstance(result, StepResult)
+        built = machine_silicon(SatConfig.model_validate(result.config), tick)
+        events = EventEnergy(activity or cls.kept_activity(), BLOCKS, tick)
+        return step_energy_rtl(result, events, built), built
+
+    @classmethod
+    def kept_activity(cls) -> Any:
+        from hwsim.silicon.activity import kept
+
+        from .silicon import KEPT
+
+        return kept(KEPT)
+
+    @classmethod
+    def record(cls, trace: Path, say: Callable[[str], None]) -> Any:
+        from .bench.record import record
+
+        return record(trace, say)
+
+    @classmethod
+    def demo(cls, context: Any) -> bool:
+        from .demo import demo
+
+        demo(context)
+        return True

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks of SpAtten's RTL."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hwsim.spatten.config import SpattenConfig
+from hwsim.verification.case import Block
+from hwsim.verification.units import fp32_div, fp32_to_int, int_to_fp32
+
+from .attention import spatten_core, spatten_full
+from .exponential import fp32_exp
+from .selection import topk, zero_eliminator
+from .softmax import softmax
+
+BLOCKS = {
+    "fp32_div": Block(partial(fp32_div, latency=SpattenConfig().divide_cycles), 1000, 7000),
+    "fp32_exp": Block(fp32_exp, 1000, 7000),
+    "int_to_fp32": Block(int_to_fp32, 1000, 7000),
+    "fp32_to_int": Block(fp32_to_int, 1000, 7000),
+    "zero_eliminator": Block(zero_eliminator, 1, 50_000),
+    "topk": Block(topk, 1, 50_000),
+    "softmax": Block(softmax, 1, 10_000),
+    "spatten_core": Block(spatten_core, 1, 2000),
+    "spatten_full": Block(spatten_full, 1, 40),
+}

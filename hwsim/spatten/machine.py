@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SpAtten as the rest of the house sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hwsim.core.machine import Machine, Priced, Tick, quiet
+from hwsim.core.result import Result
+from hwsim.core.study import StudyTables
+
+from .config import SpattenConfig
+from .result import SpattenResult
+from .run import SpattenRun, SpattenStudy
+
+
+class Spatten(Machine):
+    """Sparse attention: cascade token and head pruning, local value pruning, progressive quantization
+    (arXiv 2012.09852)."""
+
+    title = "SpAtten: sparse attention behind top-k engines (arXiv 2012.09852)"
+    Config = SpattenConfig
+    Run = SpattenRun
+    result_class = SpattenResult
+    workload_field = "workload"
+    Study = SpattenStudy
+    study_field = "workloads"
+    top = "spatten_core"
+
+    @classmethod
+    def simulate(cls, run: SpattenRun, workload: Any = None, tick: Tick = quiet) -> Result:
+        """One workload; ``workload``: a `dataflow.attention.workload.Workload`."""
+        opened = run.open() if workload is None else run.opened(workload)
+        total = None if opened.whole is None or run.style != "SpAtten" else len(opened.whole.rows)
+        done = 0
+
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            tick(f"{run.style}: {opened.name}", done, total)
+
+        return run.run(opened, count)
+
+    @classmethod
+    def measure(cls, run: SpattenRun, *, detail: bool = False) -> dict[str, Any]:
+        return run.measure(detail=detail)
+
+    @classmethod
+    def study(cls, settings: SpattenStudy, tick: Tick = quiet, extra: Sequence[Any] = ()) -> StudyTables:
+        from .study import study_tables
+
+        return study_tables(settings, tick)
+
+    @classmethod
+    def report_sections(cls) -> Sequence[Any]:
+        from .report import report_sections
+
+        return report_sections()
+
+    @classmethod
+    def claims(cls, tables: dict[str, list[dict[str, Any]]], tick: Tick = quiet) -> dict[str, str]:
+        from .claims import ASSUMPTIONS, EVERY, WORKLOADS, spatten_claims, spatten_costs
+
+        spatten_costs(tables, lambda text: tick(text, 0, None), tick)
+        study = cls.study(SpattenStudy(workloads=WORKLOADS, every=EVERY), tick).tables
+        spatten_claims(tables, study)
+        tables["torch"] = study["attention_torch"]
+        return ASSUMPTIONS
+
+    @classmethod
+    def blocks(cls) -> Mapping[str, Any]:
+        from .bench.blocks import BLOCKS
+
+        return BLOCKS
+
+    @classmethod
+    def verify_trace(cls, folder: Path, job: Any) -> Any:
+        from dataflow.attention.trace import read_attention_trace
+
+        from .bench.trace import attention_trace
+
+        return attention_trace(*read_attention_trace(folder), job)
+
+    @classmethod
+    def silicon(cls, run: SpattenRun, tick: Tick = quiet) -> Any:
+        from .silicon import machine_silicon
+
+        return machine_silicon(run.machine, tick, run.style)
+
+    @classmethod
+    def silicon_energy(cls, result: Result, activity: Any = None, tick: Tick = quiet) -> Priced:
+        from hwsim.silicon.cost import EventEnergy
+
+        from .silicon import BLOCKS, energy_rtl, machine_silicon
+
+        assert isinstance(result, SpattenResult)
+        config = result.settings
+        built = machine_silicon(config, tick, result.style)
+        events = EventEnergy(activity or cls.kept_activity(), BLOCKS, tick)
+        return energy_rtl(config, result.steps, events, built), built
+
+    @classmethod
+    def kept_activity(cls) -> Any:
+        from hwsim.silicon.activity import kept
+
+        from .silicon import KEPT
+
+        return kept(KEPT)
+
+    @classmethod
+    def record(cls, trace: Path, say: Callable[[str], None]) -> Any:
+        from .bench.record import record
+
+        return record(trace, say)
+
+    @classmethod
+    def demo(cls, context: Any) -> bool:
+        from .demo import demo
+
+        demo(context)
+        return True
