@@ -17,9 +17,11 @@ package may do both for one object. Two different objects of one name are refuse
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import InputError, unknown
@@ -163,6 +165,23 @@ def load(reference: str, where: str) -> Any:
     except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise InputError(f"{where} cannot be loaded: {reason}") from error
+
+
+def sources_from_outside(groups: Iterable[str]) -> list[Path]:
+    """Python and YAML files of the installed packages that offer something in these groups; nothing is imported.
+
+    What depends on code, as the key of a stored result does, depends on theirs too.
+    """
+    names = {p.module.partition(".")[0] for group in groups for p in _points_of(group, tuple(sys.path))}
+    found: list[Path] = []
+    for name in sorted(names - {"algorithms", "dataflow", "hwsim", "reports"}):
+        spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            for folder in spec.submodule_search_locations:
+                found += sorted(p for p in Path(folder).rglob("*") if p.suffix in (".py", ".yaml"))
+        elif spec is not None and spec.origin:
+            found.append(Path(spec.origin))
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dataflow.training.methods import PAPER_METHODS
 from hwsim.core.report import CLAIMS, Draw, Section
 from hwsim.core.study import StudyTables
 
@@ -177,7 +178,7 @@ def shares(study: StudyTables, table: str, key: str, label: str, draw: Draw) -> 
     return draw.stacked({"": ([f"{n} {m}" for n, m in steps], parts)}, label)
 
 
-METHODS = ("dense", "srste", "sdgp", "sdwp", "bdwp")
+METHODS = tuple(m.name for m in PAPER_METHODS)
 MARKERS = ("*", "o", "s", "^", "D")
 
 
@@ -190,7 +191,7 @@ def accuracy(rows: Rows, draw: Draw) -> Figure:
     sizes = {"dense": 8.0} | {p: 4.0 + 2.5 * i for i, p in enumerate(patterns)}
     others = list(dict.fromkeys([*METHODS, *_values(rows, "method")]))
     looks = {
-        m: (MARKERS[i % len(MARKERS)], draw.muted if m == "dense" else draw.palette[i - 1])
+        m: (MARKERS[i % len(MARKERS)], draw.muted if m == "dense" else draw.palette[(i - 1) % len(draw.palette)])
         for i, m in enumerate(others)
     }
     figure, panels = draw.figure(2.3 * len(tasks) + 0.6, rows=len(tasks))

@@ -274,12 +274,17 @@ def _digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
     return digest.hexdigest()
 
 
+INGREDIENTS = ("hwsim.training_methods", "hwsim.networks", "hwsim.importers", "hwsim.dram_standards")
+"""Entry points of which any result may be made."""
+
+
 @lru_cache(maxsize=8)
 def code_version(machine: str = "") -> str:
     """A digest of the code that results come from: our machines and what they are made of, not how they are run; with a
-    machine from elsewhere, its package too."""
+    machine from elsewhere, its package too; and packages that add methods, networks, importers or DRAM standards."""
     import dataflow
     import hwsim
+    from dataflow.registry import sources_from_outside
 
     digest = hashlib.sha256()
     packages = {p.__name__: Path(str(p.__file__)).parent for p in (dataflow, hwsim)}
@@ -287,8 +292,11 @@ def code_version(machine: str = "") -> str:
     if outside and outside not in packages and (file := getattr(sys.modules.get(outside), "__file__", None)):
         packages[outside] = Path(file).parent if Path(file).name == "__init__.py" else Path(file)
     for root in packages.values():
-        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.suffix in (".py", ".yaml"))
+        for path in files:
             name = path.name if root.is_file() else path.relative_to(root).as_posix()
             if not name.startswith(("cli/", "verification/", "sweeps/")):
                 digest.update(name.encode() + b"\0" + path.read_bytes())
+    for path in sources_from_outside(INGREDIENTS):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

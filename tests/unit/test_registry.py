@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataflow.errors import InputError
-from dataflow.registry import Registry
+from dataflow.registry import Registry, sources_from_outside
 from tests.support.plugin import installed
 
 GROUP = "hwsim.test_things"
@@ -176,3 +176,12 @@ def test_the_name_of_an_installed_package_cannot_be_taken(tmp_path: Path) -> Non
         things.add("seven", 8)  # a plain value says not whose it is: refused when asked for
         with pytest.raises(InputError, match=r"offered by package some-things 1.0 .* and registered by builtins.int"):
             things.get("seven")
+
+
+def test_sources_of_packages_from_outside_are_known_without_import(tmp_path: Path) -> None:
+    before = sources_from_outside([GROUP])
+    with installed(tmp_path, "some-things", {"some_things": "VALUE = 7"}, {GROUP: {"seven": "some_things:VALUE"}}):
+        assert set(sources_from_outside([GROUP])) - set(before) == {tmp_path / "some-things" / "some_things.py"}
+        assert "some_things" not in sys.modules
+    with installed(tmp_path, "other", {"other_things": ""}, {"other.group": {"seven": "other_things:VALUE"}}):
+        assert sources_from_outside([GROUP]) == before
