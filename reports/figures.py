@@ -25,7 +25,7 @@ mpl.use("Agg")
 
 WIDTH = 5.4
 """Inches of every figure."""
-LETTER = 0.075
+LETTER = 0.064
 """Inches of a letter of a legend or a tick, about."""
 
 
@@ -100,7 +100,7 @@ class Drawing:
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.set_xlim(0, 1.08 * peak)
-        axes.set_xlabel(label)
+        _below(axes, label)
         if len(handles) > 1:
             self.legend(axes, handles=handles)
         return figure
@@ -110,11 +110,12 @@ class Drawing:
         colours: Mapping[str, str] | None = None, unit: float = 1.0,
     ) -> Figure:  # fmt: skip
         heights = [len(names) for names, _ in panels.values()]
-        legend = 0.17 * len({p for _, parts in panels.values() for p in parts})
-        figure, axes_of = self.figure(
-            0.21 * sum(heights) + 0.5 * len(panels) + 0.5 + 0.5 * legend, rows=len(panels), height_ratios=heights
-        )
-        taken: dict[str, Any] = {}
+        shown = [*dict.fromkeys(p for _, parts in panels.values() for p, values in parts.items() if any(values))]
+        columns = max(1, min(len(shown), int(WIDTH / (LETTER * max(map(len, shown), default=1) + 0.4))))
+        legend = 0.17 * -(-len(shown) // columns)
+        height = 0.21 * sum(heights) + 0.45 * len(panels) + 0.45 + legend
+        figure, axes_of = self.figure(height, rows=len(panels), height_ratios=heights)
+        taken: dict[str, str] = {}
         for axes, (title, (names, parts)) in zip(axes_of, panels.items(), strict=True):
             _across(axes)
             left = np.zeros(len(names))
@@ -122,24 +123,18 @@ class Drawing:
                 sizes = np.array(values, np.float64) / unit
                 if not sizes.any():
                     continue
-                colour = (
-                    (colours or {}).get(part, CYCLE[len(taken) % len(CYCLE)]) if part not in taken else taken[part][0]
-                )
-                drawn = axes.barh(range(len(names)), sizes, left=left, color=colour, label=part, height=0.72)
-                taken.setdefault(part, (colour, drawn))
+                colour = (colours or {}).get(part, CYCLE[len(taken) % len(CYCLE)]) if part not in taken else taken[part]
+                axes.barh(range(len(names)), sizes, left=left, color=colour, label=part, height=0.72)
+                taken[part] = colour
                 left += sizes
             axes.set_yticks(range(len(names)), names)
             axes.invert_yaxis()
             axes.set_xlim(0, max(float(left.max(initial=0)), 1e-12) * 1.02)
             if title:
                 axes.set_title(title, fontsize=9)
-        axes_of[-1].set_xlabel(label)
-        handles = [drawn for _, drawn in taken.values()]
-        longest = max((len(p) for p in taken), default=1)
-        figure.legend(
-            handles=handles, labels=list(taken), loc="outside upper left", fontsize=8, frameon=False, handlelength=1.4,
-            ncols=max(1, min(len(taken), int(WIDTH / (LETTER * longest + 0.35)))), columnspacing=1.2,
-        )  # fmt: skip
+        _below(axes_of[-1], label)
+        if taken:
+            self._above(figure, axes_of)
         return figure
 
     def steps(
@@ -162,7 +157,7 @@ class Drawing:
             axes.set_xlim(0, 1.17 * max(values))
             if title:
                 axes.set_title(title, fontsize=9)
-        axes_of[-1].set_xlabel(label)
+        _below(axes_of[-1], label)
         return figure
 
     def waterfall(self, steps: Sequence[tuple[str, float, float]], label: str) -> Figure:
@@ -177,7 +172,7 @@ class Drawing:
         axes.set_yticks(range(len(steps)), [name for name, _, _ in steps])
         axes.invert_yaxis()
         axes.set_xlim(0, 1.15 * max(value for _, value, _ in steps))
-        axes.set_xlabel(label)
+        _below(axes, label)
         return figure
 
     def curves(
@@ -185,8 +180,9 @@ class Drawing:
         log: str = "", binary: bool = False, level: tuple[float, str] | None = None,
         dotted: Mapping[str, str] | None = None, markers: bool = True,
     ) -> Figure:  # fmt: skip
-        figure, axes_of = self.figure(2.5 * len(panels) + 0.4, rows=len(panels))
         dotted = dotted or {}
+        names = {n for lines in panels.values() for n in lines} - dotted.keys()
+        figure, axes_of = self.figure(2.3 * len(panels) + 0.5, rows=len(panels))
         for axes, (title, lines) in zip(axes_of, panels.items(), strict=True):
             axes.grid(axis="both", visible=True)
             solid = [name for name in lines if name not in dotted]
@@ -213,10 +209,10 @@ class Drawing:
                 axes.set_ylim(0, None)
             axes.set_ylabel(y)
             if title:
-                axes.set_title(title, fontsize=9, pad=22 if len(axes.get_legend_handles_labels()[0]) > 1 else 6)
-            if len(axes.get_legend_handles_labels()[0]) > 1:
-                self.legend(axes)
+                axes.set_title(title, fontsize=9)
         axes_of[-1].set_xlabel(x)
+        if len(names) > 1 or level is not None:
+            self._above(figure, axes_of)
         return figure
 
     def roofline(
@@ -230,21 +226,32 @@ class Drawing:
         for axes, (title, groups) in zip(axes_of, panels.items(), strict=True):
             axes.grid(axis="both", visible=True)
             axes.plot(roof, np.minimum(peak, roof * bandwidth), color=INK, linewidth=1)
-            handles = []
             for i, (name, points) in enumerate(groups.items()):
                 if points:
-                    handles.append(axes.scatter(
+                    axes.scatter(
                         [p[0] for p in points], [p[1] for p in points], s=14, alpha=0.65, linewidths=0, label=name,
                         color=(colours or {}).get(name, CYCLE[i % len(CYCLE)]), marker=MARKERS[i % len(MARKERS)],
-                    ))  # fmt: skip
+                    )  # fmt: skip
             axes.set_xscale("log")
             axes.set_yscale("log")
             axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.set_title(title, pad=22, fontsize=9)
+            axes.set_title(title, fontsize=9)
             axes.set_xlabel(x)
-            self.legend(axes, columns=len(handles), handles=handles)
         axes_of[0].set_ylabel(y)
+        self._above(figure, axes_of)
         return figure
+
+    def _above(self, figure: Figure, axes_of: Sequence[Axes]) -> None:
+        """One legend for all axes, above them."""
+        handles: dict[str, Any] = {}
+        for axes in axes_of:
+            for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+                handles.setdefault(name, handle)
+        columns = int(WIDTH / (LETTER * max(map(len, handles)) + 0.5))
+        figure.legend(
+            handles=list(handles.values()), labels=list(handles), loc="outside upper left", fontsize=8, frameon=False,
+            ncols=max(1, min(len(handles), columns)), handlelength=1.6, columnspacing=1.2,
+        )  # fmt: skip
 
     def tokens(self, rows: Sequence[Row], title: str) -> Figure:
         layers = max(int(r["layers"]) for r in rows)
@@ -282,6 +289,11 @@ def inside(colour: str) -> str:
     """The colour of text on a bar of a colour: what has more contrast."""
     red, green, blue = mpl.colors.to_rgb(colour)
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _below(axes: Axes, label: str) -> None:
+    """The label of lying bars: at the right end, where a long one has room to its left, below the names."""
+    axes.set_xlabel(label, loc="right" if len(label) > 36 else "center")
 
 
 def _across(axes: Axes) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW, GREY = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#d9c400", "#8c8c8c",
 )  # fmt: skip
-CYCLE = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW, GREY, "#5e3c99", "#a6761d", "#333a56")
+CYCLE = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE, YELLOW, GREY, "#5e3c99", "#a6761d", "#4d5a8c", "#00796b",
+         "#c2185b", "#8d6e63")  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 """Beside colours, so that figures can be read without them."""
 
@@ -56,9 +57,11 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[list[Path], str]:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once, drawn twice
         with atomic_path(paths[0]) as temporary:
-            figure.savefig(temporary, facecolor="white")
+            figure.savefig(temporary, facecolor="white", bbox_inches="tight", pad_inches=0.06)  # nothing is cut
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None}, bbox_inches="tight", pad_inches=0.06
+        )
     svg = buffer.getvalue()
     write_text(paths[1], svg.replace("<defs>", '<rect width="100%" height="100%" fill="#ffffff"/>\n <defs>', 1))
     return paths, _inline(svg, name)

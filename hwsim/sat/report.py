@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 PASSES = ("FF", "BP", "WU", "UP")
 PASS_TEXT = {"UP": "update"}
+COMPONENT_TEXT = {
+    "multiply": "multiplies", "add": "additions", "west": "activation buffer (west)", "north": "weight buffer (north)",
+    "output": "output buffer", "dram": "DRAM", "wuve": "update engine (WUVE)", "sore": "pruning engine (SORE)",
+}  # fmt: skip
 
 
 def report_sections() -> tuple[Section, ...]:
@@ -42,8 +46,9 @@ def figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
         ("energy", "component", "energy, share of the dense step's"),
         ("traffic", "memory", "bytes moved, share of the dense step's"),
     ):
-        if tables.get(table):
-            yield table, shares(study, table, key, label, draw)
+        rows = _energy(study) if table == "energy" else tables.get(table)
+        if rows:
+            yield table, shares(study, rows, key, label, draw)
     for network, name in layer_figures(study).items():
         yield name, layers(study, network, draw)
     if tables.get("roofline"):
@@ -67,7 +72,11 @@ def facts(study: StudyTables) -> dict[str, Any]:
     sensitivity = study.tables.get("sensitivity") or [{}]
     networks = [k for k in sensitivity[0] if k not in ("variant", "pattern", "mean")]
     columns = [("variant", "variant", "s"), *((n, n, ".3f") for n in networks), ("mean", "mean", ".3f")]
-    return {"networks": _networks(study), "layer_figures": layer_figures(study), "sensitivity": columns}
+    return {
+        "networks": _networks(study), "layer_figures": layer_figures(study), "sensitivity": columns,
+        "energy": _energy(study),
+        "accuracy": [{**r, "metric": r["metric"].replace("_", " ")} for r in study.tables.get("accuracy", [])],
+    }  # fmt: skip
 
 
 def claim_figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
@@ -169,9 +178,14 @@ def roofline(study: StudyTables, draw: Draw) -> Figure:
     return draw.roofline(panels, peak, bandwidth, "multiplies a DRAM byte", "useful multiplies a cycle")
 
 
-def shares(study: StudyTables, table: str, key: str, label: str, draw: Draw) -> Figure:
+def _energy(study: StudyTables) -> Rows:
+    """The energy table, components in words."""
+    rows = study.tables.get("energy", [])
+    return [{**r, "component": COMPONENT_TEXT.get(r["component"], r["component"])} for r in rows]
+
+
+def shares(study: StudyTables, rows: Rows, key: str, label: str, draw: Draw) -> Figure:
     """Stacked shares of the dense step's total, a bar a network and method."""
-    rows = study.tables[table]
     steps = [(n, m) for n in _networks(study) for m in _values([r for r in rows if r["network"] == n], "method")]
     found = {(r["network"], r["method"], r[key]): r["share_of_dense"] for r in rows}
     parts = {str(p): [found[(*s, p)] for s in steps] for p in _values(rows, key)}

@@ -80,7 +80,7 @@ def _parts(rows: Rows, part: str, value: str) -> tuple[list[str], Mapping[str, l
 def roofline(study: StudyTables, draw: Draw) -> Figure:
     """Every rung of every workload under the machine's roof; torch under its device's."""
     rows, cpu, meta = study.tables["ladder"], study.tables.get("attention_torch", []), study.meta
-    figure, (axes,) = draw.figure(4.2)
+    figure, (axes,) = draw.figure(3.3 + 0.17 * (len(_names(rows)) + len(cpu) + 2))
     at = [r["flop_per_byte"] for r in [*rows, *cpu]]
     x = np.geomspace(min(at) / 2, 4 * max(at), 200)
     roof = np.minimum(x * meta["spatten_peak_bytes_per_s"] / 1e12, meta["spatten_peak_tflops"])
@@ -89,8 +89,8 @@ def roofline(study: StudyTables, draw: Draw) -> Figure:
         colour = draw.palette[i % len(draw.palette)]
         points = [(r["flop_per_byte"], r["tflops"]) for r in rows if r["workload"] == name]
         axes.plot(*zip(*points, strict=True), "o", markersize=4, color=colour, alpha=0.5)
-        axes.plot(*points[0], "s", markersize=6, color=colour, label=f"{name}, dense")
-        axes.plot(*points[-1], "o", markersize=8, color=colour, label=f"{name}, all techniques")
+        axes.plot(*points[0], "s", markersize=6, color=colour)
+        axes.plot(*points[-1], "o", markersize=8, color=colour, label=f"{name} (square: dense, circle: all techniques)")
     devices: dict[str, str] = {}
     for row in cpu:
         if row["device"] not in devices:
@@ -106,7 +106,7 @@ def roofline(study: StudyTables, draw: Draw) -> Figure:
     axes.grid(axis="both", visible=True)
     axes.set_xlabel("operations (two a multiply) a DRAM byte")
     axes.set_ylabel("TFLOPS")
-    draw.legend(axes, columns=2)
+    draw.legend(axes, columns=1)
     return figure
 
 

@@ -118,10 +118,11 @@ class SpattenResult(Result):
 
     @property
     def bottleneck(self) -> str:
-        """The busiest unit, in words, with its occupancy: what is to be made faster first, whatever the bounds say."""
+        """The busiest unit, in words, with its occupancy; where that is below a half, none is one."""
         occupancy = self.occupancy
         unit = max(occupancy, key=occupancy.__getitem__)
-        return f"{unit}, {occupancy[unit]:.0%} busy"
+        none = "none: " if occupancy[unit] < 0.5 else ""
+        return f"{none}{unit}, {occupancy[unit]:.0%} busy"
 
     def bounds(self) -> dict[str, float]:
         """Cycles that the run cannot be below: of the memory, of each array of multipliers.
