@@ -45,7 +45,7 @@ def _beside(row: Row) -> dict[str, Any]:
     beside = None if ratio is None else f"{ratio:.3g}x {against.what}" if other else f"{ratio:.3g}"
     text = f"{told.shown} ({against.what}: {against.text})" if other else told.shown
     return {
-        **row, "what": told.what, "published": text, "source": told.source, "machine": told.machine, "beside": beside,
+        **row, "what": told.what, "published": text, "source": told.source, "machine": row.get("machine") or told.machine, "beside": beside,
         "ratio": None if other else ratio, "over": ratio if other else None, "rival": against.what,
         "range": (told.low, told.high) if other and None not in (told.low, told.high) else None,
     }  # fmt: skip

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from dataflow.errors import InputError
 from dataflow.files import read_yaml, validated
+from hwsim.core.machine import find, names
 
 
 class Published(BaseModel):
@@ -27,7 +27,7 @@ class Published(BaseModel):
     of: str = ""
     """The model that it was measured with, where ours may be of others."""
     machine: str = ""
-    """Whose it is: the name of the file."""
+    """Whose it is, by name."""
 
     @property
     def shown(self) -> str:
@@ -35,7 +35,6 @@ class Published(BaseModel):
         return f"{self.text} ({self.of})" if self.of else self.text
 
 
-@cache
 def published() -> dict[str, Published]:
     """All published figures by key, in the order of the files.
 
@@ -43,11 +42,13 @@ def published() -> dict[str, Published]:
         InputError: a broken file; a key that two files have.
     """
     found: dict[str, Published] = {}
-    for path in sorted(Path(__file__).with_name("published").glob("*.yaml")):
+    files = {path.stem: path for path in sorted(Path(__file__).with_name("published").glob("*.yaml"))}
+    files |= {name: path for name in names() if (path := find(name).published()) is not None}
+    for machine, path in files.items():
         for key, raw in read_yaml(path).items():
             if key in found:
                 raise InputError(f"{path}: {key}: {found[key].machine} has it too")
-            row = {**raw, "text": str(raw["text"]), "machine": path.stem}
+            row = {**raw, "text": str(raw.get("text", "")), "machine": machine} if isinstance(raw, dict) else raw
             found[key] = validated(Published, row, f"{path}: {key}")
     return found
 

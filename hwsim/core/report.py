@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine's part of a page: what it says and draws; the helpers that draw are handed in by whoever makes the page.
 
-A machine gives `Section`s; a page shows those whose tables a study has, in their order. A section from elsewhere is
-found by entry point (group ``hwsim.report_sections``: a `Section`, a sequence of them, or a function that returns one).
+A machine gives `Section`s (`hwsim.core.machine.Machine.report_sections`); a page shows those whose tables a study has,
+in their order. Others are found by entry point (group ``hwsim.report_sections``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module, metadata
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dataflow.errors import InputError
+from dataflow.registry import Registry
 
+from .machine import find, names
 from .study import StudyTables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GROUP = "hwsim.report_sections"
 STUDY, CLAIMS = "study", "claims"
 """Pages that a section can be of: of a study, or of published claims beside ours."""
 
@@ -158,33 +155,25 @@ class Section:
         return bool(study.tables.get(self.needs))
 
 
-@cache
-def sections() -> tuple[Section, ...]:
-    """Every section, in order: of the machines that come along, and of entry points.
-
-    Raises:
-        InputError: an entry point that cannot be loaded, or is no section.
-    """
-    found: list[Section] = []
-    root = Path(__file__).parents[1]
-    for module in iter_modules([str(root)]):
-        if module.ispkg and (root / module.name / "report.py").exists():
-            found += getattr(import_module(f"hwsim.{module.name}.report"), "report_sections", tuple)()
-    for entry in metadata.entry_points(group=GROUP):
-        found += _loaded(entry)
-    return tuple(sorted(found, key=lambda s: (s.order, s.key)))
-
-
-def _loaded(entry: metadata.EntryPoint) -> list[Section]:
-    try:
-        made = entry.load()
-        made = made if isinstance(made, Section) or not callable(made) else made()
-    except Exception as error:
-        raise InputError(f"entry point {GROUP}: {entry.name} = {entry.value}: {error}") from error
-    many = [made] if isinstance(made, Section) else list(made) if isinstance(made, Iterable) else [made]
+def _sections(name: str, thing: Any) -> tuple[Section, ...]:
+    made = thing if isinstance(thing, Section) or not callable(thing) else thing()
+    many = (made,) if isinstance(made, Section) else tuple(made)
     for section in many:
         if not isinstance(section, Section):
-            raise InputError(
-                f"entry point {GROUP}: {entry.name} = {entry.value}: {type(section).__name__} is no Section"
-            )
+            raise TypeError(f"{type(section).__name__} is no Section")
     return many
+
+
+SECTIONS: Registry[tuple[Section, ...]] = Registry("report section", "hwsim.report_sections", convert=_sections)
+"""Sections from elsewhere: a `Section`, several, or a function that gives them."""
+
+
+def sections() -> tuple[Section, ...]:
+    """Every section, in order: of the machines, and those from elsewhere.
+
+    Raises:
+        InputError: a machine or a section that cannot be loaded.
+    """
+    found = [s for name in names() for s in _sections(name, find(name).report_sections())]
+    found += [s for name in SECTIONS for s in SECTIONS.get(name)]
+    return tuple(sorted(found, key=lambda s: (s.order, s.key)))
