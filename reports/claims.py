@@ -16,7 +16,7 @@ from hwsim.core.study import StudyTables
 
 from .figures import Drawing
 from .page import Page, template
-from .published import published
+from .published import Published, published
 from .report import section_part
 from .style import BLUE, GREY, INK, RED
 
@@ -39,14 +39,17 @@ def write_reproduction(study: StudyTables, out: Path) -> list[Path]:
 
 def _beside(row: Row) -> dict[str, Any]:
     """A claim with its published figure and ours over it; beside a rival's: over that, and the published range."""
-    told, against = published()[row["key"]], published()[row["against"]]
+    known = published()
+    told, against = (known.get(row[key]) or Published(what=str(row[key]), text="–", source="–")
+                     for key in ("key", "against"))  # fmt: skip
     ratio = row["value"] / against.value if row["value"] is not None and against.value else None
     other = row["against"] != row["key"]
     beside = None if ratio is None else f"{ratio:.3g}x {against.what}" if other else f"{ratio:.3g}"
     text = f"{told.shown} ({against.what}: {against.text})" if other else told.shown
     return {
-        **row, "what": told.what, "published": text, "source": told.source, "machine": row.get("machine") or told.machine, "beside": beside,
-        "ratio": None if other else ratio, "over": ratio if other else None, "rival": against.what,
+        **row, "what": told.what, "published": text, "source": told.source, "beside": beside,
+        "machine": row.get("machine") or told.machine, "rival": against.what,
+        "ratio": None if other else ratio, "over": ratio if other else None,
         "range": (told.low, told.high) if other and None not in (told.low, told.high) else None,
     }  # fmt: skip
 
