@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding Verilator, and building a block's simulation once: by content of the RTL, the C++ side and the parameters."""
+"""Finding Verilator, and building a block's simulation once: by content of the RTL and the C++ side, the parameters and
+the versions of the tools.
+
+Verilator's own runtime (two to four C++ files, two thirds of the time that a small block takes to build) is compiled
+once for each set of options and linked into every program.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -51,6 +59,22 @@ def _version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
         return tuple(int(n) for n in words[1].split("."))
     except (IndexError, ValueError):
         return (0,)
+
+
+@cache
+def versions() -> tuple[str, str]:
+    """What Verilator and the C++ compiler call themselves: part of the key of what they build."""
+    env = environment()
+    texts = [
+        subprocess.run([program, "--version"], env=env, capture_output=True, text=True, check=False).stdout
+        for program in ("verilator", "g++")
+    ]
+    return texts[0].strip(), texts[1].partition("\n")[0]
+
+
+def jobs() -> int:
+    """Processes that a build may use: ``HWSIM_BUILD_JOBS``, else 2. One where many builds run beside each other."""
+    return max(1, int(os.environ.get("HWSIM_BUILD_JOBS") or 2))
 
 
 @cache
@@ -105,26 +129,20 @@ def build(
 
     def make(folder: Path) -> None:
         macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
-        options = []
+        kinds = _kinds(trace, activity, coverage)
+        options = [*kinds, *link_runtime(folder, kinds), "--build-jobs", str(jobs())]
         level = "-O0" if trace or quick else "-O1"  # where building takes longer than running
         if quick:
-            options += ["--output-split", "50000", "--build-jobs", "2"]
-        if trace:
-            macros["TRACE"] = 1
-            if activity:
-                macros["ACTIVITY"] = 1
-            options += ["--trace", "--trace-max-width", "1000000"] if activity else ["--trace-fst"]
-            if not _has_header("lz4.h"):
-                options += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
-        if coverage:
-            macros["COVERAGE"] = 1
-            options += ["--coverage-line", "--coverage-toggle"]
+            options += ["--output-split", "50000"]
+        for name, wanted in (("TRACE", trace), ("ACTIVITY", trace and activity), ("COVERAGE", coverage)):
+            if wanted:
+                macros[name] = 1
         (folder / "defines.h").write_text("".join(f"#define {k} {v}\n" for k, v in macros.items()))
         command = [
             "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
             *folders(rtl), "--top-module", top,
             *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", str(folder), "-CFLAGS", f"{level} -I{HERE}",
-            "-MAKEFLAGS", f"OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
+            "-MAKEFLAGS", f"OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
             str(cpp), str(next(p for p in needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -138,27 +156,87 @@ def build(
     return built_once("rtl", files, settings, "sim", make)
 
 
-def built_once(kind: str, files: Sequence[Path], settings: object, name: str, make: Callable[[Path], None]) -> Path:
-    """A program from the user's cache, made if it is not there for this content of ``files`` and these settings.
+def _kinds(trace: bool, activity: bool, coverage: bool) -> tuple[str, ...]:
+    """Verilator's options that change its runtime: which waveform format, whether coverage."""
+    found: list[str] = []
+    if trace:
+        found += ["--trace", "--trace-max-width", "1000000"] if activity else ["--trace-fst"]
+        if not _has_header("lz4.h"):
+            found += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
+    if coverage:
+        found += ["--coverage-line", "--coverage-toggle"]
+    return tuple(found)
+
+
+def link_runtime(folder: Path, options: Sequence[str]) -> list[str]:
+    """Put Verilator's compiled runtime into the folder of a build.
 
     Args:
-        make: leaves the program, called ``name``, in the empty folder it is given.
+        options: those that change the runtime (`_kinds`; ``--vpi``).
+
+    Returns:
+        Options for the build, so that ``make`` takes the runtime as it is.
     """
-    digest = hashlib.sha256(repr(settings).encode())
+
+    def make(scratch: Path) -> None:
+        (scratch / "nothing.v").write_text("module nothing(input clk); endmodule\n")
+        (scratch / "nothing.cpp").write_text("int main() {}\n")
+        command = [
+            "verilator", "--cc", "--exe", "--build", *options, "--Mdir", str(scratch / "built"), "-CFLAGS", "-O1",
+            "-MAKEFLAGS", "OPT_GLOBAL=-O1", str(scratch / "nothing.cpp"), str(scratch / "nothing.v"),
+        ]  # fmt: skip
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            text = " ".join((done.stdout + done.stderr).split())
+            raise InputError(f"verilator cannot build an empty module: {text[-300:]}")
+        (scratch / "objects").mkdir()
+        for path in (scratch / "built").glob("verilated*.o"):
+            path.replace(scratch / "objects" / path.name)
+
+    found: list[str] = []
+    for path in sorted(built_once("verilator", (), tuple(options), "objects", make).iterdir()):
+        (folder / path.name).symlink_to(path)
+        found += ["-MAKEFLAGS", f"-o {path.name}"]  # old: not to be made again, which the generated makefile would
+    return found
+
+
+def built_once(kind: str, files: Sequence[Path], settings: object, name: str, make: Callable[[Path], None]) -> Path:
+    """A program, or a folder of files, from the user's cache; made if it is not there for this content of ``files``,
+    these settings and these versions of the tools. Whoever else wants the same one waits.
+
+    Args:
+        make: leaves the result, called ``name``, in the empty folder it is given.
+    """
+    digest = hashlib.sha256(repr((settings, versions())).encode())
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     base = cache_folder(kind)
     cached = base / digest.hexdigest()[:24]
     if not (cached / name).exists():
         base.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=base) as folder:
-            make(Path(folder))
-            result = Path(folder) / "result"
-            result.mkdir()
-            shutil.copy(Path(folder) / name, result / name)
-            if not cached.exists():  # another process may have been faster
+        with _alone(cached), tempfile.TemporaryDirectory(dir=base) as folder:
+            if not cached.exists():
+                make(Path(folder))
+                result = Path(folder) / "result"
+                result.mkdir()
+                (Path(folder) / name).replace(result / name)
                 result.rename(cached)
     return cached / name
+
+
+_ALONE: dict[Path, threading.Lock] = {}
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other thread and no other process is in here for the same path."""
+    lock = path.with_name(f".{path.name}.lock")
+    with _ALONE.setdefault(path, threading.Lock()), lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:
@@ -173,20 +251,24 @@ def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:
     return done.stdout
 
 
-def lint(rtl: Path = RTL) -> list[str]:
-    """Warnings of ``verilator --lint-only -Wall`` over every module, as lines; empty when clean."""
-    found = []
-    for source in sources(rtl):
-        command = [
-            "verilator",
-            "--lint-only",
-            "-Wall",
-            "--quiet",
-            *folders(rtl),
-            "--top-module",
-            source.stem,
-            str(source),
-        ]
+def lint(rtl: Path = RTL, machines: Mapping[str, Mapping[str, int]] | None = None) -> list[str]:
+    """Warnings of ``verilator --lint-only -Wall``, as lines; empty when clean.
+
+    Args:
+        rtl: folder of the Verilog files.
+        machines: modules with their parameters, checked with all that they hold; None: every module with the
+            parameters that stand in its file, all in one run (Verilator reads and widens a shared module once).
+    """
+    if machines is None:
+        modules = {source.stem: "" for source in sources(rtl)}
+    else:
+        modules = {top: ", ".join(f".{k}({v})" for k, v in values.items()) for top, values in machines.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder) / "every_module.v"
+        lines = [f"    {name} {f'#({values}) ' if values else ''}i_{name} ();" for name, values in modules.items()]
+        top.write_text("\n".join(["module every_module;", *lines, "endmodule", ""]))
+        # the instances' ports are left open: of that alone there is no word
+        options = ["--lint-only", "-Wall", "--quiet", "-Wno-PINMISSING", *folders(rtl), "--top-module", top.stem]
+        command = ["verilator", *options, str(top)]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-        found += [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]
-    return found
+    return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]

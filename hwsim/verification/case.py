@@ -96,6 +96,8 @@ class Job:
     """Rows and columns of the only array to build; None: several."""
     stop: bool = False
     """Build no further machine of a block once one differs."""
+    smallest: bool = False
+    """Build only the first machine of each block, which is its smallest."""
     coverage: Path | None = None
     """Folder for coverage files. Such programs are several times slower: one machine stands for a block's several."""
 
@@ -121,7 +123,7 @@ def program(bench: Bench, job: Job, *, trace: bool = False) -> Path:
         job.rtl,
         trace=trace,
         coverage=covered,
-        quick=bench.quick or covered,
+        quick=bench.quick or covered or job.smallest,
     )
 
 
@@ -208,7 +210,7 @@ def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], job: Job
     total = BlockRow(block)
     for bench, cases in work:
         total.add(check(block, bench, cases, job if not total.first else replace(job, failures=None)))
-        if job.stop and not total.agrees:
+        if job.smallest or (job.stop and not total.agrees):
             break
     return total
 

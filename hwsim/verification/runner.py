@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..rtl_tools.verilator import jobs
 from .case import Block, BlockRow, Job
 
 
@@ -26,5 +27,5 @@ def verify(
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         return block.compare(rng, (cases or block.cases) * block.operands, job)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(jobs()) as pool:
         yield from pool.map(compare, names)

@@ -23,7 +23,7 @@ from dataflow.errors import InputError
 from dataflow.training.trace import Trace
 from hwsim.memory.config import DramConfig
 from hwsim.rtl_tools.sources import folders, needed
-from hwsim.rtl_tools.verilator import built_once, environment
+from hwsim.rtl_tools.verilator import built_once, environment, jobs, link_runtime
 from hwsim.sat.bench.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.sat.bench.engines import sore_commands, wuve_commands
 from hwsim.sat.bench.step import step_programs
@@ -54,10 +54,11 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
 
     def make(scratch: Path) -> None:
         command = [
-            "verilator", "--cc", "--exe", "--build", "-j", "2", "--vpi", "--public-depth", "1", "--prefix", "Vtop",
+            "verilator", "--cc", "--exe", "--build", "-j", str(jobs()), "--vpi", *link_runtime(scratch, ("--vpi",)),
+            "--public-depth", "1", "--prefix", "Vtop",
             "--x-assign", "unique", "--x-initial", "unique", "-Mdir", str(scratch), "--top-module", top, "-o", top,
             "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",
-            "-MAKEFLAGS", "OPT_GLOBAL=-O0 OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
+            "-MAKEFLAGS", "OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
             str(share / "lib" / "verilator" / "verilator.cpp"), *folders(),
             *(str(p) for p in sources if p.suffix == ".v"),
         ]  # fmt: skip
