@@ -44,6 +44,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+    from hwsim.core.packages import hidden
+
+    if problem := hidden():
+        raise ImportError(problem)
     from hwsim import api
 
     return getattr(api, name)

@@ -21,6 +21,7 @@ from . import (
     attention,
     compare,
     demo,
+    doctor,
     dram,
     energy,
     machines,
@@ -40,7 +41,7 @@ app = typer.Typer(
     name="hwsim",
     help="Simulate sparse-training and sparse-attention accelerators, cycle by cycle.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,7 +49,7 @@ app = typer.Typer(
 _COMMANDS: tuple[Callable[..., Any], ...] = (
     demo.demo, machines.machines, simulate.simulate, compare.compare, train.train, networks.networks, schema.schema,
     report.report, verify.verify, dram.dram, attention.attention, sweep.sweep, sweep.search, results.results,
-    synth.synth, energy.energy, reproduce.reproduce,
+    synth.synth, energy.energy, reproduce.reproduce, doctor.doctor,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)
@@ -96,6 +97,7 @@ _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2
 
 def main() -> None:
     """Entry point of the ``hwsim`` program."""
+    sys.argv[1:] = sys.argv[1:] or ["--help"]
     add_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), None))
     try:
         code = app(standalone_mode=False)

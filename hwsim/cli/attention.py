@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import Json, Out, made, print_json
+from hwsim.core.command import Json, Out, made, print_json, show
 
 
 class Model(StrEnum):
@@ -35,8 +35,9 @@ def attention(
     ] = 48,
     steps: Annotated[int, typer.Option(min=1, max=100_000, help="Training steps of char-lm.")] = 400,
     sentence: Annotated[
-        str, typer.Option(help="minilm: show which words of this are left, layer by layer.")
-    ] = SENTENCE,
+        str | None,
+        typer.Option(help="minilm: show which words of this are left, layer by layer (default: a sentence of ours)."),
+    ] = None,
     share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of its words left in the end.")] = 0.4,
     trace: Annotated[
         Path | None,
@@ -49,6 +50,7 @@ def attention(
     json_: Json = False,
 ) -> None:
     """Prune tokens, heads, values and bits: quality beside random and first-N pruning at the same ratio."""
+    sentence = SENTENCE if sentence is None else sentence
     from algorithms.attention import minilm
     from algorithms.training.train import use_one_thread
 
@@ -184,7 +186,7 @@ def _show(model: Model, rows: list[dict[str, Any]], picture: list[dict[str, Any]
         table.add_row(
             *(row[k] if k == "setting" else f"{row[k]:.0%}" if k in share else f"{row[k]:.3f}" for k in shown)
         )
-    console.print(table)
+    show(table)
     if model is Model.MINILM:
         console.print("nearest: the nearest other text is the full model's; module: which module a text is from")
     console.print(

@@ -22,7 +22,7 @@ def compare(
     """Show stored runs side by side: cycles by cause, time, energy; with --out also as a page."""
     from hwsim.core.machine import load
 
-    from .simulate import show, summary
+    from .simulate import show_results, summary
 
     if len(results) < 2:
         raise InputError("compare: give at least two stored results")
@@ -32,7 +32,7 @@ def compare(
     if json_:
         print_json({name: summary(result) for name, result in found.items()})
     else:
-        show(found)
+        show_results(found)
     if out is not None:
         from reports.compare import write_comparison  # type: ignore[import-not-found]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show
 
 if TYPE_CHECKING:
     from hwsim.memory.run import DramRun
@@ -27,7 +27,6 @@ def dram(
 ) -> None:
     """Run memory transactions: cycles, commands, bandwidth, energy; without a trace, bandwidth against locality."""
     import pandas as pd
-    from rich.console import Console
     from rich.table import Table
 
     from dataflow.files import write_text
@@ -54,12 +53,12 @@ def dram(
                       title=title, title_justify="left")  # fmt: skip
         for size, bandwidth_, share, hits, energy in found.itertuples(index=False):
             table.add_row(f"{size:,}", f"{bandwidth_:.3g}", f"{share:.1%}", f"{hits:.1%}", f"{energy:.3g}")
-        Console().print(table)
+        show(table)
     else:
         table = Table(title=title, title_justify="left", show_header=False)
         for name, text in _in_words(result):
             table.add_row(name, text)
-        Console().print(table)
+        show(table)
     if out is not None:
         files = [out / "dram.csv"]
         write_text(files[0], found.to_csv(index=False))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, si, ticking
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si, ticking
 from hwsim.core.machine import Machine, find
 
 
@@ -127,7 +127,7 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
     totals = [cell(facts[f"{n}_j"], scale) for n in both]
     ratio = [f"{facts['rtl_j'] / facts['table_j']:.2f}"] if len(both) == 2 else []
     table.add_row("whole", *[""] * (len(table.columns) - 1 - len(totals) - len(ratio)), *totals, *ratio)
-    console.print(table)
+    show(table)
     for name in both:
         console.print(f"{name}: {facts[f'{name}_w']:.3g} W, {facts[f'{name}_gop_per_j']:.3g} GOP/J")
     if "area" in tables:
@@ -140,4 +140,4 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
         for row in tables["area"]:
             shown.add_row(row["block"], cell(row["logic_mm2"]), cell(row["sram_mm2"]), f"{row['share']:.1%}",
                           si(row["gates"]), si(row["flipflops"]), f"{row['sram_kib']:,.0f}")  # fmt: skip
-        console.print(shown)
+        show(shown)

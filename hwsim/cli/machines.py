@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.errors import InputError
-from hwsim.core.command import Json, print_json
+from hwsim.core.command import Json, print_json, show
 
 
 def machines(json_: Json = False) -> None:
     """List the machines: those that come along and those that installed packages offer."""
-    from rich.console import Console
     from rich.table import Table
 
     from hwsim.core.machine import MACHINES, find, names
@@ -34,4 +33,4 @@ def machines(json_: Json = False) -> None:
         table.add_column(column)
     for row in rows:
         table.add_row(row["name"], row["title"] or row["error"], ", ".join(row["can"]), row["offered_by"])
-    Console().print(table)
+    show(table)

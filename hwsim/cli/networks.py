@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si
 
 
 def networks(
@@ -20,7 +20,6 @@ def networks(
     json_: Json = False,
 ) -> None:
     """List networks, or show the layers of one; --out writes it as a YAML file to edit."""
-    from rich.console import Console
     from rich.table import Table
 
     from dataflow.networks.zoo import NETWORKS, network
@@ -36,7 +35,7 @@ def networks(
         table = Table("network", "layers", "MACs, forward, a sample", "weights")
         for key, net in all_of_them.items():
             table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
-        Console().print(table)
+        show(table)
         return
     net = load(SatRun, config, set_, network=name).read_network()
     if json_:
@@ -46,7 +45,7 @@ def networks(
         for layer in net.layers:
             sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad", "sparsity"}, exclude_defaults=True)
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
-        Console().print(table)
+        show(table)
     if out is not None:
         from dataflow.files import read_text
         from dataflow.importers.network_files import network_yaml, write_network_yaml

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import Json, made, print_json
+from hwsim.core.command import Json, made, print_json, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def _show(table: pd.DataFrame, top: int) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 200
-    console.print(shown)
+    show(shown)
     if len(table) > top:
         sys.stdout.write(f"{top} of {len(table):,} rows\n")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, ticking
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, show, ticking
 
 
 def simulate(
@@ -31,7 +31,7 @@ def simulate(
     if json_:
         print_json(summary(result, kind.bounds(run, result)))
     else:
-        show({result.name: result}, {result.name: kind.bounds(run, result)})
+        show_results({result.name: result}, {result.name: kind.bounds(run, result)})
     if out is not None:
         paths = result.save(out)
         if not json_:
@@ -47,9 +47,8 @@ def summary(result: Any, bounds: dict[str, float] | None = None) -> dict[str, An
     }  # fmt: skip
 
 
-def show(results: dict[str, Any], bounds: dict[str, dict[str, float]] | None = None) -> None:
+def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | None = None) -> None:
     """A table of results side by side; the first is what the others' speed is given against."""
-    from rich.console import Console
     from rich.table import Table
 
     from hwsim.core.units import energy_text, time_text
@@ -80,7 +79,7 @@ def show(results: dict[str, Any], bounds: dict[str, dict[str, float]] | None = N
         for part in dict.fromkeys(name for e in energies if e for name in e.components):
             cells = [f"{e.components.get(part, 0.0) / e.total:.1%}" if e and e.total else "-" for e in energies]
             table.add_row(f"  {part}", *cells)
-    Console().print(table)
+    show(table)
 
 
 def _ratio(first: float, other: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show
 from hwsim.core.machine import find
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
 
 def _show(title: str, rows: Rows, totals: Rows) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     kinds = [k for k in rows[0] if k not in ("module", "instances") and any(row[k] for row in rows)]
@@ -134,4 +133,4 @@ def _show(title: str, rows: Rows, totals: Rows) -> None:
     table.add_section()
     for row in totals:
         table.add_row(row["module"], "", *(cell(row.get(k)) for k in kinds))
-    Console().print(table)
+    show(table)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show
 
 
 def train(
@@ -75,7 +75,7 @@ def _show(result: dict[str, Any]) -> None:
         kept = (f"{layer['ff_density']:.1%}", f"{layer['bp_density']:.1%}")
         table.add_row(layer["name"], *kept, layer["dense_cause"] or "")
     console = Console()
-    console.print(table)
+    show(table)
     figures = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in result["test"].items())
     console.print(f"{c['task']}, {c['method']} {c['pattern']}, seed {c['seed']}: held-out {figures}")
 

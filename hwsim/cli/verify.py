@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError, unknown
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, progress, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, progress, show, si
 
 if TYPE_CHECKING:
     from hwsim.verification.case import BlockRow
@@ -109,7 +109,7 @@ def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
             table.add_row(m.module, *(f"{n:,}" for n in sizes), missed)
         lines, toggles = sum(m.lines for m in modules), sum(m.toggles for m in modules)
         console = Console()
-        console.print(table)
+        show(table)
         console.print(
             f"lines {sum(m.lines_covered for m in modules) / max(lines, 1):.1%}, "
             f"toggles {sum(m.toggles_covered for m in modules) / max(toggles, 1):.1%}"
@@ -131,7 +131,7 @@ def _show(rows: list[BlockRow]) -> None:
         style = None if r.agrees else "red"
         table.add_row(r.block, *sizes, f"{r.wrong_values:,}", f"{r.wrong_cycles:,}", rate, style=style)
     console = Console()
-    console.print(table)
+    show(table)
     for r in rows:
         if r.first:
             console.print(f"{r.block}: {r.first}", markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from dataflow.errors import InputError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.table import Table
 
     from .machine import Tick
 
@@ -113,6 +115,21 @@ def quick_numba() -> Iterator[None]:
         gc.enable()
         if hidden:
             del sys.modules[blas]
+
+
+def show(*tables: Table) -> None:
+    """Print tables; where the terminal is narrower than a table's words and numbers, lines are longer than it, and no
+    number is cut."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 120  # a file's or a pipe's lines need no folding
+    free = console.options.update(width=10_000, max_width=10_000)
+    for table in tables:
+        width = max(console.width, Measurement.get(console, free, table).minimum)
+        Console(width=width).print(table)
 
 
 def words(text: str | None) -> list[str] | None:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, show, si
 
 if TYPE_CHECKING:
     from dataflow.training.trace import Trace
@@ -68,6 +69,9 @@ def sat(
     run = load(SatRun, config, set_, base, **flags)
     net = run.read_network()
     workload = run.workload(net)
+    warning = run.nothing_sparse(net)
+    if warning:
+        sys.stderr.write(f"hwsim: warning: {warning}; every layer runs dense\n")
     with quick_numba():
         from hwsim.sat.timing.step import make_schedule, simulate
 
@@ -79,7 +83,11 @@ def sat(
     replayed = _replay(opened, run.machine) if opened is not None else []
     table = [row.as_dict() for row in replayed]
     if json_:
-        print_json(_summary(result, dense) | ({"replay": table} if opened is not None else {}))
+        print_json(
+            ({"warning": warning} if warning else {})
+            | _summary(result, dense)
+            | ({"replay": table} if opened is not None else {})
+        )
     else:
         _show(result, dense)
         if opened is not None:
@@ -113,7 +121,6 @@ def _replay(trace: Trace, machine: SatConfig) -> list[ReplayRow]:
 
 def show_replay(rows: list[ReplayRow]) -> None:
     """Totals by unit: what ran at clock level, and what differed."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Traced tensors at clock level", title_justify="left")
@@ -126,7 +133,7 @@ def show_replay(rows: list[ReplayRow]) -> None:
             unit, *(f"{c:,}" for c in counts), str(sum(r.masks_different for r in mine)),
             f"{max(r.error for r in mine):.3f}",
         )  # fmt: skip
-    Console().print(table)
+    show(table)
 
 
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
@@ -165,6 +172,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hwsim.core.units import energy_text, time_text
     from hwsim.sat.energy import total_energy_j
     from hwsim.sat.result import CAUSE_TEXT, CAUSES
 
@@ -177,7 +185,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     for r in results:
         table.add_column("dense" if r is dense else name, justify="right")
     table.add_row("cycles", *(si(r.cycles) for r in results))
-    table.add_row("time at clock", *(f"{r.seconds * 1e3:.4g} ms" for r in results))
+    table.add_row("time at clock", *(time_text(r.seconds, 4) for r in results))
     for phase in ("FF", "BP", "WU", "UP"):
         if any(r.phase == phase for r in result.steps):
             cells = [si(r.total("cycles", lambda row, p=phase: row.phase == p)) for r in results]  # type: ignore[misc]
@@ -190,7 +198,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     table.add_row("multiplies", *(si(r.total("macs_done")) for r in results))
     table.add_row("share of peak multiply slots", *(f"{r.utilization:.1%}" for r in results))
     table.add_row("DRAM traffic", *(si(r.total("dram_read_bytes") + r.total("dram_write_bytes"), "B") for r in results))
-    table.add_row("energy (45 nm table)", *(f"{sum(total_energy_j(r).values()):.4g} J" for r in results))
-    console.print(table)
+    table.add_row("energy (45 nm table)", *(energy_text(sum(total_energy_j(r).values()), 4) for r in results))
+    show(table)
     if dense is not None:
         console.print(f"[bold]{dense.cycles / result.cycles:.3f}x[/bold] faster than the dense step")

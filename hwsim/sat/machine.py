@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,14 @@ class Sat(Machine):
 
         network = workload if workload is not None else run.read_network()
         tick(f"{network.name}", 0, None)
+        if warning := run.nothing_sparse(network):
+            warnings.warn(f"{warning}; every layer runs dense", stacklevel=4)
         return simulate(run.machine, run.workload(network))
+
+    @classmethod
+    def bounds(cls, run: SatRun, result: Result) -> dict[str, float]:
+        assert isinstance(result, StepResult)
+        return run.bounds(result)
 
     @classmethod
     def measure(cls, run: SatRun, *, detail: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dataflow.errors import InputError
 from dataflow.importers import find_network
-from dataflow.mapping.lowering import Workload, lower
+from dataflow.mapping.lowering import Workload, lower, nothing_sparse
 from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import NM, PatternText
@@ -18,6 +18,7 @@ from dataflow.training.methods import METHOD_HELP, Method, MethodName, Pass
 from hwsim.core.machine import RunSettings
 
 from .config import SatConfig
+from .result import StepResult
 
 Batch = Annotated[int, Field(ge=1, le=2**20, description="samples in a step")]
 CsvPadding = Annotated[
@@ -58,9 +59,19 @@ class SatRun(RunSettings):
             skip=() if dense else self.skip,
         )
 
+    def nothing_sparse(self, network: Network) -> str:
+        """A warning where the method and pattern fit no layer, with what fits; empty where all is well."""
+        return nothing_sparse(network, method=Method.parse(self.method), pattern=NM.parse(self.pattern), skip=self.skip)
+
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""
         return [Path(self.network)] if Path(self.network).suffix or Path(self.network).is_dir() else []
+
+    def bounds(self, result: StepResult) -> dict[str, float]:
+        """Cycles that a step cannot be below."""
+        traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
+        return {"DRAM bandwidth": traffic / self.machine.dram_bytes_per_cycle,
+                "multipliers": result.total("macs_done") / self.machine.peak_macs_per_cycle}  # fmt: skip
 
     def measure(self, *, detail: bool = False) -> dict[str, Any]:
         """Schedule and simulate the step: totals as columns; ``detail`` adds ``parts``, a row a step.
@@ -77,8 +88,7 @@ class SatRun(RunSettings):
         energy = total_energy_j(result)
         machine = self.machine
         traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
-        bounds = {"DRAM bandwidth": traffic / machine.dram_bytes_per_cycle,
-                  "multipliers": result.total("macs_done") / machine.peak_macs_per_cycle}  # fmt: skip
+        bounds = self.bounds(result)
         buffers = (machine.west_buffer_bytes, machine.north_buffer_bytes, machine.output_buffer_bytes)
         row: dict[str, Any] = {
             "cycles": result.cycles,

@@ -68,7 +68,7 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     def row(what: str, unit: str, number: float, table_pj: float | None, rtl_pj: float) -> None:
         rows.append(energy_row(what, unit, number, table_pj, rtl_pj))
 
-    row("multiply-add, sparse", "MAC", sparse, mac, events.pj("macs", ["stce"], ":"))
+    row("multiply-add, sparse", "MAC", sparse, mac, events.pj("macs", ["stce"], "sparse"))
     row("multiply-add, dense", "MAC", dense, mac, events.pj("macs", ["stce"], "dense"))
     elements = result.total("sore_elements")
     compared = result.total("sore_comparisons") / elements if elements else 1.0

@@ -25,7 +25,7 @@ from hwsim.rtl_tools.sources import RTL, needed, sources
 from .cells import price, switching_fj
 from .netlist import Cost, Netlist, add, plain
 
-ACTIVITY_FORMAT = "hwsim-activity/1"
+ACTIVITY_FORMAT = "hwsim-activity/2"
 OTHER = "rest"
 """The block of modules that are in none of the named ones."""
 
@@ -36,6 +36,8 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str
+    kind: str
+    """What sort of run it is, where energy is told apart by that; empty: all runs are of one."""
     cycles: int
     events: dict[str, float]
     rates: dict[str, dict[str, float]]

@@ -114,16 +114,16 @@ class EventEnergy:
         self.activity = activity
         self.priced = costs(synthesize(activity.top, activity.parameters, GATES, tick=tick), blocks)
 
-    def pj(self, event: str, of: Sequence[str], where: str = "") -> float:
+    def pj(self, event: str, of: Sequence[str], kind: str = "") -> float:
         """Picojoules of an event: those of blocks over the runs in which it happens, over its number.
 
         Args:
             of: the blocks whose energy is counted.
-            where: only runs with this in their label.
+            kind: only runs of this kind; empty: all.
         """
         energy = number = 0.0
         for record in self.activity.records:
-            if record.events.get(event) and where in record.label:
+            if record.events.get(event) and kind in ("", record.kind):
                 number += record.events[event]
                 energy += record.cycles * sum(self._block_fj(record, block) for block in of)
         return energy / number / 1000 if number else 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, si
+from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, show, si
 
 if TYPE_CHECKING:
     from hwsim.spatten.result import SpattenResult
@@ -125,6 +125,7 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hwsim.core.units import time_text
     from hwsim.spatten.energy import COMPONENTS
     from hwsim.spatten.result import ALL_CAUSES, CAUSE_TEXT
     from hwsim.spatten.timing.lower import KINDS
@@ -142,9 +143,10 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
         table.add_row(name, *cells)
 
     add("cycles", [f"{r.cycles:,}" for r in results])
-    add("time at clock", [f"{r.seconds * 1e6:,.1f} us" for r in results])
+    add("time at clock", [time_text(r.seconds, 4) for r in results])
     add("lower bound set by", [r.bound for r in results])
-    add("the bound's share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
+    add("  its share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
+    add("bottleneck", [r.bottleneck for r in results])
     add("bottleneck", [r.bottleneck for r in results])
     table.add_section()
     table.add_row("[bold]Q x K[/bold]")
@@ -170,7 +172,7 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
     for component in COMPONENTS:
         if any(e[component] for e in energies):
             add(f"  {component}", [f"{e[component] / sum(e.values()):.1%}" for e in energies])
-    console.print(table)
+    show(table)
     if opened.trace is None:
         console.print("importance and probabilities: drawn (see `hwsim schema spatten`)", highlight=False)
     for r in results[1:]:

@@ -12,7 +12,7 @@ from hwsim.core.result import Result
 from hwsim.core.study import StudyTables
 
 from .config import SpattenConfig
-from .result import SpattenResult
+from .result import BOUND_TEXT, SpattenResult
 from .run import SpattenRun, SpattenStudy
 
 
@@ -42,6 +42,11 @@ class Spatten(Machine):
             tick(f"{run.style}: {opened.name}", done, total)
 
         return run.run(opened, count)
+
+    @classmethod
+    def bounds(cls, run: SpattenRun, result: Result) -> dict[str, float]:
+        assert isinstance(result, SpattenResult)
+        return {BOUND_TEXT[name]: cycles for name, cycles in result.bounds().items()}
 
     @classmethod
     def measure(cls, run: SpattenRun, *, detail: bool = False) -> dict[str, Any]:

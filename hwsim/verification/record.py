@@ -21,13 +21,20 @@ Say = Callable[[str], None]
 
 
 def record_cases(
-    bench: Bench, cases: Sequence[Case], blocks: Sequence[str], label: str, events: dict[str, float], say: Say
+    bench: Bench,
+    cases: Sequence[Case],
+    blocks: Sequence[str],
+    label: str,
+    events: dict[str, float],
+    say: Say,
+    kind: str = "",
 ) -> Record:
     """Switching of a bench's scopes while it runs cases, one rate a block.
 
     Args:
         blocks: modules whose activity is told apart.
         events: what was done meanwhile, as energy is counted.
+        kind: what sort of run it is, where energy is told apart by that.
 
     Raises:
         InputError: no Verilator, RTL that answers wrongly.
@@ -40,7 +47,7 @@ def record_cases(
         if wrong := differing(cases, answer):
             raise InputError(f"rtl: {bench.top}: {wrong}: see hwsim verify")
         cycles, found = rates(path, bench.top, blocks)
-    return Record(label=label, cycles=cycles, events=events, rates=found)
+    return Record(label=label, kind=kind, cycles=cycles, events=events, rates=found)
 
 
 def activity_of(bench: Bench, source: str, records: list[Record]) -> Activity:

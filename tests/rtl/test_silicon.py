@@ -76,7 +76,7 @@ def test_no_activity_takes_nothing_and_full_activity_every_cell() -> None:
     assert dynamic_fj(priced, dict.fromkeys(priced, 1.0)) == pytest.approx(flat)
     for level in (0.0, 1.0):
         made = {"sore": dict.fromkeys(priced, level)}
-        record = Record(label="x", cycles=100, events={"elements": 50.0}, rates=made)
+        record = Record(label="x", kind="", cycles=100, events={"elements": 50.0}, rates=made)
         activity = Activity(top="sore", parameters={"GROUP_MAX": 4}, rtl="", source="", records=(record,))
         assert EventEnergy(activity, ("sore",)).pj("elements", ["sore"]) == pytest.approx(level * flat * 2 / 1000)
         assert EventEnergy(activity, ("sore",)).pj("macs", ["sore"]) == 0

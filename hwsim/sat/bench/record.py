@@ -34,10 +34,10 @@ def record(folder: Path, say: Say) -> Activity:
     works = step_programs(trace, MACHINE, trace.steps[0], samples=1)
     bench = bench_of(MACHINE)
     records: list[Record] = []
-    for layer, group in groupby(works, key=lambda work: work.label.rpartition(".")[0].partition(" ")[0]):
+    for layer, group in groupby(works, key=lambda work: work.layer):
         for work in group:
             case = program_case(work.program, work.memory, work.label)
-            records.append(record_cases(bench, [case], BLOCKS, work.label, work.events, say))
+            records.append(record_cases(bench, [case], BLOCKS, work.label, work.events, say, work.kind))
         if sum(r.cycles for r in records) >= CYCLES:
             say(f"{layer} was the last layer")
             break

@@ -37,6 +37,9 @@ class CoreWork:
     """A program with its memory before and after it."""
 
     label: str
+    layer: str
+    kind: str
+    """``sparse`` or ``dense`` for a product, ``update`` for an update."""
     program: Program
     memory: MemoryImage
     events: dict[str, float]
@@ -95,7 +98,8 @@ def _product(config: SatConfig, layer: str, p: Traced) -> CoreWork:
                 _store(program, memory, job, psum)
     work = f"{layer}.{p.product.pass_.value} {p.product.rows} x {p.product.reduction} x {p.product.cols} {pattern}"
     events: dict[str, float] = {"macs": macs, "elements": elements, "updates": 0, "bytes": _bytes(program)}
-    return CoreWork(f"{work} {mapping}", program, memory, events)
+    kind = "dense" if pattern.is_dense else "sparse"
+    return CoreWork(f"{work} {mapping}", layer, kind, program, memory, events)
 
 
 def _bytes(program: Program) -> int:
@@ -175,4 +179,4 @@ def _updates(
     kinds = ", sparse for FF and BP" if across else ", sparse for FF" if sparse else ""
     elements = weight.size * (sparse + across)
     events: dict[str, float] = {"macs": 0, "elements": elements, "updates": weight.size, "bytes": _bytes(program)}
-    yield CoreWork(f"{layer.name}.UP {t['weight'].size} weights{kinds}", program, memory, events)
+    yield CoreWork(f"{layer.name}.UP {t['weight'].size} weights{kinds}", layer.name, "update", program, memory, events)
