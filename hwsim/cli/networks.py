@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import Field
 
 from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si
@@ -23,7 +24,7 @@ def networks(
     from rich.table import Table
 
     from dataflow.networks.zoo import NETWORKS, network
-    from hwsim.sat.run import SatRun
+    from hwsim.core.training import TrainingRun
 
     if name is None and config is None and not set_:
         all_of_them = {key: network(key) for key in NETWORKS}
@@ -37,7 +38,13 @@ def networks(
             table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
         show(table)
         return
-    net = load(SatRun, config, set_, network=name).read_network()
+
+    class Settings(TrainingRun):
+        """A run's file may be given: what it says of a machine is not looked at."""
+
+        machine: dict[str, Any] = Field({})
+
+    net = load(Settings, config, set_, network=name).read_network()
     if json_:
         print_json(net.model_dump(mode="json"))
     else:
