@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a stranger needs; both make their own .venv.
+# `make demo`, `make check` and `make test` are all a stranger needs; each makes its own .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,18 +7,48 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraint
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: demo test lint bench studies reproduce clean
+# tests on all cores, the longest first; kernels are compiled once before
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+
+.PHONY: demo check test test-rtl test-all lint types contract docs unit bench studies reproduce clean
 
 demo: $(VENV)/.run
 	$(BIN)/hwsim demo --out out/demo
 
+# 2 minutes: style, types, import contract, links and unit tests, documents
+check: $(VENV)/.dev
+	$(MAKE) -j 2 --output-sync=target types unit lint contract docs
+
+# 10 minutes: all of Python, one smallest build of each block of RTL, the shortest proofs
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST) --warm -m "not rtl and not nightly"
+
+# 30 minutes: all builds, proofs, synthesis, cocotb, floor of coverage
+test-rtl: $(VENV)/.dev
+	$(PYTEST) --warm -m rtl
+
+# a night: all of the above, full sizes, many kills, every planted fault, both papers again, benchmarks
+test-all: $(VENV)/.dev
+	$(PYTEST) --warm
+	$(BIN)/python -m tests.support.faults
+	$(MAKE) bench
+	$(MAKE) reproduce
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
+
+contract: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/unit
+
+docs: $(VENV)/.dev
+	if [ -f mkdocs.yml ]; then $(BIN)/mkdocs build --strict --quiet --site-dir out/site; fi
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-disable-gc

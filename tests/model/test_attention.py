@@ -18,6 +18,7 @@ from algorithms.training.models import CharLM, DigitsCNN, DigitsViT
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule, kept, top_k
 from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
+from tests.support import tools
 
 SOME = AttentionPruning(
     tokens=RatioSchedule(average=0.3, start=0.1), heads=RatioSchedule(average=0.3, spared=0.3), values=0.5, protected=1
@@ -33,7 +34,7 @@ def model_of(family: str) -> tuple[nn.Module, torch.Tensor]:
         return DigitsViT().eval(), torch.randn(3, 1, 8, 8)
     if family == "char-lm":
         return CharLM(60, context=64, depth=5).eval(), ids
-    hf = pytest.importorskip("transformers")
+    hf = tools.package("transformers")
     size = {"vocab_size": 60, "hidden_size": 64, "num_hidden_layers": 5, "intermediate_size": 96}
     no = {"bos_token_id": None, "eos_token_id": None}
     if family == "bert":

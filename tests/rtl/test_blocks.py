@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,25 +11,34 @@ import pytest
 
 from dataflow.errors import InputError
 from hwsim.rtl_tools.sources import RTL, sources
-from hwsim.rtl_tools.verilator import environment, lint
+from hwsim.rtl_tools.verilator import lint
+from hwsim.sat.bench import core
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import Program, bursts
+from hwsim.spatten.bench import attention
 from hwsim.verification.case import Job, rerun
 from hwsim.verification.coverage import by_module, read_points
+from tests.support import tools
 from tests.support.blocks import BLOCKS, verify
-
-try:
-    environment()
-except InputError as error:
-    pytest.skip(str(error), allow_module_level=True)
-
 from tests.support.faults import FAULTS, caught
 
+tools.verilator()
+
+
+SMALLEST = [name for name in BLOCKS if name not in ("stce_32x32", "spatten_full")]
+FULL = [pytest.param(name, marks=pytest.mark.nightly if name == "spatten_full" else pytest.mark.rtl) for name in BLOCKS]
 CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
          "zero_eliminator": 5000, "topk": 5000, "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", SMALLEST)
+def test_smallest_machine(block: str, tmp_path: Path) -> None:
+    """One build of each block, and few cases."""
+    (row,) = verify([block], 40, seed=3, job=Job(failures=tmp_path, smallest=True))
+    assert row.agrees, row.first
+
+
+@pytest.mark.parametrize("block", FULL)
 def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
     and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and top-k engine, 1,000 softmax rows,
@@ -40,7 +50,19 @@ def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     assert row.cycles > 1000 or block not in CASES
 
 
-def test_lint_is_clean() -> None:
+def test_lint_of_small_cores_is_clean(tmp_path: Path) -> None:
+    """Every module, as small cores hold it; and a signal that nobody uses is seen."""
+    benches = (core.bench_of(core.MACHINES[1]), attention.bench_of(attention.MACHINES[0]))
+    machines = {bench.top: bench.parameters for bench in benches}
+    assert lint(machines=machines) == []
+    shutil.copytree(RTL, tmp_path / "rtl")
+    path = tmp_path / "rtl" / "common" / "fifo.v"
+    path.write_text(path.read_text().replace("endmodule", "wire [3:0] unused = 5;\nendmodule"))
+    assert any("unused" in line for line in lint(tmp_path / "rtl", machines))
+
+
+@pytest.mark.rtl
+def test_lint_of_every_module_is_clean() -> None:
     assert lint() == []
 
 
@@ -54,6 +76,7 @@ def test_files_are_as_the_house_wants_them() -> None:
         assert len(text.splitlines()) <= 300, path
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize("fault", [FAULTS[5], FAULTS[20], FAULTS[28]], ids=lambda f: f.file)
 def test_a_planted_fault_is_noticed(fault) -> None:
     """Three of the list; all of them: python -m tests.support.faults."""
@@ -107,6 +130,7 @@ def test_coverage_is_merged_by_module(tmp_path: Path) -> None:
     assert row.missed == ["line 14", "a 1/2"]
 
 
+@pytest.mark.rtl
 def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
     (row,) = verify(["fp16_to_fp32"], 1, 0, Job(coverage=tmp_path))
     assert row.agrees
@@ -115,13 +139,22 @@ def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
     assert "y 26/64" in modules["fp16_to_fp32"].missed  # a binary16 number has no lower 13 bits
 
 
-def test_coverage_of_the_design(tmp_path: Path) -> None:
-    """Of every module, reached by 120 cases a block on one machine."""
-    blocks = ["sore", "wuve", "stce", "sat_core", "fp32_div", "fp32_exp", "int_to_fp32", "fp32_to_int",
-              "zero_eliminator", "topk", "softmax", "spatten_core"]  # fmt: skip
-    for row in verify(blocks, 120, 0, Job(coverage=tmp_path)):
-        assert row.agrees, row.first
-    modules = by_module(read_points(tmp_path.glob("*.dat")))
+COVERED = ["spatten_core", "sat_core", "stce", "sore", "wuve", "fp32_div", "fp32_exp", "int_to_fp32", "fp32_to_int",
+           "zero_eliminator", "topk", "softmax"]  # fmt: skip
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("block", COVERED)
+def test_coverage_of_the_design(block: str, tmp_path_factory, testrun_uid: str) -> None:
+    """Of every module, reached by 120 cases a block on one machine: whichever block is the last looks at all."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"coverage-{testrun_uid}"
+    (row,) = verify([block], 120, 0, Job(coverage=shared / block))
+    assert row.agrees, row.first
+    (shared / block / "done").touch()
+    if {path.parent.name for path in shared.glob("*/done")} != set(COVERED):
+        return
+    modules = by_module(read_points(sorted(shared.rglob("*.dat"))))
     assert {m.module for m in modules} == {p.stem for p in sources()}
     assert sum(m.lines_covered for m in modules) >= 0.98 * sum(m.lines for m in modules)
     assert sum(m.toggles_covered for m in modules) >= 0.90 * sum(m.toggles for m in modules)

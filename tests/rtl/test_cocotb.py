@@ -19,7 +19,6 @@ import torch
 
 from algorithms.training.config import TrainConfig
 from algorithms.training.train import train
-from dataflow.errors import InputError
 from dataflow.training.trace import Trace
 from hwsim.memory.config import DramConfig
 from hwsim.rtl_tools.sources import folders, needed
@@ -31,13 +30,11 @@ from hwsim.sat.config import SatConfig
 from hwsim.sat.program import REDUCE, RUN, UPDATE, MemoryTiming, Program, timeline
 from hwsim.spatten.bench import attention
 from hwsim.spatten.timing.topk import select
+from tests.support import tools
 
-try:
-    environment()
-except InputError as error:
-    pytest.skip(str(error), allow_module_level=True)
-runner = pytest.importorskip("cocotb_tools.runner")
-config_of = pytest.importorskip("cocotb_tools.config")
+tools.verilator()
+runner = tools.package("cocotb_tools.runner")
+config_of = tools.package("cocotb_tools.config")
 
 AXI_RAM = MemoryTiming(read=2, write=2)
 """Response times of cocotbext-axi's memory without pauses."""
@@ -113,6 +110,7 @@ def as_work(program: Program, memory: MemoryImage, label: str) -> dict:
     }
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize("size", [(1, 1), (2, 3)], ids=str)
 def test_core_protocol(size: tuple[int, int], tmp_path: Path) -> None:
     """Random programs with pauses on every channel, resets in the middle, registers, errors."""
@@ -122,6 +120,7 @@ def test_core_protocol(size: tuple[int, int], tmp_path: Path) -> None:
     simulate("sat_core", bench_of(config).parameters, "bench_core", works, tmp_path, "protocol")
 
 
+@pytest.mark.rtl
 def test_a_real_training_step(tmp_path: Path) -> None:
     """The digits CNN's traced BDWP step: FF, WU, BP and updates of every layer, with SORE before and behind."""
     torch.set_num_threads(1)
@@ -153,18 +152,21 @@ def stream_work(commands) -> list[dict]:
     return [{"fields": c.fields(), "beats": c.beats(), "expected": c.answer()} for c in commands]
 
 
+@pytest.mark.rtl
 def test_sore_stream(tmp_path: Path) -> None:
     config = SatConfig(sore_lanes=3, weight_registers=2, group_max=8)
     commands, parameters = sore_commands(np.random.default_rng(5), config, 60)
     simulate("sore", parameters, "bench_stream", stream_work(commands), tmp_path)
 
 
+@pytest.mark.rtl
 def test_wuve_stream(tmp_path: Path) -> None:
     config = SatConfig(wuve_lanes=2, mul_latency=2, add_latency=3)
     commands, parameters = wuve_commands(np.random.default_rng(6), config, 60)
     simulate("wuve", parameters, "bench_stream", stream_work(commands), tmp_path)
 
 
+@pytest.mark.rtl
 def test_weight_block_stream(tmp_path: Path) -> None:
     """Every m that divides the lanes, each choice of orders, several blocks in flight."""
     rng, lanes = np.random.default_rng(7), 4
@@ -182,6 +184,7 @@ def test_weight_block_stream(tmp_path: Path) -> None:
     simulate("weight_block", {"LANES": lanes, "GROUP_MAX": 4}, "bench_stream", works, tmp_path)
 
 
+@pytest.mark.rtl
 def test_spatten_core_protocol(tmp_path: Path) -> None:
     """Random heads on cocotbext-axi's memory, with pauses on every stream and resets in the middle."""
     config = attention.small(
@@ -202,18 +205,21 @@ def test_spatten_core_protocol(tmp_path: Path) -> None:
     simulate("spatten_core", attention.bench_of(config).parameters, "bench_attention", works, tmp_path)
 
 
+@pytest.mark.rtl
 def test_zero_eliminator_stream(tmp_path: Path) -> None:
     rng = np.random.default_rng(12)
     works = [{"elements": rng.integers(0, 256, 5).tolist(), "keep": (rng.random(5) < 0.5).tolist()} for _ in range(60)]
     simulate("zero_eliminator", {"LANES": 5, "WIDTH": 8}, "bench_attention", works, tmp_path)
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize("depth", [1, 3])
 def test_fifo_stream(depth: int, tmp_path: Path) -> None:
     works = np.random.default_rng(13).integers(0, 256, 80).tolist()
     simulate("fifo", {"WIDTH": 8, "DEPTH": depth}, "bench_attention", works, tmp_path)
 
 
+@pytest.mark.rtl
 def test_topk_stream(tmp_path: Path) -> None:
     rng = np.random.default_rng(14)
     works = []

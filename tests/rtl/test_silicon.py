@@ -23,10 +23,11 @@ from hwsim.silicon.netlist import synthesize
 from hwsim.spatten import silicon as spatten_silicon
 from hwsim.spatten.bench.attention import small
 from hwsim.spatten.run import SpattenRun
+from tests.support import tools
 from tests.support.cli import check_refused
 from tests.support.cli import run as hwsim
 
-pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
+tools.package("pyosys", "synth")
 
 SMALL_SAT = {"rows": 4, "cols": 4, "west_buffer_bytes": 1 << 18, "north_buffer_bytes": 1 << 17,
              "output_buffer_bytes": 1 << 16, "state_buffer_bytes": 1 << 13}  # fmt: skip
@@ -128,6 +129,7 @@ def test_larger_memories_cost_more(words: int, bits: int) -> None:
     assert 0 < one.leakage_uw < more.leakage_uw
 
 
+@pytest.mark.rtl
 def test_columns_of_a_step() -> None:
     run = SatRun(network="resnet9", batch=4, machine=SatConfig(**SMALL_SAT))
     plain = run.measure()
@@ -142,6 +144,7 @@ def test_columns_of_a_step() -> None:
         failed.measure()
 
 
+@pytest.mark.rtl
 def test_columns_and_styles_of_attention() -> None:
     machine = small_spatten()
     found: dict[str, Silicon] = {}
@@ -165,6 +168,7 @@ RUNS = {
 }
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize("machine", RUNS)
 def test_command(machine: str, tmp_path: Path, monkeypatch, capsys) -> None:
     config = tmp_path / "run.yaml"

@@ -15,16 +15,13 @@ from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
 from hwsim.cli import main
 from hwsim.memory.config import DramConfig
-from hwsim.rtl_tools.verilator import environment
 from hwsim.spatten.bench.attention import MACHINES, case_of, pack, small
 from hwsim.spatten.bench.trace import attention_trace
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.verification.case import Job
+from tests.support import tools
 
-try:
-    environment()
-except InputError as error:
-    pytest.skip(str(error), allow_module_level=True)
+tools.verilator()
 
 
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
@@ -35,6 +32,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *w
     return int(end.value.code or 0), texts.out, texts.err
 
 
+@pytest.mark.rtl
 @pytest.mark.parametrize("model", ["char-lm", "minilm"])
 def test_real_queries(model: str, tmp_path: Path, capsys, monkeypatch) -> None:
     """A sentence through MiniLM, a text of the character model: every query of every head, every bit, every cycle."""

@@ -19,10 +19,11 @@ from hwsim.silicon.asic import GATES, Library, find_library
 from hwsim.silicon.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
 from hwsim.silicon.netlist import Flow, Netlist, parameters_of, plain, synthesize
 from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
+from tests.support import tools
 from tests.support.cli import check_refused
 from tests.support.cli import run as hwsim
 
-pytest.importorskip("pyosys", reason="pyosys is not installed: pip install 'hwsim[synth]'")
+tools.package("pyosys", "synth")
 
 COUNT = Flow("count", ("proc", "opt", "memory_collect"))
 
@@ -67,6 +68,7 @@ def test_a_delay_has_its_flip_flops() -> None:
     assert found.total(cells.price)["area_um2"] >= 20 * cells.DFF.area_um2
 
 
+@pytest.mark.rtl
 def test_every_module_without_latches() -> None:
     """Both cores at the machines whose activity is kept; what is in neither, alone."""
     seen: set[str] = set()
@@ -158,7 +160,7 @@ def test_standard_cells() -> None:
     try:
         library = Library(find_library())
     except InputError as error:
-        pytest.skip(str(error))
+        tools.lacks(str(error))
     found = synthesize("fp16_mul", {}, library.flow())
     total = found.total(library.price())
     assert total["gates"] > 500

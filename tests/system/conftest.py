@@ -4,7 +4,7 @@
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def network(tmp_path_factory) -> str:
     """Path of a network of one layer: a point takes milliseconds."""
     path = tmp_path_factory.mktemp("network") / "small.yaml"

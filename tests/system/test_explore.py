@@ -13,8 +13,9 @@ import pytest
 from hwsim.sweeps.analysis import pareto, study_of
 from hwsim.sweeps.spec import Spec
 from reports.explore import write_explorer
+from tests.support import tools
 
-sync_api = pytest.importorskip("playwright.sync_api")
+sync_api = tools.package("playwright.sync_api")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SPEC = Spec.model_validate({
     "title": "a <b> & </script> page", "machine": "sat", "text": "why", "learnt": ["Least: {{ least('cycles') }}."],
@@ -39,7 +40,7 @@ def table() -> pd.DataFrame:
 def page(tmp_path_factory) -> Any:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip("no Chromium on the PATH")
+        tools.lacks("no Chromium on the PATH")
     folder = tmp_path_factory.mktemp("page")
     write_explorer(study_of(table(), SPEC, ["machine.rows", "pattern", "batch"]), folder)
     with sync_api.sync_playwright() as driver:

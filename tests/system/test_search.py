@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import InputError
-from hwsim.sweeps import store
+from hwsim.sweeps import engines
 from hwsim.sweeps.analysis import groups, heat, pareto, select, sensitivity, sentences
-from hwsim.sweeps.executors import processes, serial
+from hwsim.sweeps.engines import processes, serial
 from hwsim.sweeps.search import run_search
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.store import Store
 from hwsim.sweeps.sweep import run_sweep
+from tests.support import tools
 from tests.support.cli import run as hwsim
 from tests.support.sweeps import space
 
@@ -37,8 +38,8 @@ SEARCH = {
 
 
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
-def test_search_is_the_same_on_every_executor_and_goes_on(sampler: str, network: str, tmp_path: Path) -> None:
-    pytest.importorskip("optuna")
+def test_search_is_the_same_on_every_engine_and_goes_on(sampler: str, network: str, tmp_path: Path) -> None:
+    tools.package("optuna")
     settings = {"sampler": sampler, "trials": 60, "batch": 12}
     found = space(network, **SEARCH, search=settings)
     run_search(found, tmp_path / "serial", serial)
@@ -67,7 +68,7 @@ def test_search_is_the_same_on_every_executor_and_goes_on(sampler: str, network:
 
 def test_search_finds_the_front(network: str, tmp_path: Path) -> None:
     """Of 256 designs, with as many trials: the best, and nearly all of the front."""
-    pytest.importorskip("optuna")
+    tools.package("optuna")
     axes = {"machine.rows": {"from": 1, "to": 16}, "machine.cols": {"from": 1, "to": 16}}
     grid = {n: r | {"step": 1} for n, r in axes.items()}
     objectives = ["min cycles", "min multipliers"]
@@ -169,6 +170,6 @@ def test_attention_pruning_has_a_quality(tmp_path: Path, monkeypatch, capsys) ->
 def test_the_readmes_example_is_a_sweep() -> None:
     from ruamel.yaml import YAML
 
-    text = (Path(store.__file__).parent / "README.md").read_text(encoding="utf-8")
+    text = (Path(engines.__file__).parent / "README.md").read_text(encoding="utf-8")
     example = YAML(typ="safe", pure=True).load(text.split("```yaml\n")[1].split("```")[0])
     assert len(list(Space(Spec.model_validate(example)).points())) == 3 * 4 * 3 + 1

@@ -15,6 +15,7 @@ from dataflow.errors import InputError
 from dataflow.importers.network_files import read_network, write_network_yaml
 from dataflow.networks.network import Conv, Linear
 from dataflow.networks.zoo import NETWORKS, network
+from tests.support import tools
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
 
@@ -148,7 +149,7 @@ class Small(nn.Module):
 
 def onnx_small(path: Path, batch: int | str) -> None:
     """`Small`, written by hand with onnx's own helpers (torch's exporter would need another package)."""
-    onnx = pytest.importorskip("onnx")
+    onnx = tools.package("onnx")
     helper, numbers = onnx.helper, onnx.numpy_helper
     rng = torch.Generator().manual_seed(0)
 
@@ -194,7 +195,7 @@ def test_onnx_is_the_torch_module(batch: int | str, tmp_path: Path) -> None:
 
 
 def test_broken_onnx(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
+    tools.package("onnx")
     onnx_small(tmp_path / "small.onnx", 1)
     whole = (tmp_path / "small.onnx").read_bytes()
     for content in (whole[: len(whole) // 2], b"no model", b""):

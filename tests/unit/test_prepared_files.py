@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import InputError
+from tests.support import tools
 
 
 class Payload:
@@ -56,7 +57,7 @@ def npz(mark: Path, names: tuple[str, ...] = ("meta", "a", "model/x", "stdin")) 
 
 
 def torch_file(mark: Path) -> bytes:
-    torch = pytest.importorskip("torch")
+    torch = tools.package("torch")
     file = io.BytesIO()
     torch.save({"config": Payload(mark), "state": Payload(mark)}, file)
     return file.getvalue()
@@ -271,7 +272,7 @@ def test_no_reader_runs_what_a_file_holds(name: str, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     file, read = READERS[name]
     if name.startswith("training"):
-        pytest.importorskip("torch")
+        tools.package("torch")
     for kind, payload in TEXTS.items():
         folder = tmp_path / kind.replace(" ", "-")
         folder.mkdir()
@@ -294,7 +295,7 @@ def test_the_payloads_do_run_where_they_are_trusted(tmp_path: Path) -> None:
     np.load(io.BytesIO(npy(tmp_path / "b")), allow_pickle=True)
     np.load(io.BytesIO(npz(tmp_path / "c")), allow_pickle=True)["meta"]
     made = {"a", "b", "c"}
-    torch = pytest.importorskip("torch")
+    torch = tools.package("torch")
     with pytest.raises(FileExistsError):  # twice in one file
         torch.load(io.BytesIO(torch_file(tmp_path / "d")), weights_only=False)
     assert {path.name for path in tmp_path.iterdir()} == made | {"d"}
