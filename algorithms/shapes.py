@@ -25,18 +25,19 @@ from dataflow.networks.network import Conv, Layer, Linear, MatMul, Network, elem
 from .training.nm_training import plain
 
 
-def network_of(model: nn.Module, example: Tensor, name: str) -> Network:
-    """The network a module computes on ``example`` (batch first; its values are not used).
+def network_of(model: nn.Module, example: Tensor | tuple[Tensor, ...], name: str) -> Network:
+    """The network a module computes on ``example``, its input or all its inputs (batch first; values are not used).
 
     Raises:
         InputError: a convolution that is dilated or transposed, rows that are no multiple of the batch, a module that
             cannot run on meta tensors.
     """
     model = plain(copy.deepcopy(model)).to("meta")
-    recorder = _Recorder(len(example), {id(p) for p in model.parameters()})
+    inputs = example if isinstance(example, tuple) else (example,)
+    recorder = _Recorder(len(inputs[0]), {id(p) for p in model.parameters()})
     with torch.device("meta"), recorder.named(model), torch.no_grad(), recorder:
         try:
-            model(example.to("meta"))
+            model(*(x.to("meta") for x in inputs))
         except (RuntimeError, NotImplementedError) as error:
             raise InputError(f"{name}: cannot be traced: {str(error).splitlines()[0]}") from None
     if not recorder.layers:

@@ -117,6 +117,8 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
     reason = first["msg"].removeprefix("Value error, ")
     got = "" if kind in ("missing", "extra_forbidden") or isinstance(value, dict) else f" (got {value!r:.60})"
+    if kind == "value_error" and str(value) in reason:
+        got = ""
     if kind == "extra_forbidden":
         owner = _model_at(model, loc[:-1])
         reason = "unknown key" + _hint(str(loc[-1]), owner.model_fields if owner else ())

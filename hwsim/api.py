@@ -80,10 +80,9 @@ def workload(source: str | Path) -> Workload:
     Raises:
         InputError: none of these.
     """
-    from dataflow.attention.workload import PUBLISHED, read_workload
+    from dataflow.attention.workload import find_workload
 
-    path = Path(PUBLISHED.get(str(source), source))
-    return read_workload(path / "workload.csv" if path.is_dir() else path)
+    return find_workload(source)
 
 
 def simulate(design: Machine, workload: Any = None, **settings: Any) -> Result:

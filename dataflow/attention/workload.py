@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..files import write_text
 from .pruning import AttentionPruning, Quantization, RatioSchedule, kept
 
@@ -220,6 +220,25 @@ takes each task's mean length)."""
 
 PUBLISHED = {"gpt2-small-wikitext2": Path(__file__).with_name("workloads") / "gpt2-small-wikitext2.csv"}
 """Workloads of the SpAtten authors' release (MIT licence, beside them)."""
+
+
+def find_workload(source: str | Path | Workload) -> Workload:
+    """A workload by name (a published file, or a model's sizes with `usual_pruning`), by file, of a trace's folder, or
+    as it is.
+
+    Raises:
+        InputError: none of these; a name is answered with the closest one.
+    """
+    if isinstance(source, Workload):
+        return source
+    name, path = str(source), Path(PUBLISHED.get(str(source), source))
+    if name in MODELS:
+        return make_workload(name, MODELS[name], usual_pruning(MODELS[name]))
+    if path.is_dir():
+        path = path / "workload.csv"
+    elif path.suffix.lower() != ".csv":
+        raise unknown("workload", name, [*MODELS, *PUBLISHED], "; or a .csv file, or the folder of an attention trace")
+    return read_workload(path)
 
 
 def usual_pruning(model: Transformer) -> AttentionPruning:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weighted
 from ..pattern import DENSE, MAX_GROUP, NM
 from ..training.methods import Method, Pass
@@ -167,7 +167,8 @@ def lower(
     names = {layer.name for layer in network.layers}
     for name in skip:
         if name not in names:
-            raise InputError(f"skip: network {network.name} has no layer {name!r}")
+            hint = did_you_mean(name, names)
+            raise InputError(f"skip: network {network.name} has no layer {name!r}{'; ' + hint if hint else ''}")
     ff: list[Work] = []
     backward: list[list[Work]] = []
     updates: list[Work] = []

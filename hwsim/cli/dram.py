@@ -33,7 +33,7 @@ def dram(
     from hwsim.memory.config import DramConfig
     from hwsim.memory.run import bandwidth_by_run, read_trace, run
 
-    settings = load(DramConfig, config, set_, standard=memory, channels=channels)
+    settings = load(DramConfig, config, set_, options={"standard": "--memory"}, standard=memory, channels=channels)
     if trace is None:
         sizes = [settings.transaction_bytes << i for i in range(9)]
         found = bandwidth_by_run(settings, sizes, transactions=settings.channels << 12)

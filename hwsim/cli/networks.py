@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
-from pydantic import Field
 
 from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si
@@ -21,23 +21,13 @@ def networks(
     json_: Json = False,
 ) -> None:
     """List networks, or show the layers of one; --out writes it as a YAML file to edit."""
+    if name is None and config is None and not set_:
+        _list(json_)
+        return
+    from pydantic import Field
     from rich.table import Table
 
-    from dataflow.networks.zoo import NETWORKS, network
     from hwsim.core.training import TrainingRun
-
-    if name is None and config is None and not set_:
-        all_of_them = {key: network(key) for key in NETWORKS}
-        if json_:
-            print_json(
-                {k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in all_of_them.items()}
-            )
-            return
-        table = Table("network", "layers", "MACs, forward, a sample", "weights")
-        for key, net in all_of_them.items():
-            table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
-        show(table)
-        return
 
     class Settings(TrainingRun):
         """A run's file may be given: what it says of a machine is not looked at."""
@@ -63,3 +53,24 @@ def networks(
         write_network_yaml(net, path)
         if not json_:
             made([path])
+
+
+def _list(json_: bool) -> None:
+    """Every network by name; one of a package that cannot be loaded is told, and hides no other."""
+    from rich.table import Table
+
+    from dataflow.networks.zoo import NETWORKS, network
+
+    found = {}
+    for key in NETWORKS:
+        try:
+            found[key] = network(key)
+        except InputError as error:
+            sys.stderr.write(f"hwsim: warning: {error}\n")
+    if json_:
+        print_json({k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in found.items()})
+        return
+    table = Table("network", "layers", "MACs, forward, a sample", "weights")
+    for key, net in found.items():
+        table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
+    show(table)

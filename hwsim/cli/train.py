@@ -38,7 +38,7 @@ def train(
     flags: dict[str, Any] = {"task": task, "pattern": nm, "method": method, "steps": steps, "seed": seed}
     if trace is not None:
         flags["trace_steps"] = [s.strip() for s in trace.split(",")]
-    settings = load(TrainConfig, config, set_, **flags)
+    settings = load(TrainConfig, config, set_, options={"pattern": "--nm", "trace_steps": "--trace"}, **flags)
     result = run_training(settings, out)
     if json_:
         print_json({k: v for k, v in result.items() if k != "loss"})

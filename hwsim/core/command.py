@@ -7,7 +7,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -42,9 +42,19 @@ def fail(message: str) -> NoReturn:
 
 
 def load(
-    model: type[T], config: Path | None, sets: list[str] | None, base: dict[str, Any] | None = None, **flags: Any
+    model: type[T],
+    config: Path | None,
+    sets: list[str] | None,
+    base: dict[str, Any] | None = None,
+    *,
+    options: Mapping[str, str] | None = None,
+    **flags: Any,
 ) -> T:
     """Settings of a command: ``base``, then the file's, then ``--set``, then flags that are not None.
+
+    Args:
+        flags: options of the command by the field that they set.
+        options: names of those options that are not called as their field.
 
     Raises:
         InputError: one line naming file or option, field and what is allowed.
@@ -62,8 +72,16 @@ def load(
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected fields of {model.__name__}, found {type(data).__name__}")
     change(data, sets)
-    data.update({k: v for k, v in flags.items() if v is not None})
-    return validated(model, data, where)
+    given = {k: v for k, v in flags.items() if v is not None}
+    try:
+        return validated(model, data | given, where)
+    except InputError as error:
+        text = str(error).removeprefix(f"{where}: ")
+        field = next((f for f in given if text.startswith((f"{f}:", f"{f}[", f"{f}."))), None)
+        if field is None:
+            raise
+        name = (options or {}).get(field, f"--{field.replace('_', '-')}")
+        raise InputError(name + text.removeprefix(field)) from None
 
 
 def change(data: dict[str, Any], sets: list[str] | None) -> None:

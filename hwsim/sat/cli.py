@@ -66,7 +66,7 @@ def sat(
         meta = opened.meta
         flags["network"] = str(trace)
         base = {"batch": meta.batch, "method": meta.method, "pattern": meta.pattern}
-    run = load(SatRun, config, set_, base, **flags)
+    run = load(SatRun, config, set_, base, options={"pattern": "--nm"}, **flags)
     net = run.read_network()
     workload = run.workload(net)
     warning = run.nothing_sparse(net)

@@ -22,7 +22,7 @@ from dataflow.attention.workload import (
     stream_workload,
     usual_pruning,
 )
-from dataflow.errors import InputError
+from dataflow.errors import InputError, unknown
 from hwsim.core.machine import RunSettings
 
 from .baselines import dense_of, style
@@ -179,10 +179,8 @@ class SpattenRun(RunSettings):
                 whole.name, whole, lambda: [whole.rows], lambda: Traced(steps, bits, str(path)), (meta, steps)
             )
         if path.suffix.lower() != ".csv":
-            raise InputError(
-                f"{self.workload}: no such workload: a name ({', '.join([*MODELS, *PUBLISHED])}), a .csv file, or the "
-                "folder of an attention trace"
-            )
+            more = "; or a .csv file, or the folder of an attention trace"
+            raise unknown("workload", self.workload, [*MODELS, *PUBLISHED], more)
         try:
             large = path.stat().st_size > WHOLE_BYTES
         except OSError as error:

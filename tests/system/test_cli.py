@@ -17,6 +17,7 @@ from dataflow.mapping.schedule import Schedule
 from dataflow.networks.zoo import NETWORKS
 from hwsim.core.machine import load
 from tests.support.cli import check_refused, run
+from tests.support.plugin import installed
 
 SAMPLES = Path(__file__).parents[1] / "data" / "scalesim"
 
@@ -47,9 +48,9 @@ WRONG = {
     "sat --set machine.rows=0": "machine.rows",
     "sat --set machine": "--set machine: write it as key.path=value",
     "sat --set batch=1 --set batch.x=2": "batch is a value, not a section",
-    "sat --nm 8:2": "pattern: 8:2: N must be at most M",
+    "sat --nm 8:2": "--nm: 8:2: N must be at most M (N is the number kept of M)\n",
     "sat --nm 2:32 resnet9": "M <= group_max=16",
-    "sat --nm two": "pattern: 'two': write N:M",
+    "sat --nm two": "--nm: 'two': write N:M",
     "sat --method magic": "method 'magic'",
     "sat --batch 0": "batch",
     "sat --batch -3": "batch",
@@ -210,3 +211,25 @@ def test_an_edited_network_file_is_not_overwritten(tmp_path: Path, monkeypatch, 
     assert file.read_text() == own + "# mine\n"
     assert run(monkeypatch, *words, "--force") == 0
     assert file.read_text() == own
+
+
+def test_a_pattern_that_fits_no_layer_is_told(tmp_path: Path, monkeypatch, capsys) -> None:
+    told = "2:7 fits no layer of resnet9: channels must be a multiple of M. M = 4, 8, 16, 32 or 64 fits 7 of 9 layers"
+    told += "; every layer runs dense"
+    assert run(monkeypatch, "sat", "resnet9", "--batch", 1, "--nm", "2:7", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["warning"] in told
+    assert err == f"hwsim: warning: {told}\n"
+    assert run(monkeypatch, "sat", "resnet9", "--batch", 1, "--nm", "2:8", "--json") == 0
+    out, err = capsys.readouterr()
+    assert "warning" not in json.loads(out)
+    assert err == ""
+
+
+def test_a_network_that_cannot_be_loaded_hides_no_other(tmp_path: Path, monkeypatch, capsys) -> None:
+    points = {"hwsim.networks": {"broken": "broken_networks:net"}}
+    with installed(tmp_path, "broken-networks", {"broken_networks": "1 / 0"}, points):
+        assert run(monkeypatch, "networks", "--json") == 0
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)) == set(NETWORKS) - {"broken"}
+    assert err.startswith("hwsim: warning: network 'broken': package broken-networks 1.0 (broken_networks:net) cannot")

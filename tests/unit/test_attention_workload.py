@@ -119,3 +119,19 @@ def test_named_sizes(tmp_path: Path) -> None:
     assert not dense.rows.if_topk.any()
     dense.write(tmp_path / "bert.csv")
     pd.testing.assert_frame_equal(read_workload(tmp_path / "bert.csv").rows, dense.rows)
+
+
+def test_a_workload_is_found_by_name_and_by_file(tmp_path: Path) -> None:
+    from dataflow.attention.workload import MODELS, PUBLISHED, find_workload, make_workload, usual_pruning
+
+    ((name, path),) = PUBLISHED.items()
+    assert find_workload(name).rows.equals(read_workload(path).rows)
+    made = find_workload("bert-base")
+    assert made.rows.equals(make_workload("bert-base", MODELS["bert-base"], usual_pruning(MODELS["bert-base"])).rows)
+    made.write(tmp_path / "workload.csv")
+    assert find_workload(tmp_path / "workload.csv").name == find_workload(tmp_path).name == "bert-base"
+    assert find_workload(made) is made
+    with pytest.raises(InputError, match=r"^workload 'bert-bse': did you mean bert-base\? Known: .*; or a .csv file"):
+        find_workload("bert-bse")
+    with pytest.raises(InputError, match="nope.csv: cannot be read: No such file"):
+        find_workload("nope.csv")
