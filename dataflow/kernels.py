@@ -1,18 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels: functions of numbers and arrays that Numba compiles, once for each type of arguments, and keeps on disk.
 
-With ``NUMBA_DISABLE_JIT=1`` they are the plain Python functions that they are written as.
+With ``NUMBA_DISABLE_JIT=1`` they are the plain Python functions that they are written as. A process that finds nothing
+on disk and has to compile says so on stderr, once.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from collections.abc import Callable
-from typing import Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import numba
+from numba.core import event, types
+from numba.core.dispatcher import Dispatcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+_kernels: set[Dispatcher] = set()
+
+
+class _FirstUse(event.Listener):  # type: ignore[misc]  # numba has no types
+    """Says it when a kernel is compiled; Numba tells of it only after it found nothing on disk."""
+
+    said = False
+
+    def on_start(self, found: Any) -> None:
+        # of the worker processes of a sweep, which all compile at the same time, the first one speaks
+        speaks = multiprocessing.current_process().name in ("MainProcess", "SpawnProcess-1")
+        if speaks and not self.said and found.data["dispatcher"] in _kernels:
+            self.said = True
+            name = found.data["dispatcher"].__name__.strip("_")
+            line = f"hwsim: compiling kernels ({name}, ...) for a first use: up to 20 s; later runs find them on disk\n"
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+    def on_end(self, found: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _FirstUse())
+
+
+def _any_constant(dispatcher: Dispatcher) -> None:
+    """Let calls from kernels with different constants share one compiled function, as calls from Python do."""
+    resolve = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        return resolve([types.unliteral(a) for a in args], {name: types.unliteral(a) for name, a in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
 
 
 @overload
@@ -33,7 +73,11 @@ def kernel(
     """
 
     def compiled(plain: Callable[P, R]) -> Callable[P, R]:
-        found: Callable[P, R] = numba.njit(cache=True, inline=inline)(plain)
-        return found
+        found = numba.njit(cache=True, inline=inline, no_cfunc_wrapper=True)(plain)
+        if isinstance(found, Dispatcher):
+            _any_constant(found)
+            _kernels.add(found)
+        result: Callable[P, R] = found
+        return result
 
     return compiled if function is None else compiled(function)

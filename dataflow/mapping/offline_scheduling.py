@@ -56,11 +56,12 @@ def _both_orders(tiles: np.ndarray, is_os: int, interleave: int, flip: int, rows
     table = np.empty((2 * len(tiles), 7), np.int64)
     count = 0
     for i in range(len(tiles)):
-        at, kt, bt = tiles[i]
-        table[count] = is_os, interleave, flip, at, kt, bt, 1
-        count += 1
-        if at < rows and bt < cols:
-            table[count] = is_os, interleave, flip, at, kt, bt, 0
+        orders = 2 if tiles[i, 0] < rows and tiles[i, 2] < cols else 1
+        for j in range(orders):
+            table[count, 0], table[count, 1], table[count, 2] = is_os, interleave, flip
+            for axis in range(3):
+                table[count, 3 + axis] = tiles[i, axis]
+            table[count, 6] = 1 - j
             count += 1
     return table[:count]
 

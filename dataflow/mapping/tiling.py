@@ -55,12 +55,12 @@ def tile_candidates(
             if longest < 1:
                 continue
             if longest == k:
-                found[count] = at, k, bt
+                found[count, 0], found[count, 1], found[count, 2] = at, k, bt
                 count += 1
             # only one array tile can keep its outputs while the reduction streams past
             if not is_os or (at <= rows_step and bt <= limits.cols):
                 for kt in _reductions(k, longest, k_step, m):
-                    found[count] = at, kt, bt
+                    found[count, 0], found[count, 1], found[count, 2] = at, kt, bt
                     count += 1
     return found[:count]
 
@@ -111,7 +111,9 @@ def neighbours(
     for axis in (2, 1, 0):
         length, value, step = size[axis], tile[axis], steps[axis]
         parts = -(-length // value)
-        options[:6] = (value - step, value + step, value - 1, value + 1, value // 2, 2 * value)
+        options[0], options[1] = value - step, value + step
+        options[2], options[3] = value - 1, value + 1
+        options[4], options[5] = value // 2, 2 * value
         options[6] = -(-length // (parts + 1))
         options[7] = -(-length // (parts - 1)) if parts > 1 else value
         for i in range(8):
@@ -137,8 +139,9 @@ def neighbours(
             if place > 0 and found[place - 1, 0] == at and found[place - 1, 1] == kt and found[place - 1, 2] == bt:
                 continue
             for j in range(count, place, -1):
-                found[j] = found[j - 1]
-            found[place] = at, kt, bt
+                for field in range(3):
+                    found[j, field] = found[j - 1, field]
+            found[place, 0], found[place, 1], found[place, 2] = at, kt, bt
             count += 1
     return found[:count]
 

@@ -138,15 +138,15 @@ def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndar
     """
     is_os, inter, flip = mapping[0], mapping[1], mapping[2]
     tiling = _tiling_of(nest, mapping)
-    ordered = windows[::-1] if flip else windows[:]
-    out[:] = 0.0
+    left, right = windows[flip], windows[1 - flip]
+    out.fill(0.0)
     cycles = _array_time(machine, tiling, is_os, inter, out)
     moved = np.zeros(8, np.int64)
-    _walk(machine, tiling, ordered, cycles, min(nest.count, 3), moved)
+    _walk(machine, tiling, left, right, cycles, min(nest.count, 3), moved)
     if nest.count > 3:  # instances are alike: what a third one adds, each further one adds
         before = np.zeros(8, np.int64)
-        _walk(machine, tiling, ordered, cycles, 2, before)
-        moved += (nest.count - 3) * (moved - before)
+        _walk(machine, tiling, left, right, cycles, 2, before)
+        _repeat(moved, before, nest.count - 3)
     for i in range(1, 8):
         out[i] *= nest.count
     for i in (12, 14, 16, 17):
@@ -204,9 +204,31 @@ def _array_time(machine: Machine, t: _Tiling, is_os: int, inter: int, out: np.nd
 
 
 @kernel
+def _repeat(moved: np.ndarray, before: np.ndarray, times: int) -> None:
+    """Add ``times`` times what was added since ``before``."""
+    for i in range(len(moved)):
+        moved[i] += times * (moved[i] - before[i])
+
+
+@kernel
+def _copy(to: np.ndarray, values: np.ndarray) -> None:
+    for i in range(len(to)):
+        to[i] = values[i]
+
+
+@kernel
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    same = True
+    for i in range(len(a)):
+        same = same and a[i] == b[i]
+    return same
+
+
+@kernel
 def _walk(
-    machine: Machine, t: _Tiling, windows: np.ndarray, cycles: np.ndarray, instances: int, moved: np.ndarray
-) -> None:
+    machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray, cycles: np.ndarray, instances: int,
+    moved: np.ndarray,
+) -> None:  # fmt: skip
     """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
     bytes read and written, bytes filled into the west and north buffers, elements SORE sorted.
 
@@ -221,43 +243,43 @@ def _walk(
     if not t.rows_outer:
         inner_alike, outer_alike = outer_alike, inner_alike
     k_alike = t.left_mode != 2 and t.right_mode != 2
-    moved[:] = 0
-    outer_start, inner_start, job_start = moved.copy(), moved.copy(), moved.copy()
+    moved.fill(0)
+    outer_start, inner_start, job_start = np.zeros(8, np.int64), np.zeros(8, np.int64), np.zeros(8, np.int64)
     state, inner_state, outer_state = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
     for _ in range(instances):
         last_a, last_b, last_k = -1, -1, -1
         outer = 0
         while outer < n_outer:
-            outer_start[:] = moved
+            _copy(outer_start, moved)
             inner = 0
             while inner < n_inner:
-                inner_start[:] = moved
+                _copy(inner_start, moved)
                 ia, ib = (outer, inner) if t.rows_outer else (inner, outer)
                 ik = 0
                 while ik < n_k:
-                    job_start[:] = moved
+                    _copy(job_start, moved)
                     get_a, get_b = ia != last_a or ik != last_k, ib != last_b or ik != last_k
-                    load, prune = _load(machine, t, windows, ia, ib, ik, get_a, get_b, moved)
+                    load, prune = _load(machine, t, left, right, ia, ib, ik, get_a, get_b, moved)
                     last_a, last_b, last_k = ia, ib, ik
                     store = _store(machine, t, ia, ib, moved) if ik == n_k - 1 else 0
                     _next_job(state, load, prune, moved)
                     state[1] = store
                     state[0] = cycles[int(ia == n_a - 1), int(ib == n_b - 1), int(ik == n_k - 1)]
                     if k_alike and 3 <= ik < n_k - 2:
-                        moved += (n_k - 2 - ik) * (moved - job_start)
+                        _repeat(moved, job_start, n_k - 2 - ik)
                         ik = last_k = n_k - 2
                     ik += 1
-                if inner_alike and 1 <= inner < n_inner - 2 and np.all(state == inner_state):
-                    moved += (n_inner - 2 - inner) * (moved - inner_start)
+                if inner_alike and 1 <= inner < n_inner - 2 and _equal(state, inner_state):
+                    _repeat(moved, inner_start, n_inner - 2 - inner)
                     inner = n_inner - 2
                     last_a, last_b = (last_a, inner) if t.rows_outer else (inner, last_b)
-                inner_state[:] = state
+                _copy(inner_state, state)
                 inner += 1
-            if outer_alike and 1 <= outer < n_outer - 2 and np.all(state == outer_state):
-                moved += (n_outer - 2 - outer) * (moved - outer_start)
+            if outer_alike and 1 <= outer < n_outer - 2 and _equal(state, outer_state):
+                _repeat(moved, outer_start, n_outer - 2 - outer)
                 outer = n_outer - 2
                 last_a, last_b = (outer, last_b) if t.rows_outer else (last_a, outer)
-            outer_state[:] = state
+            _copy(outer_state, state)
             outer += 1
     _next_job(state, 0, 0, moved)
     moved[0] += state[2]
@@ -280,7 +302,8 @@ def _next_job(state: np.ndarray, load: int, prune: int, moved: np.ndarray) -> No
 def _load(
     machine: Machine,
     t: _Tiling,
-    windows: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
     ia: int,
     ib: int,
     ik: int,
@@ -293,14 +316,14 @@ def _load(
     length = min(t.kt, t.k - ik * t.kt)
     size, prune = 0, 0
     if get_a:
-        size = _operand_bytes(t.left_mode, windows[0], ia * t.at, rows, ik * t.kt, length)
+        size = _operand_bytes(t.left_mode, left, ia * t.at, rows, ik * t.kt, length)
         moved[5] += 2 * rows * length
     if get_b:
         groups = -(-length // t.m)
         stored = -(-groups * t.n * cols * (16 + t.index_bits) // 8)
         moved[6] += stored
         if t.m == 1 or t.prune_on_load:
-            size += _operand_bytes(t.right_mode, windows[1], ib * t.bt, cols, ik * t.kt, length)
+            size += _operand_bytes(t.right_mode, right, ib * t.bt, cols, ik * t.kt, length)
         else:
             size += stored
         if t.prune_on_load:
@@ -363,12 +386,12 @@ def _stored_bytes(t: _Tiling, k: int, cols: int) -> int:
 
 
 @kernel
-def _once(t: _Tiling, windows: np.ndarray, rows: int, k: int, cols: int) -> tuple[int, int]:
+def _once(t: _Tiling, left: np.ndarray, right: np.ndarray, rows: int, k: int, cols: int) -> tuple[int, int]:
     """DRAM bytes of both operands of a tile at the start of the product."""
-    left = _operand_bytes(t.left_mode, windows[0], 0, rows, 0, k)
+    size = _operand_bytes(t.left_mode, left, 0, rows, 0, k)
     if t.m == 1 or t.prune_on_load:
-        return left, _operand_bytes(t.right_mode, windows[1], 0, cols, 0, k)
-    return left, _stored_bytes(t, k, cols)
+        return size, _operand_bytes(t.right_mode, right, 0, cols, 0, k)
+    return size, _stored_bytes(t, k, cols)
 
 
 @kernel
@@ -383,57 +406,77 @@ def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
 
 
 @kernel
-def _exposed(machine: Machine, t: _Tiling, windows: np.ndarray) -> int:
+def _exposed(machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray) -> int:
     """Cycles of the DMA that nothing hides: the first load and the last store."""
-    left, right = _once(t, windows, t.at, t.kt, t.bt)
+    left_bytes, right_bytes = _once(t, left, right, t.at, t.kt, t.bt)
     rows, cols = t.a - (t.a - 1) // t.at * t.at, t.b - (t.b - 1) // t.bt * t.bt
-    return int((left + right + 2 * rows * cols) / machine.dram_bytes_per_cycle)
+    return int((left_bytes + right_bytes + 2 * rows * cols) / machine.dram_bytes_per_cycle)
 
 
 @kernel
-def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
-    """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
-
-    Exact for each mapping that can be the best one. The array's own time and the DMA's bound a mapping's cycles from
-    below; those whose bound exceeds the best total found are not walked and get the bound, with 2^62 bytes.
-    """
-    costs = np.empty((len(mappings), 2), np.int64)
-    out = np.empty(len(NEST_COLUMNS))
-    bound = np.empty(len(mappings), np.int64)
-    array = np.empty(len(mappings), np.int64)
-    order = np.empty(len(mappings))
-    flips = (windows, windows[::-1].copy())
+def _floors(
+    machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, both: np.ndarray,
+    walk: np.ndarray,
+) -> None:  # fmt: skip
+    """Lower bounds of each mapping's cycles: the ``array``'s of one instance, ``both`` array and DMA of all; and a
+    measure of how long it takes to ``walk`` it."""
     whole = np.zeros((2, 2), np.int64)  # bytes of both operands, unflipped and flipped
     for i in range(len(mappings)):
         row = mappings[i]
         tiling = _tiling_of(nest, row)
         flip = row[2]
         if whole[flip, 0] == 0:
-            whole[flip] = _once(tiling, flips[flip], tiling.a, tiling.k, tiling.b)
+            left, right = windows[flip], windows[1 - flip]
+            whole[flip, 0], whole[flip, 1] = _once(tiling, left, right, tiling.a, tiling.k, tiling.b)
         alike = i > 0  # else the loops' order alone differs from the mapping before
         for j in range(6):
             alike = alike and row[j] == mappings[i - 1, j]
         array[i] = array[i - 1] if alike else _floor(machine, tiling, row[0], row[1])
-        bound[i] = max(array[i], _traffic_floor(machine, tiling, whole[flip, 0], whole[flip, 1])) * nest.count
+        both[i] = max(array[i], _traffic_floor(machine, tiling, whole[flip, 0], whole[flip, 1])) * nest.count
         jobs = -(-tiling.a // row[3]) * -(-tiling.b // row[5]) * -(-nest.k // row[4])
-        order[i] = float(jobs) * bound[i]
+        walk[i] = float(jobs) * both[i]
+
+
+@kernel
+def _walk_best(
+    machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, costs: np.ndarray,
+    order: np.ndarray,
+) -> None:  # fmt: skip
+    """Walk the mappings in this order, those that can still be the best; ``costs`` holds their lower bounds before."""
+    out = np.empty(len(NEST_COLUMNS))
     best = _UNKNOWN
-    # few jobs first: such walks are short, and give the bound that spares the long ones
-    for i in np.argsort(order):
-        costs[i, 0], costs[i, 1] = bound[i], _UNKNOWN
-        if bound[i] > best:
+    for i in order:
+        if costs[i, 0] > best:
             continue
         row = mappings[i]
         tiling = _tiling_of(nest, row)
-        exposed = _exposed(machine, tiling, flips[row[2]])
-        costs[i, 0] = max(bound[i], array[i] * nest.count + exposed)
+        exposed = _exposed(machine, tiling, windows[row[2]], windows[1 - row[2]])
+        costs[i, 0] = max(costs[i, 0], array[i] * nest.count + exposed)
         if costs[i, 0] > best:
             continue
-        out[:] = 0.0
+        out.fill(0.0)
         _array_time(machine, tiling, row[0], row[1], out)
-        costs[i, 0] = max(bound[i], int(out[1:8].sum()) * nest.count + exposed)
+        busy = 0.0
+        for j in range(1, 8):
+            busy += out[j]
+        costs[i, 0] = max(costs[i, 0], int(busy) * nest.count + exposed)
         if costs[i, 0] <= best:
             costs[i, 0] = run_nest(machine, nest, windows, row, out)
             costs[i, 1] = int(out[10] + out[11])
             best = min(best, costs[i, 0])
+
+
+def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
+    """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
+
+    Exact for each mapping that can be the best one. The array's own time and the DMA's bound a mapping's cycles from
+    below; those whose bound exceeds the best total found are not walked and get the bound, with 2^62 bytes.
+    """
+    count = len(mappings)
+    array, both, walk = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
+    _floors(machine, nest, windows, mappings, array, both, walk)
+    costs = np.empty((count, 2), np.int64)
+    costs[:, 0], costs[:, 1] = both, _UNKNOWN
+    # few jobs first: such walks are short, and give the bound that spares the long ones
+    _walk_best(machine, nest, windows, mappings, array, costs, np.argsort(walk, kind="stable"))
     return costs

@@ -181,7 +181,9 @@ def _requantized(scores: np.ndarray, spread: np.float32, top: int) -> np.ndarray
     """Rows of normal scores to integer probabilities."""
     out = np.empty(scores.shape, np.uint32)
     for i in range(scores.shape[0]):
-        largest = scores[i].max()
+        largest = np.float32(-np.inf)
+        for j in range(scores.shape[1]):
+            largest = max(largest, scores[i, j])
         total = np.float32(0)
         for j in range(scores.shape[1]):
             scores[i, j] = np.exp((scores[i, j] - largest) * spread)
