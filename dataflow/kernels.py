@@ -20,10 +20,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-_kernels: set[Dispatcher] = set()
+_kernels: set[Any] = set()
 
 
-class _FirstUse(event.Listener):  # type: ignore[misc]  # numba has no types
+class _FirstUse(event.Listener):
     """Says it when a kernel is compiled; Numba tells of it only after it found nothing on disk."""
 
     said = False
@@ -45,7 +45,7 @@ class _FirstUse(event.Listener):  # type: ignore[misc]  # numba has no types
 event.register("numba:compile", _FirstUse())
 
 
-def _any_constant(dispatcher: Dispatcher) -> None:
+def _any_constant(dispatcher: Any) -> None:
     """Let calls from kernels with different constants share one compiled function, as calls from Python do."""
     resolve = dispatcher.get_call_template
 
@@ -73,7 +73,8 @@ def kernel(
     """
 
     def compiled(plain: Callable[P, R]) -> Callable[P, R]:
-        found = numba.njit(cache=True, inline=inline, no_cfunc_wrapper=True)(plain)
+        options: dict[str, Any] = {"cache": True, "inline": inline, "no_cfunc_wrapper": True}
+        found: Any = numba.njit(**options)(plain)
         if isinstance(found, Dispatcher):
             _any_constant(found)
             _kernels.add(found)
