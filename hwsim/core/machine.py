@@ -285,15 +285,15 @@ M = TypeVar("M", bound=type[Machine])
 
 
 def register_machine(name: str) -> Callable[[M], M]:
-    """A class decorator: adds a `Machine` under a name.
+    """A class decorator: adds a `Machine` under a name. It is checked when it is first used.
 
     Raises:
-        InputError: the name is taken, or the class is no whole machine.
+        InputError: the name is taken.
     """
 
     def decorate(machine: M) -> M:
         MACHINES.add(name, machine)
-        MACHINES.get(name)
+        machine.name = name
         return machine
 
     return decorate

@@ -12,10 +12,12 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait as wait_for
+from types import ModuleType
 from typing import Any
 
 from dataflow.errors import InputError
@@ -72,6 +74,18 @@ class _Answer:
         return rows
 
 
+@contextlib.contextmanager
+def _main_not_run_again() -> Iterator[None]:
+    """Let a spawned process begin without the caller's script: nothing a worker needs is in it, and a script without
+    ``if __name__ == "__main__"`` would sweep again in every worker."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 class _Worker:
     """A process and its pipe."""
 
@@ -80,7 +94,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, evaluate, code_version()), daemon=True)
-        self.process.start()
+        with _main_not_run_again():
+            self.process.start()
         theirs.close()  # so that its end is an end of the pipe
         self.answer: _Answer | None = None
 
