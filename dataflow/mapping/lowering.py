@@ -25,6 +25,9 @@ from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weigh
 from ..pattern import DENSE, MAX_GROUP, NM
 from ..training.methods import Method, Pass
 
+MASTER_BYTES, MOMENTUM_BYTES, HALF_BYTES = 4, 4, 2
+"""Of a weight: FP32 master and momentum; of an operand's element, FP16."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -114,6 +117,17 @@ class Update:
     @property
     def name(self) -> str:
         return f"{self.layer}.UP"
+
+    def traffic(self, stored: Sequence[NM]) -> tuple[int, int]:
+        """Bytes read and written in DRAM: master, momentum and FP16 gradient in, master and momentum out, and each form
+        of FP16 weights that a pass will read.
+
+        Args:
+            stored: patterns (FF's, BP's) whose values and indices are stored; with fewer than two, dense weights too.
+        """
+        n = self.weights
+        written = n * (MASTER_BYTES + MOMENTUM_BYTES) + sum(p.storage_bytes(n) for p in stored)
+        return n * (MASTER_BYTES + MOMENTUM_BYTES + HALF_BYTES), written + (n * HALF_BYTES if len(stored) < 2 else 0)
 
 
 Work = Product | VectorOp | Update

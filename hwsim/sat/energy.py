@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from hwsim.core.energy import DRAM, FP16_MULTIPLY, FP32_ADD, FP32_MULTIPLY, INT16_ADD, sram_pj_per_byte
+from hwsim.core.energy import DRAM, FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, sram_pj_per_byte
 
 from .result import StepResult
-
-UPDATE_PJ = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
-"""Of a weight's update: decay w, beta v, rate v; and their sums."""
 
 COMPONENTS = ("multiply", "add", "west", "north", "output", "dram", "wuve", "sore")
 

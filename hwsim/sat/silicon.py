@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import InputError
-from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD
+from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ
 from hwsim.memory.config import ddr4_2400
 from hwsim.memory.energy import command_energy
-from hwsim.sat.energy import UPDATE_PJ, total_energy_j
+from hwsim.sat.energy import total_energy_j
 from hwsim.silicon.activity import OTHER, kept
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, quiet

@@ -25,8 +25,6 @@ from .job import Machine, check_pattern, machine_of
 from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
 from .tile import sore_cycles, wuve_cycles
 
-MASTER_BYTES, MOMENTUM_BYTES, HALF_BYTES = 4, 4, 2
-
 
 def limits_of(config: SatConfig) -> Limits:
     """What a job's tiles must fit: half of each buffer."""
@@ -196,14 +194,10 @@ class Simulation:
         )
 
     def _update(self, work: Update) -> StepRow:
-        """Reads master, momentum and FP16 gradient, writes master, momentum and each form of FP16 weights that a pass
-        will read: dense, or (pre-generation) N:M values and indices of FF and of BP."""
+        """The slowest of its three streams: DRAM, WUVE, and (pre-generation) SORE for FF's and BP's weights."""
         n = work.weights
-        read = n * (MASTER_BYTES + MOMENTUM_BYTES + HALF_BYTES)
-        written = n * (MASTER_BYTES + MOMENTUM_BYTES)
         sparse = [p for p in (work.ff_pattern, work.bp_pattern) if not p.is_dense and self.config.pregeneration]
-        written += n * HALF_BYTES if len(sparse) < 2 else 0
-        written += sum(p.storage_bytes(n) for p in sparse)
+        read, written = work.traffic(sparse)
         sorts = sum(sore_cycles(self.config, ceil_div(n, p.m_group), p) for p in sparse)
         vector = wuve_cycles(self.config, n)
         memory = self._dram_cycles(read + written)
