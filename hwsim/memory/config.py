@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from .standards import STANDARDS, Standard
 
@@ -137,6 +146,15 @@ class DramConfig(BaseModel):
     nRTW: int = _as_standard("nRTW", 0, 64, "bus turnaround from read to write data, cycles")
     nRFC: int = _as_standard("nRFC", 1, 10_000, "refresh of all banks")
     nREFI: int = _as_standard("nREFI", 1, 1_000_000, "from one refresh to the next")
+
+    @model_serializer(mode="wrap")
+    def _as_data(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Defaults that are left out are the standard's, so that another standard brings its own."""
+        data: dict[str, Any] = handler(self)
+        if not info.exclude_defaults:
+            return data
+        usual = find_standard(self.standard).defaults
+        return {k: v for k, v in data.items() if k not in usual or usual[k] != v}
 
     @model_validator(mode="after")
     def _consistent(self) -> DramConfig:

@@ -16,6 +16,7 @@ from algorithms.training.data import digits, library_text
 from algorithms.training.train import train
 from dataflow.errors import InputError
 from dataflow.training.trace import Trace
+from tests.support.plugin import installed
 
 SHORT = {"steps": 12, "batch": 16}
 
@@ -147,3 +148,25 @@ def test_the_full_study_pairs_runs_with_dense() -> None:
     assert rows["bdwp"]["delta_std"] == pytest.approx(0, abs=1e-12)
     assert rows["bdwp"]["std"] == pytest.approx(0.01)
     assert rows["bdwp"]["seeds"] == 3
+
+
+def test_a_method_of_an_installed_package_trains_and_is_traced(tmp_path: Path) -> None:
+    source = (
+        "from dataflow.training.methods import Method, Pass\n"
+        "MINE = Method('mine', 'weights pruned in FF, pulled to 0', frozenset({Pass.FF}), pruned_weight_decay=0.01)\n"
+    )
+    points = {"hwsim.training_methods": {"mine": "my_methods:MINE"}}
+    with installed(tmp_path, "my-methods", {"my_methods": source}, points):
+        config = TrainConfig(**SHORT, task="digits-mlp", method="mine", trace_steps=(3,))
+        result = train(config, tmp_path / "out")
+        dense = train(config.model_copy(update={"method": "dense", "pattern": "dense", "trace_steps": ()}))
+        assert result["loss"] != dense["loss"]
+        trace = Trace.read(tmp_path / "out" / "trace")
+        trace.check()
+        assert trace.method.title.startswith("weights pruned in FF")
+        layer = trace.layers(3)[0]
+        tensors = trace.tensors(3, layer)
+        assert tensors["ff_mask"].mean() == 0.25
+        assert tensors["bp_mask"].all()
+    with pytest.raises(InputError, match=r"meta.json: field method: method 'mine': Known: dense"):
+        Trace.read(tmp_path / "out" / "trace")

@@ -59,6 +59,15 @@ def test_a_stored_configuration_keeps_its_meaning() -> None:
     assert DramConfig() == hbm2()
 
 
+def test_what_is_left_out_is_the_standards(tmp_path: Path) -> None:
+    assert DramConfig().model_dump(exclude_defaults=True) == {}
+    assert DramConfig(channels=4, nCL=14, queue=8).model_dump(exclude_defaults=True) == {"channels": 4, "queue": 8}
+    short = ddr4_2400(2).model_dump(exclude_defaults=True)
+    assert short == {"standard": "DDR4-2400", "channels": 2}
+    assert DramConfig(**short) == ddr4_2400(2)
+    assert len(ddr4_2400().model_dump()) == len(DramConfig.model_fields)
+
+
 def test_a_standard_of_an_installed_package(tmp_path: Path) -> None:
     file = changed(
         tmp_path / "mine.yaml", ("name: DDR4-2400", "name: MINE"), ("nCL: 16", "nCL: 99"), ("idd0: 48", "idd0: 58")

@@ -114,3 +114,21 @@ def test_a_package_that_offers_something_else_is_named(tmp_path: Path) -> None:
 def test_a_method_that_cannot_be_is_refused(fields: dict, match: str) -> None:
     with pytest.raises(InputError, match=match):
         Method("odd", "odd", **fields)
+
+
+def test_the_library_simulates_a_method_by_its_name(mine: Method) -> None:
+    import hwsim
+
+    design = hwsim.machine("sat", rows=4, cols=4)
+    cycles = {m: hwsim.simulate(design, NET, batch=4, method=m, pattern="2:8").cycles for m in ("mine", "sdgp")}
+    assert cycles["mine"] == cycles["sdgp"]
+
+
+def test_a_sweep_runs_over_a_method_of_the_process(mine: Method, tmp_path: Path) -> None:
+    import hwsim
+
+    design = hwsim.machine("sat", rows=4, cols=4)
+    swept = hwsim.sweep(design, NET, over={"method": ["mine", "sdgp"]}, store=tmp_path / "s", batch=4, pattern="2:8")
+    table = swept.table() if callable(getattr(swept, "table", None)) else swept.table
+    assert table.sort_values("method").cycles.nunique() == 1
+    assert set(table.method) == {"mine", "sdgp"}
