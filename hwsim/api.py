@@ -232,9 +232,9 @@ class Sweep:
 
     def report(self) -> list[Path]:
         """Write the sweep's page into its store."""
-        from hwsim.cli.results import write_page
+        from reports.explore import write_sweep
 
-        return write_page(self.store)
+        return write_sweep(self.store)[0]
 
 
 def sweep(

@@ -22,6 +22,19 @@ from .style import BLUE, CYCLE, GREY, INK, ORANGE, RC, RED, save
 Row = dict[str, Any]
 
 
+def write_sweep(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The page of a sweep's stored results, into their folder.
+
+    Returns:
+        the files made, and files of the results that were found damaged.
+    """
+    from hwsim.sweeps.analysis import study_of
+    from hwsim.sweeps.table import read_results
+
+    found = read_results(folder)
+    return write_explorer(study_of(found.table.to_pandas(), found.spec, found.fields), folder), found.damaged
+
+
 def write_explorer(study: StudyTables, out: Path) -> list[Path]:
     """Write ``report.html``, ``report.md`` and ``figures/``; returns the files."""
     from plotly.offline import get_plotlyjs

@@ -99,11 +99,11 @@ def tell_damaged(paths: list[Path], then: str = "the next `hwsim sweep` into its
 
 def write_page(folder: Path) -> list[Path]:
     """``report.html``, ``figures/`` and ``report.md`` of a sweep's results."""
-    from hwsim.sweeps.analysis import study_of
-    from reports.explore import write_explorer
+    from reports.explore import write_sweep
 
-    table, spec, fields, _ = _read(folder)
-    return write_explorer(study_of(table.to_pandas(), spec, fields), folder)
+    paths, damaged = write_sweep(folder)
+    tell_damaged(damaged)
+    return paths
 
 
 def _objectives(text: str) -> list[str]:

@@ -283,11 +283,10 @@ def code_version(machine: str = "") -> str:
     """A digest of the code that results come from: our machines and what they are made of, not how they are run; with a
     machine from elsewhere, its package too; and packages that add methods, networks, importers or DRAM standards."""
     import dataflow
-    import hwsim
     from dataflow.registry import sources_from_outside
 
     digest = hashlib.sha256()
-    packages = {p.__name__: Path(str(p.__file__)).parent for p in (dataflow, hwsim)}
+    packages = {"dataflow": Path(str(dataflow.__file__)).parent, "hwsim": Path(__file__).parents[1]}
     outside = find(machine).__module__.partition(".")[0] if machine else ""
     if outside and outside not in packages and (file := getattr(sys.modules.get(outside), "__file__", None)):
         packages[outside] = Path(file).parent if Path(file).name == "__init__.py" else Path(file)

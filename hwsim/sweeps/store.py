@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from dataflow.errors import InputError
 from dataflow.files import atomic_path, make_folder, write_text
-from hwsim import __version__
+from hwsim.core.version import VERSION
 
 from .errors import SweepStopped
 from .evaluate import FRONT, Row
@@ -65,7 +65,7 @@ class Store:
             raise InputError(f"{self.folder}: another run writes here") from None
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from None
-        manifest = {"format": STORE_FORMAT, "version": __version__, "code": code, "machine": machine, "sweep": sweep}
+        manifest = {"format": STORE_FORMAT, "version": VERSION, "code": code, "machine": machine, "sweep": sweep}
         if (self.folder / "manifest.json").exists():
             found = self.manifest()
             for name, text in (("machine", "of the machine"), ("code", "of code version")):
