@@ -143,7 +143,7 @@ def verify(
     """
     from dataflow.errors import unknown
     from hwsim.rtl_tools.sources import RTL
-    from hwsim.verification.case import Job
+    from hwsim.verification.case import VerifyOptions
     from hwsim.verification.runner import verify as run
 
     known = design.blocks()
@@ -154,8 +154,8 @@ def verify(
             raise unknown("block", name, known)
     if cases is not None and cases < 1:
         raise InputError(f"cases: {cases}: at least 1")
-    job = Job(Path(rtl) if rtl else RTL, Path(failures) if failures else None)
-    return Verification(list(run(known, tuple(blocks) or tuple(known), cases, seed, job)))
+    options = VerifyOptions(Path(rtl) if rtl else RTL, Path(failures) if failures else None)
+    return Verification(list(run(known, tuple(blocks) or tuple(known), cases, seed, options)))
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def verify(
     run = load(VerifyRun, config, set_, **options, failures=failures)
     from hwsim.core.machine import find, names
     from hwsim.rtl_tools.sources import RTL, sources
-    from hwsim.verification.case import Job, rerun
+    from hwsim.verification.case import VerifyOptions, rerun
     from hwsim.verification.runner import verify as compare
 
     kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.blocks())
@@ -61,12 +61,12 @@ def verify(
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
     with tempfile.TemporaryDirectory(prefix="hwsim-coverage-") as scratch:
-        job = Job(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
+        how = VerifyOptions(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
         found = []
         with progress() as bar:
-            alone = rerun(case, job) if case else kind.verify_trace(trace, job) if trace else None
+            alone = rerun(case, how) if case else kind.verify_trace(trace, how) if trace else None
             task = bar.add_task("build and compare", total=1 if alone else len(chosen))
-            for row in [alone] if alone else compare(blocks, chosen, run.cases, run.seed, job):
+            for row in [alone] if alone else compare(blocks, chosen, run.cases, run.seed, how):
                 found.append(row)
                 bar.update(task, advance=1, description=row.block)
         table = [{f: getattr(r, f) for f in r.__slots__ if f != "left"} for r in found]

@@ -187,7 +187,7 @@ class Machine:
         return {}
 
     @classmethod
-    def verify_trace(cls, folder: Path, job: Any) -> Any:
+    def verify_trace(cls, folder: Path, options: Any) -> Any:
         """Compare the RTL on a trace's tensors: a `hwsim.verification.case.BlockRow`."""
         raise cls.without("traces to run through its RTL")
 

@@ -81,12 +81,12 @@ class Spatten(Machine):
         return BLOCKS
 
     @classmethod
-    def verify_trace(cls, folder: Path, job: Any) -> Any:
+    def verify_trace(cls, folder: Path, options: Any) -> Any:
         from dataflow.attention.trace import read_attention_trace
 
         from .bench.trace import attention_trace
 
-        return attention_trace(*read_attention_trace(folder), job)
+        return attention_trace(*read_attention_trace(folder), options)
 
     @classmethod
     def silicon(cls, run: SpattenRun, tick: Tick = quiet) -> Any:

@@ -86,7 +86,7 @@ class BlockRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class VerifyOptions:
     """Where RTL comes from and where the files of a mismatch go."""
 
     rtl: Path = RTL
@@ -105,25 +105,25 @@ class Job:
 class Block(NamedTuple):
     """A block of a machine's RTL and how it is compared with the simulator."""
 
-    compare: Callable[[np.random.Generator, int, Job], BlockRow]
+    compare: Callable[[np.random.Generator, int, VerifyOptions], BlockRow]
     operands: int
     """Random operands that stand for one case; 0: the block has a fixed number."""
     cases: int
     """How many, where nobody says otherwise."""
 
 
-def program(bench: Bench, job: Job, *, trace: bool = False) -> Path:
+def program(bench: Bench, options: VerifyOptions, *, trace: bool = False) -> Path:
     """The bench's simulation, built if it is not there yet."""
-    covered = job.coverage is not None and not trace
+    covered = options.coverage is not None and not trace
     return build(
         bench.top,
         bench.main,
         bench.parameters,
         bench.defines,
-        job.rtl,
+        options.rtl,
         trace=trace,
         coverage=covered,
-        quick=bench.quick or covered or job.smallest,
+        quick=bench.quick or covered or options.smallest,
     )
 
 
@@ -172,8 +172,10 @@ def compare(case: Case, found: Mapping[str, np.ndarray]) -> tuple[bool, bool, st
     return values_right, cycles_right, "; ".join(parts)
 
 
-def check(block: str, bench: Bench, cases: Sequence[Case], job: Job, wave: Path | None = None) -> BlockRow:
-    """Run cases back to back on a bench and compare; keep the first that differs if the job has a folder.
+def check(
+    block: str, bench: Bench, cases: Sequence[Case], options: VerifyOptions, wave: Path | None = None
+) -> BlockRow:
+    """Run cases back to back on a bench and compare; keep the first that differs if the options have a folder.
 
     Args:
         wave: also write the waveform, to this file.
@@ -181,11 +183,11 @@ def check(block: str, bench: Bench, cases: Sequence[Case], job: Job, wave: Path 
     row = BlockRow(block)
     began = time.perf_counter()
     file = wave
-    if wave is None and job.coverage is not None:
-        job.coverage.mkdir(parents=True, exist_ok=True)
-        file = job.coverage / f"{block}-{len(list(job.coverage.iterdir()))}.dat"
+    if wave is None and options.coverage is not None:
+        options.coverage.mkdir(parents=True, exist_ok=True)
+        file = options.coverage / f"{block}-{len(list(options.coverage.iterdir()))}.dat"
     arguments = [] if file is None else [str(file)]
-    answer = run(program(bench, job, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
+    answer = run(program(bench, options, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
     at = 0
     for i, case in enumerate(cases):
         found, at = _split(case, answer, at)
@@ -199,18 +201,18 @@ def check(block: str, bench: Bench, cases: Sequence[Case], job: Job, wave: Path 
         row.wrong_cycles += not cycles_right
         if not (values_right and cycles_right) and not row.first:
             row.first = f"case {i}, {case.label}: {text}"
-            if job.failures is not None:
-                row.left = [str(p) for p in keep(block, bench, case, job)]
+            if options.failures is not None:
+                row.left = [str(p) for p in keep(block, bench, case, options)]
     row.seconds = time.perf_counter() - began
     return row
 
 
-def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], job: Job) -> BlockRow:
+def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], options: VerifyOptions) -> BlockRow:
     """`check` on several machines, one row; the first mismatch of all is the one kept."""
     total = BlockRow(block)
     for bench, cases in work:
-        total.add(check(block, bench, cases, job if not total.first else replace(job, failures=None)))
-        if job.smallest or (job.stop and not total.agrees):
+        total.add(check(block, bench, cases, options if not total.first else replace(options, failures=None)))
+        if options.smallest or (options.stop and not total.agrees):
             break
     return total
 
@@ -226,11 +228,11 @@ def differing(cases: Sequence[Case], answer: bytes) -> str:
     return ""
 
 
-def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
+def keep(block: str, bench: Bench, case: Case, options: VerifyOptions) -> list[Path]:
     """Write ``BLOCK.case.npz`` and, run alone, its waveform ``BLOCK.fst``."""
-    assert job.failures is not None
-    job.failures.mkdir(parents=True, exist_ok=True)
-    path = job.failures / f"{block}.case.npz"
+    assert options.failures is not None
+    options.failures.mkdir(parents=True, exist_ok=True)
+    path = options.failures / f"{block}.case.npz"
     meta: dict[str, Any] = {
         "format": FORMAT,
         "block": block,
@@ -246,7 +248,7 @@ def keep(block: str, bench: Bench, case: Case, job: Job) -> list[Path]:
         arrays |= {"meta": np.array(json.dumps(meta)), "stdin": np.frombuffer(case.stdin, np.uint8)}
         np.savez_compressed(file, allow_pickle=False, **arrays)
     wave = path.with_name(f"{block}.fst")
-    run(program(bench, job, trace=True), case.stdin, [str(wave)])
+    run(program(bench, options, trace=True), case.stdin, [str(wave)])
     return [path, wave]
 
 
@@ -274,7 +276,7 @@ def _checked(bench: Bench) -> Bench:
     return bench
 
 
-def rerun(path: Path, job: Job) -> BlockRow:
+def rerun(path: Path, options: VerifyOptions) -> BlockRow:
     """Run a kept case alone, leaving its waveform beside it.
 
     Raises:
@@ -296,6 +298,6 @@ def rerun(path: Path, job: Job) -> BlockRow:
     except Exception as error:
         raise InputError(f"case {path}: not a file of a failing case ({type(error).__name__}: {error})") from error
     wave = path.with_name(f"{block}.fst")
-    row = check(block, bench, [case], replace(job, failures=None), wave)
+    row = check(block, bench, [case], replace(options, failures=None), wave)
     row.left = [str(wave)]
     return row

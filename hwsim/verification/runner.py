@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..rtl_tools.verilator import jobs
-from .case import Block, BlockRow, Job
+from .case import Block, BlockRow, VerifyOptions
 
 
 def verify(
-    blocks: Mapping[str, Block], names: Sequence[str], cases: int | None, seed: int, job: Job
+    blocks: Mapping[str, Block], names: Sequence[str], cases: int | None, seed: int, options: VerifyOptions
 ) -> Iterator[BlockRow]:
     """Compare blocks on ``cases`` random cases each (none: as many as each has by itself; a thousand operands of an
     arithmetic unit are one), two at a time: building takes longest.
@@ -25,7 +25,7 @@ def verify(
     def compare(name: str) -> BlockRow:
         block = blocks[name]
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        return block.compare(rng, (cases or block.cases) * block.operands, job)
+        return block.compare(rng, (cases or block.cases) * block.operands, options)
 
     with ThreadPoolExecutor(jobs()) as pool:
         yield from pool.map(compare, names)

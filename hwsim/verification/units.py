@@ -7,7 +7,7 @@ import numpy as np
 
 from hwsim.core.ieee import canonical, to_fp16
 
-from .case import Bench, BlockRow, Case, Job, check
+from .case import Bench, BlockRow, Case, VerifyOptions, check
 
 SPECIAL16 = np.array(
     [0x0000, 0x0001, 0x0002, 0x03FE, 0x03FF, 0x0400, 0x0401, 0x3BFF, 0x3C00, 0x3C01, 0x7BFE, 0x7BFF, 0x7C00, 0x7C01,
@@ -58,7 +58,7 @@ def unit(
     a: np.ndarray,
     b: np.ndarray | None,
     expected: np.ndarray,
-    job: Job,
+    options: VerifyOptions,
     parameters: dict[str, int] | None = None,
 ) -> BlockRow:
     """Compare; ``parameters``: of a unit whose latency is not one of them."""
@@ -72,48 +72,48 @@ def unit(
     if b is not None:
         words[:, 1] = b
     want = expected.view(f"u{expected.itemsize}").astype(np.uint32)
-    row = check(block, bench, [Case(f"{len(a)} operands", words.tobytes(), {"output": want})], job)
+    row = check(block, bench, [Case(f"{len(a)} operands", words.tobytes(), {"output": want})], options)
     row.cases, row.bits = len(a), 8 * expected.nbytes
     return row
 
 
-def fp16_mul(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp16_mul(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands16(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float16).astype(np.float32) * b.view(np.float16).astype(np.float32))
-    return unit("fp16_mul", 3, a, b, y, job)
+    return unit("fp16_mul", 3, a, b, y, options)
 
 
-def fp32_add(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_add(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) + b.view(np.float32))
-    return unit("fp32_add", 4, a, b, y, job)
+    return unit("fp32_add", 4, a, b, y, options)
 
 
-def fp32_mul(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_mul(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) * b.view(np.float32))
-    return unit("fp32_mul", 1, a, b, y, job)
+    return unit("fp32_mul", 1, a, b, y, options)
 
 
-def fp32_div(rng: np.random.Generator, cases: int, job: Job, latency: int) -> BlockRow:
+def fp32_div(rng: np.random.Generator, cases: int, options: VerifyOptions, latency: int) -> BlockRow:
     a, b = operands32(rng, cases)
     # a product's edge cases, with the second exponent turned round: quotients nearly subnormal or too large
     turned = (b & 0x807FFFFF) | ((254 - ((b >> 23) & 0xFF).astype(np.int64)).clip(0, 254).astype(np.uint32) << 23)
     a, b = np.concatenate([a, a]), np.concatenate([b, turned])
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) / b.view(np.float32))
-    return unit("fp32_div", latency, a, b, y, job)
+    return unit("fp32_div", latency, a, b, y, options)
 
 
-def fp16_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp16_to_fp32(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a = np.arange(1 << 16, dtype=np.uint16)  # all there are
-    return unit("fp16_to_fp32", None, a, None, canonical(a.view(np.float16).astype(np.float32)), job)
+    return unit("fp16_to_fp32", None, a, None, canonical(a.view(np.float16).astype(np.float32)), options)
 
 
-def fp32_to_fp16(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_to_fp16(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     # every binary16 number and the points where rounding turns, one step to either side; then random ones
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
     middles = ((halves[1:].astype(np.float64) + halves[:-1]) / 2).astype(np.float32)
@@ -121,23 +121,23 @@ def fp32_to_fp16(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     steps = np.concatenate([points, points + 1, np.maximum(points, 1) - 1])
     random = operands32(rng, cases)[0]
     a = np.concatenate([steps, steps | 0x80000000, random])
-    return unit("fp32_to_fp16", None, a, None, to_fp16(a.view(np.float32)), job)
+    return unit("fp32_to_fp16", None, a, None, to_fp16(a.view(np.float32)), options)
 
 
-def int_to_fp32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def int_to_fp32(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Every magnitude, and around every place where rounding turns."""
     edges = (np.int64(1) << np.arange(32))[:, None] * np.array([1, 3]) // 2
     near = (edges.ravel()[:, None] + np.arange(-70, 71)).ravel()
     random = rng.integers(-(1 << 31), 1 << 31, cases) >> rng.integers(0, 31, cases)
     a = np.concatenate([near, -near, random]).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
-    return unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), job, {"WIDTH": 32})
+    return unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), options, {"WIDTH": 32})
 
 
-def fp32_to_int(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_to_int(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Every half and its neighbours, anything at all, special values; saturating at 2^12 - 1."""
     halves = (np.arange(0, 8300) / 2).astype(np.float32).view(np.uint32)
     bits = np.concatenate([halves, halves + 1, np.maximum(halves, 1) - 1, operands32(rng, cases)[0]])
     x = bits.view(np.float32)
     with np.errstate(invalid="ignore"):
         y = np.clip(np.rint(np.where(np.isnan(x), np.inf, x)), 0, 4095).astype(np.uint32)
-    return unit("fp32_to_int", 1, bits, None, y, job, {"WIDTH": 12})
+    return unit("fp32_to_int", 1, bits, None, y, options, {"WIDTH": 12})

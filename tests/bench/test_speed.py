@@ -35,7 +35,7 @@ from hwsim.sweeps.engines import processes, serial
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.sweep import run_sweep
-from hwsim.verification.case import Job, program
+from hwsim.verification.case import VerifyOptions, program
 
 
 @pytest.mark.benchmark(group="step: ResNet-50, batch 512, BDWP 2:8")
@@ -103,7 +103,7 @@ def test_clock_against_verilator(benchmark, level: str, size: int, flow: str) ->
     config = SatConfig(rows=size, cols=size)
     drawn = job_case(rng, config, (256, 256, 64), flow, NM(2, 8), 8)  # type: ignore[arg-type]
     case = case_of(rng, drawn, stress=False)
-    simulation = program(bench_of(config), Job())
+    simulation = program(bench_of(config), VerifyOptions())
     cycles = int(case.expected["cycles"][0])
     work = {
         "clock": lambda: run_job(drawn.job, drawn.x, drawn.values, drawn.positions),

@@ -16,7 +16,7 @@ from hwsim.sat.bench import core
 from hwsim.sat.config import SatConfig
 from hwsim.sat.program import Program, bursts
 from hwsim.spatten.bench import attention
-from hwsim.verification.case import Job, rerun
+from hwsim.verification.case import VerifyOptions, rerun
 from hwsim.verification.coverage import by_module, read_points
 from tests.support import tools
 from tests.support.blocks import BLOCKS, verify
@@ -34,7 +34,7 @@ CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 
 @pytest.mark.parametrize("block", SMALLEST)
 def test_smallest_machine(block: str, tmp_path: Path) -> None:
     """One build of each block, and few cases."""
-    (row,) = verify([block], 40, seed=3, job=Job(failures=tmp_path, smallest=True))
+    (row,) = verify([block], 40, seed=3, options=VerifyOptions(failures=tmp_path, smallest=True))
     assert row.agrees, row.first
 
 
@@ -43,7 +43,7 @@ def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
     and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and top-k engine, 1,000 softmax rows,
     240 scenes of its core with over a thousand queries, 4 on its full size."""
-    (row,) = verify([block], CASES.get(block, 400), seed=2, job=Job(failures=tmp_path))
+    (row,) = verify([block], CASES.get(block, 400), seed=2, options=VerifyOptions(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
     assert row.cases >= CASES.get(block, 65536)
@@ -93,7 +93,7 @@ def test_rtl_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "rtl" / "sat" / "wuve_lane.v"
     path.write_text(path.read_text().replace("endmodule", ""))
     with pytest.raises(InputError, match="wuve does not compile") as error:
-        list(verify(["wuve"], 1, 0, Job(tmp_path / "rtl")))
+        list(verify(["wuve"], 1, 0, VerifyOptions(tmp_path / "rtl")))
     assert "\n" not in str(error.value)
 
 
@@ -102,19 +102,19 @@ def test_a_mismatch_leaves_a_case_that_runs_again(tmp_path: Path) -> None:
     shutil.copytree(RTL, tmp_path / "rtl")
     path = tmp_path / "rtl" / "sat" / "sore_lane.v"
     path.write_text(path.read_text().replace("15] < bits[14:0]", "15] <= bits[14:0]"))
-    job = Job(tmp_path / "rtl", tmp_path / "left", stop=True)
-    (row,) = verify(["sore"], 80, 1, job)
+    options = VerifyOptions(tmp_path / "rtl", tmp_path / "left", stop=True)
+    (row,) = verify(["sore"], 80, 1, options)
     assert not row.agrees
     assert "must be 0x" in row.first
     case, wave = (tmp_path / "left" / name for name in ("sore.case.npz", "sore.fst"))
     assert wave.stat().st_size > 1000
-    again = rerun(case, job)
+    again = rerun(case, options)
     assert not again.agrees
     assert again.first.split(": ")[-1] in row.first
-    assert rerun(case, Job()).agrees
+    assert rerun(case, VerifyOptions()).agrees
     case.write_bytes(case.read_bytes()[:100])
     with pytest.raises(InputError, match=r"sore\.case\.npz: not a file of a failing case"):
-        rerun(case, Job())
+        rerun(case, VerifyOptions())
 
 
 def test_coverage_is_merged_by_module(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_coverage_is_merged_by_module(tmp_path: Path) -> None:
 
 @pytest.mark.rtl
 def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
-    (row,) = verify(["fp16_to_fp32"], 1, 0, Job(coverage=tmp_path))
+    (row,) = verify(["fp16_to_fp32"], 1, 0, VerifyOptions(coverage=tmp_path))
     assert row.agrees
     modules = {m.module: m for m in by_module(read_points(tmp_path.glob("*.dat")))}
     assert modules["fp16_to_fp32"].lines_covered == modules["fp16_to_fp32"].lines > 0
@@ -149,7 +149,7 @@ def test_coverage_of_the_design(block: str, tmp_path_factory, testrun_uid: str) 
     """Of every module, reached by 120 cases a block on one machine: whichever block is the last looks at all."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"coverage-{testrun_uid}"
-    (row,) = verify([block], 120, 0, Job(coverage=shared / block))
+    (row,) = verify([block], 120, 0, VerifyOptions(coverage=shared / block))
     assert row.agrees, row.first
     (shared / block / "done").touch()
     if {path.parent.name for path in shared.glob("*/done")} != set(COVERED):

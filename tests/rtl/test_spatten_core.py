@@ -18,7 +18,7 @@ from hwsim.memory.config import DramConfig
 from hwsim.spatten.bench.attention import MACHINES, case_of, pack, small
 from hwsim.spatten.bench.trace import attention_trace
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.verification.case import Job
+from hwsim.verification.case import VerifyOptions
 from tests.support import tools
 
 tools.verilator()
@@ -56,13 +56,13 @@ def test_traces_that_the_core_cannot_run(tmp_path: Path) -> None:
     step = {"iteration": 0, "layer": 0, "heads": np.arange(1), "keys": np.arange(4)}
     meta = {"settings": {"quantization": {"msb": 5, "lsb": 0}}}
     with pytest.raises(InputError, match="no tensors were recorded"):
-        attention_trace(meta, [step], Job())
+        attention_trace(meta, [step], VerifyOptions())
     step |= {n: rng.random((1, 4, 32), dtype=np.float32) for n in "qkv"} | {"p": np.ones((1, 4, 4), np.float32)}
     with pytest.raises(InputError, match="elements of 5 bits: the core has 0, 4, 6, 8, 10, 12, 16"):
-        attention_trace(meta, [step], Job())
+        attention_trace(meta, [step], VerifyOptions())
     step |= {n: rng.random((1, 4, 20), dtype=np.float32) for n in "qkv"}
     with pytest.raises(InputError, match="heads of 20 dimensions: the core has 32, 64 and 128"):
-        attention_trace({"settings": {}}, [step], Job())
+        attention_trace({"settings": {}}, [step], VerifyOptions())
 
 
 def test_trace_is_of_spatten(capsys, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hwsim.rtl_tools.sources import RTL
-from hwsim.verification.case import Job
+from hwsim.verification.case import VerifyOptions
 from tests.support.blocks import verify
 
 
@@ -200,7 +200,7 @@ def caught(fault: Fault, cases: int) -> bool:
         text = path.read_text(encoding="utf-8")
         assert text.count(fault.old) >= 1, f"{fault.file} no longer has {fault.old!r}"
         path.write_text(text.replace(fault.old, fault.new, 1), encoding="utf-8")
-        (row,) = verify([fault.block], cases, 1, Job(rtl, stop=True))  # a fault that does not compile is none
+        (row,) = verify([fault.block], cases, 1, VerifyOptions(rtl, stop=True))  # a fault that does not compile is none
         return not row.agrees
 
 

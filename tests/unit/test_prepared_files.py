@@ -175,9 +175,9 @@ def _set(path: Path) -> object:
 
 
 def _case(path: Path) -> object:
-    from hwsim.verification.case import Job, rerun
+    from hwsim.verification.case import VerifyOptions, rerun
 
-    return rerun(path, Job())
+    return rerun(path, VerifyOptions())
 
 
 def _result(path: Path) -> object:
@@ -332,16 +332,16 @@ def test_a_kept_case_builds_only_benches_of_ours(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hwsim.verification import case
-    from hwsim.verification.case import Job, rerun
+    from hwsim.verification.case import VerifyOptions, rerun
 
     def build(*_: object, **__: object) -> Path:
         raise AssertionError("was built")
 
     monkeypatch.setattr(case, "build", build)
     with pytest.raises(InputError, match="not a file of a failing case"):
-        rerun(_kept_case(tmp_path / "sore.case.npz", **change), Job())
+        rerun(_kept_case(tmp_path / "sore.case.npz", **change), VerifyOptions())
     with pytest.raises(AssertionError, match="was built"):  # as it is without the change
-        rerun(_kept_case(tmp_path / "sore.case.npz"), Job())
+        rerun(_kept_case(tmp_path / "sore.case.npz"), VerifyOptions())
 
 
 def test_every_bench_of_ours_is_one_that_a_kept_case_may_name() -> None:

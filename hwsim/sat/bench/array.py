@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check, check_all
 
 from ..command import Command, command_of, north_image, output_image, outputs, west_image
 from ..config import SatConfig
@@ -68,11 +68,11 @@ def case_of(rng: np.random.Generator, drawn: JobCase, *, stress: bool = True) ->
     return Case(label, stdin, expected, care=output_image(config, job, ones) != 0)
 
 
-def stce(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def stce(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Random jobs on each of `MACHINES`, or on the one array that was asked for."""
-    machines = MACHINES if job.coverage is None else (COVERED,)
-    if job.array is not None:
-        machines = (SatConfig(rows=job.array[0], cols=job.array[1]),)
+    machines = MACHINES if options.coverage is None else (COVERED,)
+    if options.array is not None:
+        machines = (SatConfig(rows=options.array[0], cols=options.array[1]),)
     count = -(-cases // len(machines))
 
     def work() -> Iterator[tuple[Bench, list[Case]]]:
@@ -80,11 +80,11 @@ def stce(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
             drawn = [random_case(rng, base=config, special=rng.random() < 0.3) for _ in range(count)]
             yield bench_of(config), [case_of(rng, d) for d in drawn]
 
-    return check_all("stce", work(), job)
+    return check_all("stce", work(), options)
 
 
-def stce_32x32(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def stce_32x32(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """The paper's array, one job each of WS and OS, dense and sparse: that it builds and works at full size."""
     config = SatConfig()
     drawn = [random_case(rng, base=config, dataflow=d, length=80) for d in ("WS", "OS") for _ in range(2)]
-    return check("stce_32x32", bench_of(config), [case_of(rng, d, stress=False) for d in drawn], job)
+    return check("stce_32x32", bench_of(config), [case_of(rng, d, stress=False) for d in drawn], options)

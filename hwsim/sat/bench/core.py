@@ -15,7 +15,7 @@ import numpy as np
 
 from dataflow.pattern import NM
 from hwsim.core.ieee import to_fp16
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 
 from ..command import command_of, dense_image, north_image, output_image, west_image
 from ..config import SatConfig
@@ -360,11 +360,11 @@ def _spoil(rng: np.random.Generator, program: Program, text: str) -> tuple[int, 
     return code | at << 8, f"{text}; command {at}: {kind} wrong"
 
 
-def sat_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def sat_core(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Random programs on each of `MACHINES`, or on the one array that was asked for."""
-    machines = MACHINES if job.coverage is None else MACHINES[2:3]
-    if job.array is not None:
-        machines = (core_config(*job.array),)
+    machines = MACHINES if options.coverage is None else MACHINES[2:3]
+    if options.array is not None:
+        machines = (core_config(*options.array),)
     count = -(-cases // len(machines))
     work = ((bench_of(config), [case_of(rng, config) for _ in range(count)]) for config in machines)
-    return check_all("sat_core", work, job)
+    return check_all("sat_core", work, options)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dataflow.pattern import NM
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 from hwsim.verification.units import operands32
 
 from ..config import SatConfig
@@ -80,14 +80,14 @@ def sore_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tu
     return commands, {"LANES": p["SORE_LANES"], "ENTRIES": p["WEIGHT_REGS"], "GROUP_MAX": p["GROUP_MAX"]}
 
 
-def sore(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def sore(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     def work() -> Iterator[tuple[Bench, list[Case]]]:
         for lanes, entries, group in SORE_MACHINES:
             config = SatConfig(sore_lanes=lanes, weight_registers=entries, group_max=group)
             commands, parameters = sore_commands(rng, config, -(-cases // len(SORE_MACHINES)))
             yield _bench("sore", parameters, SORE_FIELDS, 2 * lanes, 3 * lanes), [c.case() for c in commands]
 
-    return check_all("sore", work(), job)
+    return check_all("sore", work(), options)
 
 
 def _bench(top: str, parameters: dict[str, int], names: tuple[str, ...], beat_in: int, beat_out: int) -> Bench:
@@ -136,14 +136,14 @@ def wuve_commands(rng: np.random.Generator, config: SatConfig, count: int) -> tu
     return commands, {"LANES": p["WUVE_LANES"], "MUL_LATENCY": p["MUL_LATENCY"], "ADD_LATENCY": p["ADD_LATENCY"]}
 
 
-def wuve(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def wuve(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     def work() -> Iterator[tuple[Bench, list[Case]]]:
         for lanes, lm, la in WUVE_MACHINES:
             config = SatConfig(wuve_lanes=lanes, mul_latency=lm, add_latency=la)
             commands, parameters = wuve_commands(rng, config, -(-cases // len(WUVE_MACHINES)))
             yield _bench("wuve", parameters, WUVE_FIELDS, 10 * lanes, 10 * lanes), [c.case() for c in commands]
 
-    return check_all("wuve", work(), job)
+    return check_all("wuve", work(), options)
 
 
 def _wuve_command(rng: np.random.Generator, config: SatConfig) -> Command:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hwsim.memory.config import DramConfig
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check, check_all
 
 from ..config import SpattenConfig
 from ..timing.fetch import ACCEPTED, BASE, TRANSACTIONS, new_record
@@ -399,19 +399,19 @@ def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], int, str]
     return status, 0, "; a head without queries"
 
 
-def spatten_core(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def spatten_core(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Random scenes on each of `MACHINES`."""
-    machines = MACHINES[:1] if job.coverage else MACHINES
+    machines = MACHINES[:1] if options.coverage else MACHINES
 
     def work() -> Iterator[tuple[Bench, list[Case]]]:
         for config in machines:
             yield bench_of(config), [case_of(rng, config) for _ in range(-(-cases // len(machines)))]
 
-    return check_all("spatten_core", work(), job)
+    return check_all("spatten_core", work(), options)
 
 
-def spatten_full(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def spatten_full(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Random scenes on the paper's full size, heads of up to 1024 keys; every cycle."""
     config = SpattenConfig()
     bench = replace(bench_of(config), quick=True)
-    return check("spatten_full", bench, [case_of(rng, config, timed=True) for _ in range(cases)], job)
+    return check("spatten_full", bench, [case_of(rng, config, timed=True) for _ in range(cases)], options)

@@ -8,11 +8,11 @@ import numpy as np
 from hwsim.core.ieee import canonical
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.timing.functional import exponentials
-from hwsim.verification.case import BlockRow, Job
+from hwsim.verification.case import BlockRow, VerifyOptions
 from hwsim.verification.units import unit
 
 
-def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def fp32_exp(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     """Numbers that are not positive: any bits, evenly and over all magnitudes, and around every place where the nearest
     integer, the flush to 0 or the result's exponent changes."""
     turns = np.arange(-302, 1) / 2 * np.log(2)
@@ -25,5 +25,5 @@ def fp32_exp(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
     bits = rng.integers(1 << 31, 1 << 32, cases, dtype=np.uint32).view(np.float32)
     x = np.concatenate([x[~(x > 0)], bits])
     y = canonical(exponentials(x))
-    return unit("fp32_exp", SpattenConfig().exponential_cycles, x.view(np.uint32), None, y, job,
+    return unit("fp32_exp", SpattenConfig().exponential_cycles, x.view(np.uint32), None, y, options,
                  {"MUL_LATENCY": 1, "ADD_LATENCY": 2})  # fmt: skip

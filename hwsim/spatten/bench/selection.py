@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 
 from ..timing.topk import select
 
@@ -26,15 +26,15 @@ def _shares(rng: np.random.Generator, count: int) -> list[int]:
     return [256] * count if rng.random() < 0.5 else rng.choice([16, 64, 128, 200, 256], count).tolist()
 
 
-def zero_eliminator(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def zero_eliminator(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     def work() -> Iterator[tuple[Bench, list[Case]]]:
-        machines = ZERO_MACHINES[-1:] if job.coverage else ZERO_MACHINES
+        machines = ZERO_MACHINES[-1:] if options.coverage else ZERO_MACHINES
         for lanes in machines:
             bench = Bench("zero_eliminator", "hwsim.spatten.bench:zero_main.cpp", {"LANES": lanes, "WIDTH": 32},
                           {"HAS_CLOCK": 1, "LANES": lanes})  # fmt: skip
             yield bench, [_zero_case(rng, lanes) for _ in range(-(-cases // len(machines)))]
 
-    return check_all("zero_eliminator", work(), job)
+    return check_all("zero_eliminator", work(), options)
 
 
 def _zero_case(rng: np.random.Generator, lanes: int) -> Case:
@@ -52,9 +52,9 @@ def _zero_case(rng: np.random.Generator, lanes: int) -> Case:
     return Case(f"{beats} beats of {lanes}", stdin, expected, timed=shares == [256, 256])
 
 
-def topk(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def topk(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     def work() -> Iterator[tuple[Bench, list[Case]]]:
-        machines = TOPK_MACHINES[2:3] if job.coverage else TOPK_MACHINES
+        machines = TOPK_MACHINES[2:3] if options.coverage else TOPK_MACHINES
         for lanes, size in machines:
             bench = Bench(
                 "topk",
@@ -64,7 +64,7 @@ def topk(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
             )
             yield bench, [_topk_case(rng, lanes, size) for _ in range(-(-cases // len(machines)))]
 
-    return check_all("topk", work(), job)
+    return check_all("topk", work(), options)
 
 
 def _topk_case(rng: np.random.Generator, lanes: int, size: int) -> Case:

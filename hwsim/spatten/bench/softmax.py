@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hwsim.verification.case import Bench, BlockRow, Case, Job, check_all
+from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 
 from ..timing.functional import softmax as functional
 
@@ -23,9 +23,9 @@ DEQUANTIZE, SUBTRACT_EXP, TREE, DIVIDE = 7, 24, 2, 34
 """Cycles: from a row of scores to exp; of a row to its exponentials; of an adder of the tree; to its probabilities."""
 
 
-def softmax(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
+def softmax(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     def work() -> Iterator[tuple[Bench, list[Case]]]:
-        machines = MACHINES[-1:] if job.coverage else MACHINES
+        machines = MACHINES[-1:] if options.coverage else MACHINES
         for lanes, adder, size in machines:
             total = _sum_cycles(lanes, adder)
             sizes = {"LANES": lanes, "SIZE": size, "PROB_BITS": _BITS, "SCORE_WIDTH": _SCORE, "LIST": max(lanes, 4)}
@@ -33,7 +33,7 @@ def softmax(rng: np.random.Generator, cases: int, job: Job) -> BlockRow:
                           sizes | {"HAS_CLOCK": 1, "SUM_CYCLES": total})  # fmt: skip
             yield bench, [case_of(rng, lanes, adder, size) for _ in range(-(-cases // len(machines)))]
 
-    return check_all("softmax", work(), job)
+    return check_all("softmax", work(), options)
 
 
 def _sum_cycles(lanes: int, adder: int) -> int:

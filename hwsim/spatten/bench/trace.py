@@ -15,7 +15,7 @@ import numpy as np
 from dataflow.attention.pruning import AttentionPruning, kept
 from dataflow.errors import InputError
 from hwsim.memory.config import DramConfig
-from hwsim.verification.case import BlockRow, Case, Job, check
+from hwsim.verification.case import BlockRow, Case, VerifyOptions, check
 
 from ..config import SpattenConfig
 from ..timing.functional import quantize
@@ -31,7 +31,7 @@ def machine_for(steps: list[dict[str, Any]]) -> SpattenConfig:
     return small(buffer_keys=size, key_sram_bytes=room, value_sram_bytes=room, memory=DramConfig(channels=4))
 
 
-def attention_trace(meta: dict[str, Any], steps: list[dict[str, Any]], job: Job) -> BlockRow:
+def attention_trace(meta: dict[str, Any], steps: list[dict[str, Any]], options: VerifyOptions) -> BlockRow:
     """Compare a whole trace.
 
     Args:
@@ -42,7 +42,7 @@ def attention_trace(meta: dict[str, Any], steps: list[dict[str, Any]], job: Job)
     """
     config = machine_for(steps)
     settings = AttentionPruning.model_validate(meta["settings"])
-    return check("attention trace", bench_of(config), list(trace_cases(config, settings, steps)), job)
+    return check("attention trace", bench_of(config), list(trace_cases(config, settings, steps)), options)
 
 
 def trace_cases(config: SpattenConfig, settings: AttentionPruning, steps: list[dict[str, Any]]) -> Iterator[Case]:
