@@ -259,7 +259,7 @@ def sweep(
 
     import pandas as pd
 
-    from hwsim.sweeps import engines
+    from hwsim.sweeps import executors
     from hwsim.sweeps.space import Space
     from hwsim.sweeps.spec import Spec
     from hwsim.sweeps.sweep import run_sweep
@@ -276,7 +276,7 @@ def sweep(
             "objectives": list(objectives)}  # fmt: skip
     space = Space(validated(Spec, data, "sweep"), "sweep")
     count = (os.cpu_count() or 1) if workers is None else workers
-    run_sweep(space, folder, engines.processes(count) if count else engines.serial)
+    run_sweep(space, folder, executors.processes(count) if count else executors.serial)
     table = pd.read_parquet(folder / "results.parquet")
     return Sweep(table[table["design"] != EXTRA].reset_index(drop=True), folder)
 

@@ -91,7 +91,7 @@ def _top(
 
 _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2": "report", "markdown": "report",
            "filelock": "sweep", "optuna": "sweep", "plotly": "sweep", "scipy": "sweep", "simpleeval": "sweep",
-           "distributed": "cluster"}  # fmt: skip
+           "distributed": "cluster", "cryptography": "cluster"}  # fmt: skip
 """Packages that only some commands need, and the extra that brings them."""
 
 

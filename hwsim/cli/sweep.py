@@ -19,7 +19,7 @@ from dataflow.errors import InputError
 from hwsim.core.command import Json, change, made, print_json
 
 if TYPE_CHECKING:
-    from hwsim.sweeps.engines import Engine
+    from hwsim.sweeps.executors import Executor
     from hwsim.sweeps.space import Space
     from hwsim.sweeps.sweep import Progress, Tick
 
@@ -31,7 +31,21 @@ Workers = Annotated[
     int | None, typer.Option(min=0, max=4096, help="Processes (default: one a core); 0: in this process.")
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, as in tcp://host:8786, or local.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Dask scheduler, as in tcp://host:8786; the folder that `python -m hwsim.sweeps.cluster` made; or local.",
+    ),
+]
+SchedulerTimeout = Annotated[
+    float,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        help="On Dask: without any worker for so long, or an answer of the scheduler (10 s at most), the run ends with "
+        "exit code 2; what is finished is kept.",
+        show_default=True,
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -45,6 +59,7 @@ def sweep(
     out: Folder = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    scheduler_timeout: SchedulerTimeout = 60,
     set_: Changes = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many points there are and how long.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run points again that failed.")] = False,
@@ -58,9 +73,9 @@ def sweep(
     if dry_run:
         _dry_run(space, out, workers, json_)
         return
-    engine = _engine(workers, scheduler)
+    executor = _executor(workers, scheduler, scheduler_timeout)
     with _going_on(out), _shown(space) as tick:
-        found = run_sweep(space, out, engine, quality=_quality(space, out), again=retry_failed, tick=tick)
+        found = run_sweep(space, out, executor, quality=_quality(space, out), again=retry_failed, tick=tick)
     _end(space, out, found, page, json_)
 
 
@@ -69,6 +84,7 @@ def search(
     out: Folder = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    scheduler_timeout: SchedulerTimeout = 60,
     set_: Changes = None,
     page: Page = True,
     json_: Json = False,
@@ -77,9 +93,9 @@ def search(
     from hwsim.sweeps.search import run_search
 
     space, out = open_space(spec, set_, out)
-    engine = _engine(workers, scheduler)
+    executor = _executor(workers, scheduler, scheduler_timeout)
     with _going_on(out), _shown(space) as tick:
-        found = run_search(space, out, engine, quality=_quality(space, out), tick=tick)
+        found = run_search(space, out, executor, quality=_quality(space, out), tick=tick)
     _end(space, out, found, page, json_)
 
 
@@ -126,12 +142,12 @@ def studies_folder() -> Path:
     return Path(reports.__file__).parent / "studies"
 
 
-def _engine(workers: int | None, scheduler: str | None) -> Engine:
-    from hwsim.sweeps.engines import dask, processes, serial
+def _executor(workers: int | None, scheduler: str | None, timeout: float) -> Executor:
+    from hwsim.sweeps.executors import dask, processes, serial
 
     count = os.cpu_count() or 1 if workers is None else workers
     if scheduler is not None:
-        return dask(scheduler, max(count, 1))
+        return dask(scheduler, max(count, 1), timeout)
     return processes(count) if count else serial
 
 
@@ -144,8 +160,8 @@ def _quality(space: Space, out: Path) -> Callable[[dict[str, Any], int], dict[st
 @contextmanager
 def _going_on(out: Path) -> Iterator[None]:
     """Say how to go on, where Ctrl-C or a fault outside the points ends it."""
-    from hwsim.sweeps.engines import INTERRUPTED
     from hwsim.sweeps.errors import SweepStopped
+    from hwsim.sweeps.pool import INTERRUPTED
 
     def interrupt(number: int, frame: object) -> None:
         INTERRUPTED.set()  # should the exception be lost in code that swallows what it is given
@@ -202,7 +218,7 @@ def _dry_run(space: Space, out: Path, workers: int | None, json_: bool) -> None:
     """Count the points, and time a few that are spread over them."""
     import time
 
-    from hwsim.sweeps.engines import serial
+    from hwsim.sweeps.executors import serial
     from hwsim.sweeps.space import code_version
     from hwsim.sweeps.store import Store
     from hwsim.sweeps.sweep import task_of

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Searching a space with Optuna instead of running all of it: several objectives, the same store, the same resume.
 
-Points are asked for in batches, run, and told in the order in which they were asked for. So a search is a function of
-its file: it takes the same way on any engine, and one that was ended goes on by asking for the same points again, which
-the store answers. Points that a condition excludes or that fail are told as failed.
+The sampler is asked for points in batches, which run, and is told their results in the order in which it was asked. So
+a search is a function of its file: it takes the same way on any executor, and one that was ended goes on by asking for
+the same points again, whose results the store has. Points that a condition excludes, or that fail, are failed trials.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import pyarrow as pa
 
 from dataflow.errors import InputError
 
-from .engines import Engine
 from .evaluate import Row, Task
+from .executors import Executor
 from .space import Axis, Point, Space, code_version
 from .store import Store
 from .sweep import Progress, QualityOf, Runner, Tick, task_of
 from .table import write_table
 
-REFUSED = 100
+MAX_EXCLUDED = 100
 """A search ends early after so many points in a row, times the batch, that its conditions exclude."""
 
 
 def run_search(
     space: Space,
     folder: Path,
-    engine: Engine,
+    executor: Executor,
     *,
     quality: QualityOf | None = None,
     tick: Tick = lambda progress: None,
@@ -48,10 +48,10 @@ def run_search(
     store.open(spec.machine, code_version(spec.machine), spec.model_dump(mode="json", by_alias=True))
     try:
         progress = Progress(spec.search.trials, damaged=store.damaged)
-        known = _known(store, spec.objectives)
+        known = _stored_objectives(store, spec.objectives)
         plan: dict[str, Point] = {}
         study = _study(space)
-        asked = refused = 0
+        asked = excluded = 0
         while asked < spec.search.trials:
             trials: list[tuple[Any, str]] = []
             tasks: list[Task] = []
@@ -60,19 +60,19 @@ def run_search(
                 point = Point(_values(space.axes, trial))
                 if not space.allowed(point.values):
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                    refused += 1
-                    if refused > REFUSED * spec.search.batch:
+                    excluded += 1
+                    if excluded > MAX_EXCLUDED * spec.search.batch:
                         asked = spec.search.trials
                         break
                     continue
-                refused = 0
+                excluded = 0
                 task = task_of(space, point, quality)
                 plan.setdefault(task.key, point)
                 trials.append((trial, task.key))
                 tasks.append(task)
             asked += len(trials)
-            runner = Runner(store, engine, spec.objectives[0], progress, tick)
-            for row in runner.run(_missing(tasks, known)):
+            runner = Runner(store, executor, spec.objectives[0], progress, tick)
+            for row in runner.run(_without_result(tasks, known)):
                 known[row["key"]] = _objectives(row, spec.objectives)
             for trial, key in trials:
                 values = known[key]
@@ -83,7 +83,7 @@ def run_search(
             progress.done = asked
             tick(progress)
         paper = task_of(space, space.paper(), quality)
-        for _ in Runner(store, engine, spec.objectives[0], progress, tick).run(_missing([paper], known)):
+        for _ in Runner(store, executor, spec.objectives[0], progress, tick).run(_without_result([paper], known)):
             pass
         progress.done = progress.total
         write_table(store, space, [*plan.items(), (paper.key, space.paper())])
@@ -130,7 +130,7 @@ def _place(axis: Axis, trial: Any) -> int:
     return int(trial.suggest_categorical(axis.name, list(range(len(axis.values)))))
 
 
-def _missing(tasks: list[Task], known: dict[str, list[float] | None]) -> Iterator[Task]:
+def _without_result(tasks: list[Task], known: dict[str, list[float] | None]) -> Iterator[Task]:
     given = set(known)
     for task in tasks:
         if task.key not in given:
@@ -156,7 +156,7 @@ def _objectives(row: Row, objectives: tuple[str, ...]) -> list[float] | None:
     return values
 
 
-def _known(store: Store, objectives: tuple[str, ...]) -> dict[str, list[float] | None]:
+def _stored_objectives(store: Store, objectives: tuple[str, ...]) -> dict[str, list[float] | None]:
     table: pa.Table = store.rows()
     names = [n for n in table.column_names if n in ("key", "status", *(o.split()[1] for o in objectives))]
     return {row["key"]: _objectives(row, objectives) for row in table.select(names).to_pylist()}

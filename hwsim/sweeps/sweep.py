@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running a sweep: what is not yet in the store runs, what is finished is kept as it comes, the table is made at the
-end. The table does not depend on the engine, on the number of workers, or on how often the run was ended."""
+end. The table does not depend on the executor, on the number of workers, or on how often the run was ended."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .engines import Batches, Engine
 from .evaluate import Row, Task
+from .executors import Batches, Executor
 from .space import Point, Space, code_version, content_key
 from .store import Store
 from .table import write_table
@@ -70,8 +70,8 @@ def task_of(space: Space, point: Point, quality: QualityOf | None) -> Task:
 class Runner:
     """Runs tasks that are not finished yet, and keeps what comes."""
 
-    def __init__(self, store: Store, engine: Engine, objective: str, progress: Progress, tick: Tick) -> None:
-        self.store, self.engine, self.progress, self.tick = store, engine, progress, tick
+    def __init__(self, store: Store, executor: Executor, objective: str, progress: Progress, tick: Tick) -> None:
+        self.store, self.executor, self.progress, self.tick = store, executor, progress, tick
         self.direction, self.column = objective.split()
         self.pace = 0.0
         """Seconds of a point, as they were lately."""
@@ -81,7 +81,7 @@ class Runner:
         waiting: list[Row] = []
         began = kept = time.monotonic()
         before = self.progress.seconds
-        rows = self.engine(self._batches(tasks))
+        rows = self.executor(self._batches(tasks))
         try:
             for found in rows:
                 now = time.monotonic()
@@ -92,7 +92,7 @@ class Runner:
                     waiting, kept = [], time.monotonic()
                 yield from found
         finally:
-            with contextlib.suppress(AttributeError):  # an engine may be any iterator
+            with contextlib.suppress(AttributeError):  # an executor may be any iterator
                 rows.close()  # type: ignore[attr-defined]
             self.store.append(waiting)
 
@@ -124,7 +124,7 @@ class Runner:
 def run_sweep(
     space: Space,
     folder: Path,
-    engine: Engine,
+    executor: Executor,
     *,
     quality: QualityOf | None = None,
     again: bool = False,
@@ -165,7 +165,7 @@ def run_sweep(
                     given.add(key)
                     yield tasks.pop(key) if key in tasks else task_of(space, point, quality)
 
-        for _ in Runner(store, engine, space.spec.objectives[0], progress, tick).run(missing()):
+        for _ in Runner(store, executor, space.spec.objectives[0], progress, tick).run(missing()):
             pass
         write_table(store, space, plan)
         return progress

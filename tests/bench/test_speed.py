@@ -31,7 +31,7 @@ from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.timing.lower import layers
 from hwsim.spatten.timing.scores import Drawn
 from hwsim.spatten.timing.simulate import simulate as simulate_attention
-from hwsim.sweeps.engines import processes, serial
+from hwsim.sweeps.executors import processes, serial
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.sweep import run_sweep

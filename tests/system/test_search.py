@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import InputError
-from hwsim.sweeps import engines
+from hwsim.sweeps import store
 from hwsim.sweeps.analysis import groups, heat, pareto, select, sensitivity, sentences
-from hwsim.sweeps.engines import processes, serial
+from hwsim.sweeps.executors import processes, serial
 from hwsim.sweeps.search import run_search
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
@@ -38,7 +38,7 @@ SEARCH = {
 
 
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
-def test_search_is_the_same_on_every_engine_and_goes_on(sampler: str, network: str, tmp_path: Path) -> None:
+def test_search_is_the_same_on_every_executor_and_goes_on(sampler: str, network: str, tmp_path: Path) -> None:
     tools.package("optuna")
     settings = {"sampler": sampler, "trials": 60, "batch": 12}
     found = space(network, **SEARCH, search=settings)
@@ -170,6 +170,6 @@ def test_attention_pruning_has_a_quality(tmp_path: Path, monkeypatch, capsys) ->
 def test_the_readmes_example_is_a_sweep() -> None:
     from ruamel.yaml import YAML
 
-    text = (Path(engines.__file__).parent / "README.md").read_text(encoding="utf-8")
+    text = (Path(store.__file__).parent / "README.md").read_text(encoding="utf-8")
     example = YAML(typ="safe", pure=True).load(text.split("```yaml\n")[1].split("```")[0])
     assert len(list(Space(Spec.model_validate(example)).points())) == 3 * 4 * 3 + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sweeps: which points, the same table on every engine, nothing lost by kills, Ctrl-C, broken parts or a full disk."""
+"""Sweeps: which points, the same table on every executor, nothing lost by kills, Ctrl-C, damage or a full disk."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ import pytest
 
 from dataflow.errors import InputError
 from hwsim.spatten.run import SpattenRun
-from hwsim.sweeps import engines
-from hwsim.sweeps.engines import dask, processes, serial
+from hwsim.sweeps import process_pool
 from hwsim.sweeps.errors import SweepStopped
+from hwsim.sweeps.executors import dask, processes, serial
 from hwsim.sweeps.space import Space
 from hwsim.sweeps.spec import Spec
 from hwsim.sweeps.store import Store
@@ -128,13 +128,11 @@ def test_table_is_what_the_simulator_says(network: str, tmp_path: Path, table: b
             assert {k: row[k] for k in run.measure()} == run.measure()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_engines_agree(kind: str, workers: int, network: str, tmp_path: Path, table: bytes) -> None:
+@pytest.mark.parametrize(("kind", "workers"), [("processes", 1), ("processes", 2), ("processes", 4), ("dask", 2)])
+def test_executors_agree(kind: str, workers: int, network: str, tmp_path: Path, table: bytes) -> None:
     if kind == "dask":
         tools.package("distributed")
-    engine = processes(workers) if kind == "processes" else dask("local", workers)
-    run_sweep(space(network), tmp_path, engine)
+    run_sweep(space(network), tmp_path, processes(workers) if kind == "processes" else dask("local", workers))
     assert (tmp_path / "results.parquet").read_bytes() == table
 
 
@@ -151,15 +149,15 @@ def test_a_worker_is_killed(kind: str, network: str, tmp_path: Path, table: byte
             os.kill(mine[0].pid or 0, signal.SIGKILL)
             killed.append(mine[0].pid)
 
-    engine = processes(2) if kind == "processes" else dask("local", 2)
-    found = run_sweep(space(network), tmp_path, engine, tick=kill)
+    executor = processes(2) if kind == "processes" else dask("local", 2)
+    found = run_sweep(space(network), tmp_path, executor, tick=kill)
     assert killed
     assert found.ran == found.total
     assert (tmp_path / "results.parquet").read_bytes() == table
 
 
 def test_a_point_that_kills_its_worker_fails_alone(network: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(engines, "evaluate", deadly)
+    monkeypatch.setattr(process_pool, "evaluate", deadly)
     found = run_sweep(space(network), tmp_path, processes(2))
     rows = pq.read_table(tmp_path / "results.parquet").to_pylist()
     died = [r for r in rows if r["error"].startswith("its worker died")]
@@ -168,7 +166,7 @@ def test_a_point_that_kills_its_worker_fails_alone(network: str, tmp_path: Path,
 
 
 def test_workers_that_cannot_begin_are_no_failed_points(network: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(engines, "evaluate", aborting)
+    monkeypatch.setattr(process_pool, "evaluate", aborting)
     with pytest.raises(InputError, match="workers die as soon as they begin"):
         run_sweep(space(network), tmp_path, processes(1))
     assert not Store(tmp_path).names()
@@ -214,14 +212,16 @@ def test_a_broken_part_is_put_aside_and_runs_again(harm: str, network: str, tmp_
     assert (tmp_path / "results.parquet").read_bytes() == table
 
 
-@pytest.mark.parametrize("engine", [("--workers", "0"), ("--workers", "2"), ("--scheduler", "local", "--workers", "2")])
-def test_ctrl_c_ends_soon_and_says_how_to_go_on(engine: tuple[str, ...], network: str, tmp_path: Path) -> None:
-    if "--scheduler" in engine:
+@pytest.mark.parametrize(
+    "executor", [("--workers", "0"), ("--workers", "2"), ("--scheduler", "local", "--workers", "2")]
+)
+def test_ctrl_c_ends_soon_and_says_how_to_go_on(executor: tuple[str, ...], network: str, tmp_path: Path) -> None:
+    if "--scheduler" in executor:
         tools.package("distributed")
     path = tmp_path / "s.yaml"
     axes = {"batch": {"from": 1, "to": 20_000, "step": 1}}
     path.write_text(json.dumps({"machine": "sat", "base": {"network": network}, "axes": axes}))
-    words = command(path, tmp_path / "out", *engine)
+    words = command(path, tmp_path / "out", *executor)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list((tmp_path / "out").glob("parts/part-*")):
         assert process.poll() is None
@@ -394,7 +394,10 @@ def test_wrong_commands_are_one_line(network: str, tmp_path: Path, monkeypatch, 
         "sweep s.yaml --out machine": "of the machine spatten",
         "sweep s.yaml --set axes.batch=3 --out x": "axes.batch",
         "sweep s.yaml --set x --out x": "write it as key.path=value",
-        "sweep s.yaml --scheduler tcp://127.0.0.1:9 --out new": "no Dask scheduler",
+        "sweep s.yaml --scheduler tcp://127.0.0.1:9 --scheduler-timeout 1 --out new": "no Dask scheduler is there",
+        "sweep s.yaml --scheduler nonsense --out new": "no Dask scheduler is there: missing port",
+        "sweep s.yaml --scheduler tls://127.0.0.1:9 --out new": "needs a certificate",
+        "sweep s.yaml --scheduler broken --out new": "scheduler.json: cannot be read: No such file",
         "search s.yaml --set objectives=[nothing] --set search.trials=1 --workers 0 --out done": "no such number",
         "results nope": "not a folder of results",
         "results broken": "broken JSON",
