@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -122,6 +123,8 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     if kind == "extra_forbidden":
         owner = _model_at(model, loc[:-1])
         reason = "unknown key" + _hint(str(loc[-1]), owner.model_fields if owner else ())
+    elif kind == "string_type" and isinstance(value, int | float | date):  # YAML reads 7_1 as 71
+        reason += "; text that reads as a number, a date or true goes in quotes"
     elif kind in ("literal_error", "enum") and isinstance(value, str):
         expected = re.findall(r"'([^']*)'", first.get("ctx", {}).get("expected", ""))
         reason += _hint(value, expected)

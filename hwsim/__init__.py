@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hwsim._moved import install as _answer_for_old_names
 from hwsim.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ __all__ = [
     "verify",
     "workload",
 ]
+
+_answer_for_old_names()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -97,7 +98,8 @@ def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]
         text = json.dumps([steps, prompts, pruning.model_dump(mode="json")], sort_keys=True)
         path = folder / "attention" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
         if text not in known and path.exists():
-            known[text] = json.loads(path.read_text(encoding="utf-8"))["bits_per_character"]
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a damaged file: it is measured again
+                known[text] = float(json.loads(path.read_text(encoding="utf-8"))["bits_per_character"])
         if text not in known:
             from algorithms.accuracy.attention import Setting, generation_quality
             from algorithms.training.data import library_text

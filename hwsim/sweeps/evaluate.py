@@ -25,15 +25,15 @@ class Task(NamedTuple):
     settings: Row
     values: Row
     """The fields of the space, for people."""
-    more: Row
-    """Columns that are known already: quality."""
+    quality: Row
+    """Columns of the point's quality, which are known before it runs."""
     error: str = ""
     """Why it cannot be run."""
     detail: bool = False
 
 
 def evaluate(code: str, tasks: list[Task]) -> list[Row]:
-    """A row a task.
+    """Run tasks: a row each, in their order.
 
     Raises:
         InputError: this is not the code that asks.
@@ -53,7 +53,7 @@ def _row(task: Task) -> Row:
         return failed(task, str(error))
     except Exception as error:  # a fault of ours in one point must not end the others
         return failed(task, f"{type(error).__name__}: {error}")
-    return {**_front(task), "status": "ok", "error": "", **task.more, **found}
+    return {**_front(task), "status": "ok", "error": "", **task.quality, **found}
 
 
 def failed(task: Task, why: str) -> Row:

@@ -18,12 +18,13 @@ from .store import Store
 from .table import write_table
 
 BATCH_SECONDS = 0.25
-"""A batch is about so long: short enough to be lost, long enough to be worth sending."""
-LARGEST_BATCH = 256
+"""Duration of a batch: short enough to be lost, long enough to be worth sending."""
+MAX_BATCH = 256
+"""Points of a batch, at most."""
 KEEP_SECONDS, KEEP_SHARE = 1.0, 0.02
-"""A part is written when so much time has passed, or this share of the run, whichever is more."""
-HELD = 10_000
-"""Tasks that are kept from counting to running; those beyond are made again, for the sake of memory."""
+"""A part is written when so many seconds, and this share of the run so far, have passed since the last one."""
+MAX_HELD_TASKS = 10_000
+"""Tasks that are kept in memory between counting and running; those beyond are made a second time."""
 QualityOf = Callable[[Row, int], Row]
 """(settings, repetition) -> the columns of a point's quality."""
 
@@ -58,13 +59,13 @@ def task_of(space: Space, point: Point, quality: QualityOf | None) -> Task:
     run, error = space.settings(point)
     settings = run if error else run.model_dump(mode="json")
     inputs = [] if error else run.inputs()
-    more = quality(settings, point.repetition) if quality is not None and not error else {}
+    known = quality(settings, point.repetition) if quality is not None and not error else {}
     spec = space.spec
     values = dict(point.values)
     if spec.repeat > 1:
         values["repetition"] = point.repetition
-    key = content_key(spec.machine, code_version(spec.machine), settings, [more, spec.detail], inputs)
-    return Task(key, spec.machine, settings, values, more, error, spec.detail)
+    key = content_key(spec.machine, code_version(spec.machine), settings, [known, spec.detail], inputs)
+    return Task(key, spec.machine, settings, values, known, error, spec.detail)
 
 
 class Runner:
@@ -73,8 +74,8 @@ class Runner:
     def __init__(self, store: Store, executor: Executor, objective: str, progress: Progress, tick: Tick) -> None:
         self.store, self.executor, self.progress, self.tick = store, executor, progress, tick
         self.direction, self.column = objective.split()
-        self.pace = 0.0
-        """Seconds of a point, as they were lately."""
+        self.seconds_per_point = 0.0
+        """Mean of this run so far; 0 before its first point."""
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Row]:
         """Rows as they come. What is finished is kept, also when this ends early."""
@@ -100,7 +101,9 @@ class Runner:
         batch: list[Task] = []
         for task in tasks:
             batch.append(task)
-            wanted = 1 if not self.pace else min(max(int(BATCH_SECONDS / self.pace), 1), LARGEST_BATCH)
+            wanted = (
+                1 if not self.seconds_per_point else min(max(int(BATCH_SECONDS / self.seconds_per_point), 1), MAX_BATCH)
+            )
             if len(batch) >= wanted:
                 yield batch
                 batch = []
@@ -112,7 +115,7 @@ class Runner:
         p.ran += len(rows)
         p.done += len(rows)
         p.seconds = seconds
-        self.pace = seconds / p.ran
+        self.seconds_per_point = seconds / p.ran
         for row in rows:
             p.failed += row["status"] == "failed"
             value = row.get(self.column)
@@ -153,7 +156,7 @@ def run_sweep(
             task = task_of(space, point, quality)
             plan.append((task.key, point))
             seen.add(task.key)
-            if len(tasks) < HELD and task.key not in finished:
+            if len(tasks) < MAX_HELD_TASKS and task.key not in finished:
                 tasks[task.key] = task
         progress.total, progress.done = len(seen), len(seen & finished)
         tick(progress)

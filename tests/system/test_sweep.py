@@ -280,6 +280,24 @@ def test_results_of_a_damaged_folder(table_there: bool, network: str, tmp_path: 
     assert (tmp_path / "results.parquet").read_bytes() == want
 
 
+def test_names_like_numbers_stay_text(tmp_path: Path, monkeypatch, capsys) -> None:
+    """In the store, in JSON and (in quotes) in CSV; whole numbers stay whole beside points that failed."""
+    names = ["7_1", "nan", "1e3", "007"]
+    for name in names:
+        layer = f"{{kind: linear, name: '{name}', in_features: 64, out_features: 64}}"
+        (tmp_path / f"{name}.yaml").write_text(f"name: '{name}'\nlayers: [{layer}]\n")
+    monkeypatch.chdir(tmp_path)
+    axes = {"network": [f"{n}.yaml" for n in names], "pattern": ["2:4", "1:64"]}
+    run_sweep(Space(Spec.model_validate({"machine": "sat", "axes": axes, "detail": True})), tmp_path / "s", serial)
+    table = pq.read_table("s/results.parquet")
+    rows = [r for r in table.to_pylist() if r["status"] == "ok" and not r["design"]]
+    assert [r["parts"][0]["layer"] for r in rows] == names
+    assert hwsim(monkeypatch, "results", "s", "--json", "--csv", "s.csv", "--columns", "network,cycles,design") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert all(isinstance(r["cycles"], int) for r in shown)
+    assert Path("s.csv").read_text().splitlines()[1].startswith('"7_1.yaml",')
+
+
 @pytest.mark.parametrize("gone", ["folder", "replaced", "manifest", "part"])
 def test_a_folder_that_is_removed_while_the_sweep_runs(gone: str, network: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("hwsim.sweeps.sweep.KEEP_SECONDS", 0.0)
@@ -328,7 +346,7 @@ def test_two_runs_do_not_write_in_one_folder(network: str, tmp_path: Path) -> No
 
 
 BAD = {
-    "machine: none\naxes: {batch: [1]}": "machine: Input should be 'sat' or 'spatten'",
+    "machine: none\naxes: {batch: [1]}": "machine 'none': Known: sat, spatten",
     "machine: sat": "axes: Field required",
     "machine: sat\naxes: {}": "axes",
     "machine: sat\naxes: {machine.row: [1]}": "axes: machine.row: unknown key",
@@ -358,6 +376,7 @@ BAD = {
     "machine: sat\naxes: {batch: [1]}\nquality: {train: {seed: 1}}": "train.seed: comes from the point",
     "machine: spatten\naxes: {seed: [1]}\nquality: {stored: char-lm}": "has no training method",
     "machine: sat\naxes: {batch: [1]}\nsweep: 1": "sweep: unknown key",
+    "machine: sat\naxes: {network: [7_1, resnet18]}": "text that reads as a number, a date or true",
     "machine: [": "broken YAML",
     "[]": "expected fields of Spec",
 }

@@ -145,3 +145,12 @@ def test_a_cluster_of_jobs_and_its_end_in_the_middle(network: str, tmp_path: Pat
     finally:
         cluster.kill()
         cluster.wait()
+
+
+def test_the_old_name_says_the_new_one() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "hwsim.sweep.cluster", "local"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert "hwsim.sweep is now hwsim.sweeps" in found.stderr
