@@ -67,21 +67,6 @@ def test_a_method_of_the_process_is_lowered_by_its_fields(mine: Method) -> None:
     assert any(p.pattern == NM(2, 8) for p in work.products)
 
 
-def test_a_method_of_the_process_is_simulated_and_told_by_its_name(mine: Method) -> None:
-    from hwsim.sat.config import SatConfig
-    from hwsim.sat.run import SatRun
-    from hwsim.sat.timing.step import simulate
-
-    machine = SatConfig(rows=4, cols=4)
-    cycles = {}
-    for name in ("mine", "sdgp", "dense"):
-        run = SatRun(method=name, batch=4, pattern="2:8", machine=machine)
-        result = simulate(machine, run.workload(NET))
-        assert result.method == name
-        cycles[name] = result.cycles
-    assert cycles["mine"] == cycles["sdgp"] != cycles["dense"]
-
-
 def test_a_method_of_an_installed_package_is_simulated(tmp_path: Path) -> None:
     from hwsim.sat.run import SatRun
 
