@@ -56,7 +56,7 @@ _VIEWS = {"t", "transpose", "view", "_unsafe_view", "permute", "expand", "unsque
 
 class _Recorder(TorchDispatchMode):
     def __init__(self, batch: int, parameters: set[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.batch = batch
         self.layers: list[Layer] = []
         self.weights = set(parameters)  # ids of parameters and their views

@@ -58,22 +58,30 @@ def _any_constant(dispatcher: Any) -> None:
 @overload
 def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def kernel(*, inline: Literal["never", "always"] = ...) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def kernel(
-    function: Callable[P, R] | None = None, /, *, inline: Literal["never", "always"] = "never"
+    *, inline: Literal["never", "always"] = ..., inner: bool = ...
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def kernel(
+    function: Callable[P, R] | None = None, /, *, inline: Literal["never", "always"] = "never", inner: bool = False
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function at its first call, as ``@kernel`` or ``@kernel(inline="always")``.
 
     Args:
         inline: "always" puts the function's statements where it is called, before types are known: for functions of a
             line or two in an inner loop.
+        inner: only other kernels call it: no entry from Python is compiled.
 
     Returns:
         The function with its own signature.
     """
 
     def compiled(plain: Callable[P, R]) -> Callable[P, R]:
-        options: dict[str, Any] = {"cache": True, "inline": inline, "no_cfunc_wrapper": True}
+        options: dict[str, Any] = {
+            "cache": True,
+            "inline": inline,
+            "no_cfunc_wrapper": True,
+            "no_cpython_wrapper": inner,
+        }
         found: Any = numba.njit(**options)(plain)
         if isinstance(found, Dispatcher):
             _any_constant(found)

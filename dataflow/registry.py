@@ -142,7 +142,7 @@ class Registry(Generic[T]):
 
     def _converted(self, key: str, thing: Any, point: EntryPoint | None) -> T:
         if self._convert is None:
-            return thing  # type: ignore[no-any-return]
+            return thing  # type: ignore[no-any-return]  # the caller's type
         try:
             return self._convert(key, thing)
         except (TypeError, ValueError, AttributeError) as error:

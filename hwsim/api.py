@@ -182,7 +182,8 @@ class Comparison:
         """Write the comparison as a page: HTML, Markdown, figures, tables."""
         from reports.compare import write_comparison  # type: ignore[import-not-found]
 
-        return write_comparison(dict(self.results), Path(folder))
+        paths: list[Path] = write_comparison(dict(self.results), Path(folder))
+        return paths
 
 
 def compare(results: Mapping[str, Result]) -> Comparison:

@@ -134,7 +134,7 @@ def _heat(heat: Row) -> Figure:
         for i, row in enumerate(heat["cells"]):
             for j, value in enumerate(row):
                 if value is not None:
-                    dark = float(shown.norm(value)) < 0.6  # type: ignore[arg-type]
+                    dark = float(shown.norm(value)) < 0.6  # type: ignore[arg-type]  # one number
                     axes.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=6.5,
                               color="white" if dark else "black")  # fmt: skip
     figure.colorbar(shown, label=heat["objective"].split()[1])

@@ -34,11 +34,11 @@ def full_runs() -> Iterator[TrainConfig]:
     """All runs, seed by seed."""
     for seed in SEEDS:
         for task, settings in SETTINGS.items():
-            yield TrainConfig(task=task, method="dense", pattern="dense", seed=seed, **settings)  # type: ignore[arg-type]
+            yield TrainConfig(task=task, method="dense", pattern="dense", seed=seed, **settings)
             for method in PAPER_METHODS:
                 if not method.is_dense:
                     for pattern in PATTERNS:
-                        yield TrainConfig(task=task, method=method.name, pattern=pattern, seed=seed, **settings)  # type: ignore[arg-type]
+                        yield TrainConfig(task=task, method=method.name, pattern=pattern, seed=seed, **settings)
 
 
 def full_study(out: Path, tick: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:

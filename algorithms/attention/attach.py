@@ -147,7 +147,7 @@ def attach(
     hooks = [model.register_forward_pre_hook(_refuse_padding, with_kwargs=True)]
     for number, layer in enumerate(run.layers):
 
-        def before(_: nn.Module, args: tuple, kwargs: dict[str, Any], number: int = number) -> tuple[tuple, dict]:
+        def before(_: nn.Module, args: Any, kwargs: dict[str, Any], number: int = number) -> Any:
             call = signature(run.layers[number].forward)
             inside = dict(call.bind(*args, **kwargs).arguments)
             for parameter in call.parameters.values():
@@ -159,7 +159,7 @@ def attach(
 
         hooks.append(layer.register_forward_pre_hook(before, with_kwargs=True))
 
-    def after(_: nn.Module, __: tuple, output: Any) -> Any:
+    def after(_: nn.Module, __: Any, output: Any) -> Any:
         return (run.leave(output[0]), *output[1:]) if isinstance(output, tuple) else run.leave(output)
 
     hooks.append(run.layers[-1].register_forward_hook(after))
@@ -172,7 +172,7 @@ def attach(
         _part(run, before_interface)
 
 
-def _refuse_padding(_: nn.Module, __: tuple, kwargs: dict[str, Any]) -> None:
+def _refuse_padding(_: nn.Module, __: Any, kwargs: dict[str, Any]) -> None:
     """The library makes no mask for an attention function of one's own, so padding would be attended to."""
     mask = kwargs.get("attention_mask")
     if isinstance(mask, Tensor) and not bool((mask != 0).all()):
@@ -183,7 +183,7 @@ def _join(run: Run) -> str | None:
     """Put the session's attention in the attention modules' place; what Hugging Face's interface was before."""
     if run.ours:
         for number, module in enumerate(run.attention):
-            module.attend = lambda _, q, k, v, scale, number=number: run.attend(number, q, k, v, scale)  # type: ignore[assignment]
+            module.attend = lambda _, q, k, v, scale, number=number: run.attend(number, q, k, v, scale)  # type: ignore[assignment]  # a transformers model
         return None
     from transformers import AttentionInterface
 
@@ -191,8 +191,8 @@ def _join(run: Run) -> str | None:
     for number, module in enumerate(run.attention):
         setattr(module, _RUN, (run, number))
     config = run.model.config
-    name = str(config._attn_implementation)  # type: ignore[union-attr]
-    run.model.set_attn_implementation(_INTERFACE)  # type: ignore[operator]
+    name = str(config._attn_implementation)  # type: ignore[union-attr]  # a transformers model
+    run.model.set_attn_implementation(_INTERFACE)  # type: ignore[operator]  # a transformers model
     return name
 
 
@@ -201,9 +201,9 @@ def _part(run: Run, interface: str | None) -> None:
         from algorithms.training.models import attend
 
         for module in run.attention:
-            module.attend = attend  # type: ignore[assignment]
+            module.attend = attend  # type: ignore[assignment]  # a transformers model
         return
-    run.model.set_attn_implementation(interface)  # type: ignore[operator]
+    run.model.set_attn_implementation(interface)  # type: ignore[operator]  # a transformers model
     for module in run.attention:
         delattr(module, _RUN)
 

@@ -26,7 +26,7 @@ def devices() -> list[str]:
 
 def _seconds(work: Callable[[], Any], device: str, at_least: float = 0.2) -> float:
     """Median of calls over at least so many seconds, the first one left out."""
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    wait: Callable[[], Any] = torch.cuda.synchronize if device == "cuda" else lambda: None
     work()
     wait()
     found: list[float] = []

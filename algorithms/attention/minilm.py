@@ -41,7 +41,8 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm1(x + self.attention(x))
-        return self.norm2(x + self.fc2(F.gelu(self.fc1(x))))
+        out: Tensor = self.norm2(x + self.fc2(F.gelu(self.fc1(x))))
+        return out
 
 
 class MiniLM(nn.Module):

@@ -68,7 +68,7 @@ def write_attention_trace(folder: Path, session: Session, *, origin: str, dimens
             **step.tensors,
         }
         with atomic_path(folder / name) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **{k: v.numpy() for k, v in arrays.items()})  # type: ignore[arg-type]
+            np.savez_compressed(file, **{k: v.numpy() for k, v in arrays.items()})
         records.append({"iteration": step.iteration, "layer": step.layer, "file": name})
     with atomic_path(folder / "steps.parquet") as temporary:
         pq.write_table(pa.Table.from_pylist(records), temporary)

@@ -48,7 +48,7 @@ def tune(
         starts = torch.randint(len(text) - context, (batch, 1), generator=generator)
         loss = pruned_loss(model, pruning, text[starts + torch.arange(context + 1)].long())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
         tick(f"fine-tune, step {step + 1}")

@@ -26,7 +26,8 @@ class DigitsCNN(nn.Module):
             x = F.relu(norm(conv(x)))
             if i in (1, 3):
                 x = F.max_pool2d(x, 2)
-        return self.classifier(F.relu(self.hidden(x.flatten(1))))
+        out: Tensor = self.classifier(F.relu(self.hidden(x.flatten(1))))
+        return out
 
 
 class DigitsMLP(nn.Module):
@@ -38,7 +39,8 @@ class DigitsMLP(nn.Module):
         self.classifier = nn.Linear(256, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
+        out: Tensor = self.classifier(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
+        return out
 
 
 def attend(module: Attention, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -66,7 +68,8 @@ class Attention(nn.Module):
         b, t, d = x.shape
         q, k, v = (p(x).view(b, t, self.heads, -1).transpose(1, 2) for p in (self.q, self.k, self.v))
         y = self.attend(self, q, k, v, (d // self.heads) ** -0.5)
-        return self.o(y.transpose(1, 2).reshape(b, t, d))
+        out: Tensor = self.o(y.transpose(1, 2).reshape(b, t, d))
+        return out
 
 
 class Block(nn.Module):
@@ -80,7 +83,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x))
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        out: Tensor = x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        return out
 
 
 class DigitsViT(nn.Module):
@@ -98,7 +102,8 @@ class DigitsViT(nn.Module):
         x = self.patch(x).flatten(2).transpose(1, 2) + self.position
         for block in self.blocks:
             x = block(x)
-        return self.classifier(self.norm(x).mean(1))
+        out: Tensor = self.classifier(self.norm(x).mean(1))
+        return out
 
 
 class CharLM(nn.Module):
@@ -119,4 +124,5 @@ class CharLM(nn.Module):
         h = self.embedding(x) + self.position[start : start + x.shape[1]]
         for block in self.blocks:
             h = block(h)
-        return self.head(self.norm(h))
+        out: Tensor = self.head(self.norm(h))
+        return out

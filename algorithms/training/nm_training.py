@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,13 +96,13 @@ class _LinearProducts(torch.autograd.Function):
     """The three products of a linear layer: x [..., in], weight [out, in]."""
 
     @staticmethod
-    def forward(ctx, x, weight, rule):  # type: ignore[no-untyped-def]
+    def forward(ctx, x, weight, rule):  # type: ignore[no-untyped-def]  # torch's own signature is free
         ctx.save_for_backward(x, weight)
         ctx.rule = rule
         return F.linear(rule.operand(x), rule.ff_weight(weight))
 
     @staticmethod
-    def backward(ctx, dy):  # type: ignore[no-untyped-def]
+    def backward(ctx, dy):  # type: ignore[no-untyped-def]  # torch's own signature is free
         x, weight = ctx.saved_tensors
         rule = ctx.rule
         dx = dw = None
@@ -117,7 +118,7 @@ class _ConvProducts(torch.autograd.Function):
     """The three products of a convolution; ``shape`` is (stride, padding, dilation, groups)."""
 
     @staticmethod
-    def forward(ctx, x, weight, rule, shape):  # type: ignore[no-untyped-def]
+    def forward(ctx, x, weight, rule, shape):  # type: ignore[no-untyped-def]  # torch's own signature is free
         ctx.save_for_backward(x, weight)
         ctx.rule, ctx.shape = rule, shape
         stride, padding, dilation, groups = shape
@@ -125,12 +126,12 @@ class _ConvProducts(torch.autograd.Function):
         return conv(rule.operand(x), rule.ff_weight(weight), None, stride, padding, dilation, groups)
 
     @staticmethod
-    def backward(ctx, dy):  # type: ignore[no-untyped-def]
+    def backward(ctx, dy):  # type: ignore[no-untyped-def]  # torch's own signature is free
         x, weight = ctx.saved_tensors
         rule = ctx.rule
         dx = dw = None
 
-        def backward(g, xs, w, wanted):  # type: ignore[no-untyped-def]
+        def backward(g: Tensor, xs: Tensor, w: Tensor, wanted: list[bool]) -> Any:
             stride, padding, dilation, groups = ctx.shape
             zeros = [0] * len(stride)
             return torch.ops.aten.convolution_backward(
@@ -153,7 +154,8 @@ class NMLinear(nn.Linear):
 
     def products(self, x: Tensor, weight: Tensor) -> Tensor:
         """The output without bias; its backward pass is the other two products."""
-        return _LinearProducts.apply(x, weight, self.nm_rule)
+        out: Tensor = _LinearProducts.apply(x, weight, self.nm_rule)  # type: ignore[no-untyped-call]  # torch's
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.products(x, self.weight)
@@ -165,11 +167,14 @@ class _NMConv:
 
     def products(self, x: Tensor, weight: Tensor) -> Tensor:
         """The output without bias; its backward pass is the other two products."""
-        c: nn.Conv2d = self  # type: ignore[assignment]
-        return _ConvProducts.apply(x, weight, self.nm_rule, (c.stride, c.padding, c.dilation, c.groups))
+        c: nn.Conv2d = self  # type: ignore[assignment]  # a mixin of it
+        out: Tensor = _ConvProducts.apply(  # type: ignore[no-untyped-call]  # torch's
+            x, weight, self.nm_rule, (c.stride, c.padding, c.dilation, c.groups)
+        )
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
-        c: nn.Conv2d = self  # type: ignore[assignment]
+        c: nn.Conv2d = self  # type: ignore[assignment]  # a mixin of it
         y = self.products(x, c.weight)
         return y if c.bias is None else y + c.bias.reshape(-1, *[1] * (c.weight.dim() - 2))
 
@@ -218,7 +223,7 @@ def convert(
         cause = _cause(name, module, method, pattern, skip)
         if cause is None or (fp16 and _can_swap(module)):
             module.__class__ = _SWAP[type(module)]
-            module.nm_rule = rule_of(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment, union-attr]
+            module.nm_rule = rule_of(Method.DENSE if cause else method, pattern, fp16)  # type: ignore[assignment]  # the swapped class has it
         report.append(LayerReport(name, kind, cause, *_densities(module)))
     return report
 
@@ -226,7 +231,7 @@ def convert(
 def plain(model: nn.Module) -> nn.Module:
     """Undo `convert` in place: the same parameters, dense products."""
     for module in converted_layers(model).values():
-        module.__class__ = next(base for base, swapped in _SWAP.items() if type(module) is swapped)  # type: ignore[assignment]
+        module.__class__ = next(base for base, swapped in _SWAP.items() if type(module) is swapped)
         del module.nm_rule
     return model
 

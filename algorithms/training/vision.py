@@ -33,7 +33,8 @@ class ResNet9(nn.Module):
         x = F.max_pool2d(F.relu(self.layer2(x)), 2)
         x = F.max_pool2d(F.relu(self.layer3(x)), 2)
         x = x + F.relu(self.res3[1](F.relu(self.res3[0](x))))
-        return self.classifier(F.max_pool2d(x, 4).flatten(1))
+        out: Tensor = self.classifier(F.max_pool2d(x, 4).flatten(1))
+        return out
 
 
 class VGG19(nn.Module):
@@ -52,7 +53,8 @@ class VGG19(nn.Module):
         self.classifier = nn.Linear(512, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).flatten(1))
+        out: Tensor = self.classifier(self.features(x).flatten(1))
+        return out
 
 
 class _Residual(nn.Module):
@@ -92,7 +94,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.stem(x)), 3, 2, 1)
-        return self.fc(F.adaptive_avg_pool2d(self.blocks(x), 1).flatten(1))
+        out: Tensor = self.fc(F.adaptive_avg_pool2d(self.blocks(x), 1).flatten(1))
+        return out
 
 
 class ViT(nn.Module):
@@ -112,7 +115,8 @@ class ViT(nn.Module):
         h = torch.cat([self.token.expand(len(h), -1, -1), h], 1) + self.position
         for block in self.blocks:
             h = block(h)
-        return self.head(self.norm(h)[:, 0])
+        out: Tensor = self.head(self.norm(h)[:, 0])
+        return out
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {

@@ -117,7 +117,7 @@ def _pattern(where: str, text: str) -> str | None:
 
 
 def _gemm(cell: Callable[[str], int], common: dict[str, object]) -> Linear:
-    return Linear(rows=cell("m"), in_features=cell("k"), out_features=cell("n"), **common)  # type: ignore[arg-type]
+    return Linear(rows=cell("m"), in_features=cell("k"), out_features=cell("n"), **common)
 
 
 def _conv(cell: Callable[[str], int], header: dict[str, int], common: dict[str, object], padding: str) -> Layer:
@@ -125,7 +125,7 @@ def _conv(cell: Callable[[str], int], header: dict[str, int], common: dict[str, 
     stride_h = cell(next(s for s in _STRIDES if s in header))
     stride_w = cell("stridewidth") if "stridewidth" in header else stride_h
     if (h, w, fh, fw) == (1, 1, 1, 1):
-        return Linear(in_features=channels, out_features=filters, **common)  # type: ignore[arg-type]
+        return Linear(in_features=channels, out_features=filters, **common)
     pads = (0, 0)
     if padding == "same":
         pads = ((fh - 1) // 2, (fw - 1) // 2)
@@ -133,5 +133,5 @@ def _conv(cell: Callable[[str], int], header: dict[str, int], common: dict[str, 
         h, w = (-(-(size - f) // s) * s + f for size, f, s in ((h, fh, stride_h), (w, fw, stride_w)))
     return Conv(
         in_channels=channels, out_channels=filters, height=h, width=w, kernel=(fh, fw), stride=(stride_h, stride_w),
-        padding=pads, **common,  # type: ignore[arg-type]
+        padding=pads, **common,
     )  # fmt: skip

@@ -59,7 +59,8 @@ def phases(layer: Conv) -> list[tuple[np.ndarray, np.ndarray, list[int], list[in
 def input_gradient(layer: Weighted, batch: int, outputs: list[np.ndarray]) -> np.ndarray:
     """dX from the outputs of a layer's BP products: [count, rows, cols] each."""
     if isinstance(layer, Linear):
-        return outputs[0][0]
+        rows: np.ndarray = outputs[0][0]
+        return rows
     cin = layer.in_channels // layer.groups
     dx = np.zeros((batch, layer.groups, cin, layer.height, layer.width), outputs[0].dtype)
     for (ys, xs, _, _), out in zip(phases(layer), outputs, strict=True):
@@ -71,7 +72,8 @@ def input_gradient(layer: Weighted, batch: int, outputs: list[np.ndarray]) -> np
 def output(layer: Weighted, batch: int, y: np.ndarray) -> np.ndarray:
     """Y as torch has it from the FF product's [count, rows, cols]."""
     if isinstance(layer, Linear):
-        return y[0]
+        rows: np.ndarray = y[0]
+        return rows
     ho, wo = layer.out_height, layer.out_width
     return y.reshape(layer.groups, batch, ho, wo, -1).transpose(1, 0, 4, 2, 3).reshape(batch, -1, ho, wo)
 
@@ -79,7 +81,8 @@ def output(layer: Weighted, batch: int, y: np.ndarray) -> np.ndarray:
 def weight_gradient(layer: Weighted, dw: np.ndarray) -> np.ndarray:
     """dW as torch has it from the WU product's [count, rows, cols]."""
     if isinstance(layer, Linear):
-        return dw[0].T
+        turned: np.ndarray = dw[0].T
+        return turned
     cin = layer.in_channels // layer.groups
     parts = dw.reshape(layer.groups, cin, *layer.kernel, -1).transpose(0, 4, 1, 2, 3)
     return parts.reshape(layer.out_channels, cin, *layer.kernel)

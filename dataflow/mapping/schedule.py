@@ -48,7 +48,7 @@ class Mapping(NamedTuple):
         try:
             flow, inter, tile, loops, *flip = text.split()
             size = [int(n) for n in tile.removeprefix("tile=").split("x")]
-            mapping = cls(  # type: ignore[call-arg]
+            mapping = cls(  # type: ignore[call-arg]  # fields by name
                 ("WS", "OS").index(flow), int(inter.removeprefix("I=")), int(flip == ["transposed"]), *size,
                 1 - ("rows>cols", "cols>rows").index(loops),
             )  # fmt: skip

@@ -146,14 +146,17 @@ def neighbours(
     return found[:count]
 
 
-@kernel
+@kernel(inner=True)
 def _before(at: int, kt: int, bt: int, other: np.ndarray) -> bool:
-    if at != other[0]:
-        return at < other[0]
-    return kt < other[1] if kt != other[1] else bt < other[2]
+    rows: int = other[0]
+    reduction: int = other[1]
+    cols: int = other[2]
+    if at != rows:
+        return at < rows
+    return kt < reduction if kt != reduction else bt < cols
 
 
-@kernel
+@kernel(inner=True)
 def _fits(
     limits: Limits, k: int, at: int, kt: int, bt: int, n: int, m: int, index_bits: int, is_os: bool, interleave: int
 ) -> bool:
@@ -168,7 +171,7 @@ def _fits(
     return not is_os or kt >= k or (at <= limits.rows * interleave and bt <= limits.cols)
 
 
-@kernel
+@kernel(inner=True)
 def _longest_reduction(limits: Limits, at: int, bt: int, k: int, n: int, m: int, index_bits: int) -> int:
     """Reduction elements that fit beside ``at`` rows and ``bt`` columns: k, or a multiple of m, or 0."""
     if at * bt * 32 > limits.output_bits:
@@ -177,7 +180,7 @@ def _longest_reduction(limits: Limits, at: int, bt: int, k: int, n: int, m: int,
     return min(groups * m, k)
 
 
-@kernel
+@kernel(inner=True)
 def _reductions(k: int, longest: int, step: int, m: int) -> np.ndarray:
     """Reduction tiles shorter than k: the fewest even parts that fit, twice, four and eight times as many.
 
@@ -200,7 +203,7 @@ def _reductions(k: int, longest: int, step: int, m: int) -> np.ndarray:
     return _distinct(sizes, found)
 
 
-@kernel
+@kernel(inner=True)
 def _sizes(length: int, step: int) -> np.ndarray:
     """Candidate tile lengths of a dimension: ``step`` times powers of two, even splits, the whole."""
     sizes = np.empty(130, np.int64)
@@ -217,7 +220,7 @@ def _sizes(length: int, step: int) -> np.ndarray:
     return _distinct(sizes, found + 1)
 
 
-@kernel
+@kernel(inner=True)
 def _distinct(sizes: np.ndarray, count: int) -> np.ndarray:
     """The first ``count`` of few numbers, sorted, each once; in place."""
     kept = 0

@@ -121,7 +121,7 @@ class Trace:
     def _read(self, record: Record) -> np.ndarray:
         where = f"{self.folder / record.file}: {record.key}"
         try:
-            array = self._archive(record.file)[record.key]
+            array: np.ndarray = self._archive(record.file)[record.key]
         except KeyError:
             raise InputError(f"{where}: tensor is missing") from None
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
@@ -181,7 +181,7 @@ def write_trace(folder: Path, meta: TraceMeta, tensors: Mapping[int, Mapping[str
         file = f"step-{step:06}.npz"
         arrays = {f"{layer}/{name}": a for layer, named in layers.items() for name, a in named.items()}
         with atomic_path(folder / file) as temporary:
-            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # arrays are no bool
         for layer, named in layers.items():
             for name, array in named.items():
                 records.append(

@@ -98,7 +98,8 @@ def _minilm(texts: int) -> list[dict[str, Any]]:
     from algorithms.accuracy.attention import minilm_quality, settings
     from algorithms.attention import minilm
 
-    return _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
+    rows: list[dict[str, Any]] = _with_bar(len(settings(minilm.LAYERS)), lambda tick: minilm_quality(texts, tick))
+    return rows
 
 
 def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) -> list[dict[str, Any]]:
@@ -113,7 +114,8 @@ def _char_lm(texts: int, steps: int, folder: Path, finetune: int, share: float) 
         pruning = example_pruning(share, len(model.blocks), encoder=False)
         _with_bar(finetune, lambda tick: tune(model, pruning, library_text().train, steps=finetune, tick=tick))
     work = lambda tick: generation_quality(model, library_text().test, count=texts, tick=tick)  # noqa: E731
-    return _with_bar(len(settings(len(model.blocks))), work)
+    rows: list[dict[str, Any]] = _with_bar(len(settings(len(model.blocks))), work)
+    return rows
 
 
 def trained_char_lm(steps: int, folder: Path) -> Any:

@@ -124,7 +124,7 @@ def quick_numba() -> Iterator[None]:
     blas = "scipy.linalg.cython_blas"
     hidden = blas not in sys.modules
     if hidden:
-        sys.modules[blas] = None  # type: ignore[assignment]
+        sys.modules[blas] = None  # type: ignore[assignment]  # as sys documents
     gc.disable()
     try:
         yield

@@ -250,10 +250,10 @@ class Machine:
         """What this machine has besides `simulate`, in words."""
         has = {
             "study": cls.Study is not None,
-            "verify": bool(cls.blocks.__func__ is not Machine.blocks.__func__),  # type: ignore[attr-defined]
+            "verify": bool(cls.blocks.__func__ is not Machine.blocks.__func__),  # type: ignore[attr-defined]  # a method
             "synth": bool(cls.top),
-            "energy --from rtl": cls.silicon_energy.__func__ is not Machine.silicon_energy.__func__,  # type: ignore[attr-defined]
-            "claims": cls.claims.__func__ is not Machine.claims.__func__,  # type: ignore[attr-defined]
+            "energy --from rtl": cls.silicon_energy.__func__ is not Machine.silicon_energy.__func__,  # type: ignore[attr-defined]  # a method
+            "claims": cls.claims.__func__ is not Machine.claims.__func__,  # type: ignore[attr-defined]  # a method
         }
         return [name for name, there in has.items() if there]
 
@@ -273,7 +273,7 @@ def _checked(name: str, thing: Any) -> type[Machine]:
         raise TypeError(f"{thing.Run.__name__} has no field machine")
     if thing.workload_field not in thing.Run.model_fields:
         raise TypeError(f"{thing.Run.__name__} has no field {thing.workload_field} (workload_field)")
-    if thing.simulate.__func__ is Machine.simulate.__func__:  # type: ignore[attr-defined]
+    if thing.simulate.__func__ is Machine.simulate.__func__:  # type: ignore[attr-defined]  # a method
         raise TypeError(f"{thing.__name__} does not define simulate")
     thing.name = name
     return thing

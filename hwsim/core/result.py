@@ -187,7 +187,7 @@ class SimpleResult(Result):
     """What else there is to know, as JSON can hold it."""
 
     @property
-    def CAUSES(self) -> Mapping[str, str]:  # type: ignore[override]
+    def CAUSES(self) -> Mapping[str, str]:  # type: ignore[override]  # read only
         return self.cause_text
 
     @property

@@ -62,22 +62,25 @@ def counts(state: np.ndarray) -> dict[str, int]:
     return {name: int(state[:, _COUNT + i].sum()) for i, name in enumerate(COMMANDS)}
 
 
-@kernel
+@kernel(inner=True)
 def room(m: np.ndarray, c: int, t: Timing, write: bool) -> int:
     """Transactions that channel ``c`` can take."""
-    return t.queue - m[c, _LENGTH + (_WRITES if write else _READS)]
+    taken: int = m[c, _LENGTH + (_WRITES if write else _READS)]
+    return t.queue - taken
 
 
-@kernel
+@kernel(inner=True)
 def waiting(m: np.ndarray, c: int) -> int:
     """Transactions that channel ``c`` has not yet served."""
-    return m[c, _LENGTH] + m[c, _LENGTH + 1] + m[c, _LENGTH + 2]
+    found: int = m[c, _LENGTH] + m[c, _LENGTH + 1] + m[c, _LENGTH + 2]
+    return found
 
 
-@kernel
+@kernel(inner=True)
 def wake(m: np.ndarray, c: int) -> int:
     """The next cycle in which channel ``c`` may do something, if nothing is offered before."""
-    return m[c, _WAKE]
+    cycle: int = m[c, _WAKE]
+    return cycle
 
 
 @kernel
@@ -90,13 +93,15 @@ def answer(m: np.ndarray, c: int, now: int) -> int:
         return -1
     m[c, _ANSWERS] = (m[c, _ANSWERS] + 1) % ANSWERS
     m[c, _ANSWERS + 1] -= 1
-    return m[c, at]
+    tag: int = m[c, at]
+    return tag
 
 
 @kernel
 def answer_tag(m: np.ndarray, c: int) -> int:
     """The tag of the next read whose data comes; meaningless where none does."""
-    return m[c, _ANSWERS + 2 + 2 * m[c, _ANSWERS]]
+    tag: int = m[c, _ANSWERS + 2 + 2 * m[c, _ANSWERS]]
+    return tag
 
 
 @kernel
@@ -151,7 +156,7 @@ def _later(m: np.ndarray, c: int, at: int, cycle: int) -> None:
         m[c, at] = cycle
 
 
-@kernel
+@kernel(inner=True)
 def _issue(m: np.ndarray, c: int, t: Timing, where: int, command: int, now: int) -> None:
     """Record a command: what has to wait for it, and how long."""
     bank = where & 127
@@ -188,7 +193,7 @@ def _issue(m: np.ndarray, c: int, t: Timing, where: int, command: int, now: int)
         _later(m, c, b + PRE, now + t.write_pre)
 
 
-@kernel
+@kernel(inner=True)
 def _remove(m: np.ndarray, c: int, which: int, at: int) -> None:
     """Take a request out of its queue; those behind move up."""
     last = m[c, _LENGTH + which] - 1
@@ -199,13 +204,13 @@ def _remove(m: np.ndarray, c: int, which: int, at: int) -> None:
     m[c, _LENGTH + which] = last
 
 
-@kernel
+@kernel(inner=True)
 def _refresh(m: np.ndarray, c: int, t: Timing, p: int, now: int) -> int:
     """One step of a refresh of all banks that is due: precharge them together, then refresh. The cycle in which it
     can be taken; it was taken if that is now or earlier."""
     first, last = p << t.rank_bits, (p + 1) << t.rank_bits
     r = _RANK + 16 * p
-    at = m[c, _BUS]
+    at: int = m[c, _BUS]
     is_open = False
     for bank in range(first, last):
         if m[c, _BANK + 8 * bank + _ROW] >= 0:
@@ -236,7 +241,7 @@ def _refresh(m: np.ndarray, c: int, t: Timing, p: int, now: int) -> int:
     return at
 
 
-@kernel
+@kernel(inner=True)
 def _pick(m: np.ndarray, c: int, t: Timing, which: int, start: int, now: int) -> tuple[int, int, int]:
     """The oldest request of a queue, from place ``start`` on, whose next command may go now: its place (-1: none), the
     command, and the earliest cycle of those before it. Requests that need the same command of the same bank are as

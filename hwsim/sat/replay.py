@@ -25,11 +25,12 @@ from dataflow.networks.network import Network, Weighted
 from dataflow.pattern import NM
 from dataflow.training.methods import Pass
 from dataflow.training.trace import Trace
+from hwsim.core.ieee import to_fp16
 
 from .config import SatConfig
 from .timing.clock import run_job
 from .timing.clock_engines import run_sore, run_wuve
-from .timing.functional import sore, stce, to_fp16, wuve
+from .timing.functional import sore, stce, wuve
 from .timing.job import array_job
 from .timing.step import make_schedule
 from .timing.tile import job_cycles, sore_cycles, wuve_cycles
@@ -154,7 +155,7 @@ def _layer(
     trace: Trace, config: SatConfig, step: int, layer: Weighted, t: dict[str, np.ndarray]
 ) -> Iterator[ReplayRow]:
     samples = trace.meta.samples
-    restore = {
+    restore: dict[Pass, Callable[[list[np.ndarray]], tuple[np.ndarray, np.ndarray | None]]] = {
         Pass.FF: lambda outs: (output(layer, samples, outs[0]), t["y"]),
         Pass.BP: lambda outs: (input_gradient(layer, samples, outs), t.get("dx")),
         Pass.WU: lambda outs: (weight_gradient(layer, outs[0]), t["dw"]),
@@ -231,7 +232,7 @@ class _Run:
         pattern = self.product.pattern if index is not None else None
         size = (x.shape[0], x.shape[1], values.shape[1])
         flow = "OS" if self.mapping.is_os else "WS"
-        job = array_job(self.config, flow, size, self.product.pattern, self.mapping.interleave)  # type: ignore[arg-type]
+        job = array_job(self.config, flow, size, self.product.pattern, self.mapping.interleave)  # type: ignore[arg-type]  # a Dataflow
         out, cycles = run_job(job, x, values, index, psum)
         expected = stce(x, values, index, pattern, psum)
         self.jobs += 1

@@ -110,7 +110,7 @@ class StepResult(Result):
     machine: str = "sat"
 
     @property
-    def workload(self) -> str:  # type: ignore[override]
+    def workload(self) -> str:  # type: ignore[override]  # read only
         return f"{self.network}, batch {self.batch}, {self.method} {self.pattern}"
 
     @property

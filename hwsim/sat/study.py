@@ -36,7 +36,7 @@ Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 Tick = Callable[[str], None]
 
-_WATERFALL = (
+_WATERFALL: tuple[tuple[str, Callable[[StepRow], float]], ...] = (
     ("element-wise traffic", lambda r: r.elementwise),
     ("weight update (WUVE, pre-generation)", lambda r: r.wuve + r.sore + r.dram if r.kind == "update" else 0),
     ("padding", lambda r: r.padding),

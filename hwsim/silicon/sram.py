@@ -44,7 +44,8 @@ def _laws() -> dict[str, np.ndarray]:
     ones = np.ones(len(POINTS))
 
     def fitted(x: np.ndarray, y: list[float]) -> np.ndarray:
-        return np.linalg.lstsq(np.stack([ones, x], axis=1), np.log(y), rcond=None)[0]
+        found: np.ndarray = np.linalg.lstsq(np.stack([ones, x], axis=1), np.log(y), rcond=None)[0]
+        return found
 
     return {
         "area_um2": fitted(bits, [m.area_um2 for m in POINTS]),

@@ -183,7 +183,8 @@ def _all_heads(rows: pd.DataFrame) -> pd.DataFrame:
         model = layer[layer["head_id"] == layer["head_id"].iloc[0]]
         added = [model.assign(head_id=head, if_topk=False, topk=-1) for head in missing]
         pieces.append(pd.concat([*added, layer]).sort_values("head_id", kind="stable") if added else layer)
-    return pd.concat(pieces, ignore_index=True)
+    found: pd.DataFrame = pd.concat(pieces, ignore_index=True)
+    return found
 
 
 def dense_of(workload: Workload) -> Workload:

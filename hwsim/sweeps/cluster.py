@@ -60,14 +60,16 @@ def hold_cluster(
     show: Annotated[bool, typer.Option("--show", help="Only print the job script.")] = False,
 ) -> None:
     """Submit jobs that are Dask workers; print the scheduler's address; hold them until ended (Ctrl-C)."""
-    import dask_jobqueue
     from dask_jobqueue.local import LocalCluster
+    from dask_jobqueue.lsf import LSFCluster
+    from dask_jobqueue.pbs import PBSCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     quiet_logs()
     kinds: dict[System, Any] = {
-        System.SLURM: dask_jobqueue.SLURMCluster,
-        System.LSF: dask_jobqueue.LSFCluster,
-        System.PBS: dask_jobqueue.PBSCluster,
+        System.SLURM: SLURMCluster,
+        System.LSF: LSFCluster,
+        System.PBS: PBSCluster,
         System.LOCAL: LocalCluster,
     }
     options: dict[str, Any] = {"cores": cores, "processes": cores, "memory": memory, "queue": queue}

@@ -125,8 +125,9 @@ def _values(axes: list[Axis], trial: Any) -> Row:
 def _place(axis: Axis, trial: Any) -> int:
     assert axis.values is not None
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in axis.values):
-        order = sorted(range(len(axis.values)), key=lambda i: axis.values[i])  # type: ignore[index]
-        return order[trial.suggest_int(axis.name, 0, len(order) - 1)]
+        order = sorted(range(len(axis.values)), key=lambda i: axis.values[i])  # type: ignore[index]  # numbers, asked before
+        place: int = order[trial.suggest_int(axis.name, 0, len(order) - 1)]
+        return place
     return int(trial.suggest_categorical(axis.name, list(range(len(axis.values)))))
 
 

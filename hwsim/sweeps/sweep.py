@@ -94,7 +94,7 @@ class Runner:
                 yield from found
         finally:
             with contextlib.suppress(AttributeError):  # an executor may be any iterator
-                rows.close()  # type: ignore[attr-defined]
+                rows.close()  # type: ignore[attr-defined]  # a generator
             self.store.append(waiting)
 
     def _batches(self, tasks: Iterator[Task]) -> Batches:

@@ -32,7 +32,7 @@ _NAMES = ("ROWS", "COLS", "GROUP_MAX", "WEIGHT_REGS", "WORD", "INTERLEAVE_MAX", 
 
 def core_config(rows: int, cols: int, **changes: int) -> SatConfig:
     """A machine with an engine lane a column and buffers of some hundred words."""
-    small = SatConfig(rows=rows, cols=cols, sore_lanes=cols, wuve_lanes=cols, **changes)  # type: ignore[arg-type]
+    small = SatConfig(rows=rows, cols=cols, sore_lanes=cols, wuve_lanes=cols, **changes)
     sizes = {
         "west_buffer_bytes": max(1024, 2 * small.word_elements * rows * 512),
         "north_buffer_bytes": max(1024, 4 * cols * 1024),
@@ -207,7 +207,7 @@ def _update(rng: np.random.Generator, program: Program, memory: MemoryImage, sum
     if across:
         places["across"] = places["direct"] + entries if direct else 0
     state = int(rng.integers(0, limit - words + 1))
-    update(program, memory, (w, v, gradient), rates, pattern, places, state=state, at=base)  # type: ignore[arg-type]
+    update(program, memory, (w, v, gradient), rates, pattern, places, state=state, at=base)  # type: ignore[arg-type]  # three
     return f", UPDATE {pattern if places else ''} {' '.join(places)}"
 
 
@@ -236,7 +236,7 @@ def update(
     if places:
         cycles = run_update(config, words, pattern, len(places))
     program.load("state", memory.place(memory.pairs(w, v)), words, state)
-    program.update(words, rates, cycles, state=state, gradient=at, pattern=pattern if places else None, **places)  # type: ignore[arg-type]
+    program.update(words, rates, cycles, state=state, gradient=at, pattern=pattern if places else None, **places)  # type: ignore[arg-type]  # bytes
     lines = memory.pairs(new_w, new_v)
     program.store("state", memory.place(bytes(len(lines)), lines), words, state, wait=True)
     halves = half.reshape(words, config.cols)

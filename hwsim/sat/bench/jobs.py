@@ -67,7 +67,7 @@ def random_case(
     pattern = fits[draw(0, len(fits) - 1)]
     # a third of the cases have a dimension of 1 or 2
     size = (0, 0, 0)
-    size = tuple(draw(1, 2) if rng.random() < 0.33 else draw(1, length) for _ in size)  # type: ignore[assignment]
+    size = tuple(draw(1, 2) if rng.random() < 0.33 else draw(1, length) for _ in size)  # type: ignore[assignment]  # three
     flow: Dataflow = dataflow or ("OS" if rng.random() < 0.5 else "WS")
     interleave = draw(1, min(16, config.interleave_max))
     accumulate = flow == "WS" and rng.random() < 0.25

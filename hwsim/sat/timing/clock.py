@@ -84,7 +84,7 @@ def run_job(
     return canonical(start), cycles
 
 
-@kernel
+@kernel(inner=True)
 def _ring(entries: int) -> int:
     """A power of two of at least that many."""
     size = 1

@@ -31,7 +31,7 @@ class Nest(NamedTuple):
     a: int
     k: int
     b: int
-    count: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]  # hides tuple's
     n: int
     m: int
     prune_on_load: int
@@ -73,7 +73,7 @@ def _mode(operand: Operand) -> int:
     return 1 if operand.positions_on_rows else 2
 
 
-@kernel
+@kernel(inner=True)
 def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int) -> int:
     """Image rows that output rows first..last of one image touch."""
     if stride > taps:  # rows between windows are not fetched; windows over the border are clipped
@@ -92,7 +92,7 @@ def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int) 
     return max(0, high - low)
 
 
-@kernel
+@kernel(inner=True)
 def _operand_bytes(mode: int, window: np.ndarray, outer_at: int, outer: int, k_at: int, k: int) -> int:
     """DRAM bytes of an uncompressed operand tile ``outer x k`` at (outer_at, k_at)."""
     if mode == 0:
@@ -108,7 +108,8 @@ def _operand_bytes(mode: int, window: np.ndarray, outer_at: int, outer: int, k_a
         rows = _span(first % out_h, out_h - 1, height, taps_h, stride, pad)
         rows += _span(0, last % out_h, height, taps_h, stride, pad)
         rows += (image1 - image0 - 1) * _span(0, out_h - 1, height, taps_h, stride, pad)
-    return 2 * rows * width * min(channels, -(-features // (taps_h * taps_w)))
+    size: int = 2 * rows * width * min(channels, -(-features // (taps_h * taps_w)))
+    return size
 
 
 class _Tiling(NamedTuple):
@@ -156,10 +157,11 @@ def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndar
     out[16] += 2.0 * out[11]  # FP32 words read again for the store of FP16 ones
     n_a, n_b, n_k = -(-tiling.a // tiling.at), -(-tiling.b // tiling.bt), -(-nest.k // tiling.kt)
     out[18] = float(n_a * n_b * n_k) * nest.count
-    return moved[0]
+    total: int = moved[0]
+    return total
 
 
-@kernel
+@kernel(inner=True)
 def _tiling_of(nest: Nest, mapping: np.ndarray) -> _Tiling:
     flip = mapping[2]
     a, b = (nest.b, nest.a) if flip else (nest.a, nest.b)
@@ -170,7 +172,7 @@ def _tiling_of(nest: Nest, mapping: np.ndarray) -> _Tiling:
     )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _array_time(machine: Machine, t: _Tiling, is_os: int, inter: int, out: np.ndarray) -> np.ndarray:
     """Array cycles by class of tile, int64[2, 2, 2] (is it the row, column, reduction tail); adds causes and port
     bytes of one instance to ``out``."""
@@ -203,20 +205,20 @@ def _array_time(machine: Machine, t: _Tiling, is_os: int, inter: int, out: np.nd
     return cycles
 
 
-@kernel
+@kernel(inner=True)
 def _repeat(moved: np.ndarray, before: np.ndarray, times: int) -> None:
     """Add ``times`` times what was added since ``before``."""
     for i in range(len(moved)):
         moved[i] += times * (moved[i] - before[i])
 
 
-@kernel
+@kernel(inner=True)
 def _copy(to: np.ndarray, values: np.ndarray) -> None:
     for i in range(len(to)):
         to[i] = values[i]
 
 
-@kernel
+@kernel(inner=True)
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     same = True
     for i in range(len(a)):
@@ -224,7 +226,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return same
 
 
-@kernel
+@kernel(inner=True)
 def _walk(
     machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray, cycles: np.ndarray, instances: int,
     moved: np.ndarray,
@@ -286,7 +288,7 @@ def _walk(
     moved[1] += state[2]
 
 
-@kernel
+@kernel(inner=True)
 def _next_job(state: np.ndarray, load: int, prune: int, moved: np.ndarray) -> None:
     """The job before computes while the DMA stores what came before it and loads (SORE prunes) the next one. ``state``:
     array cycles of the job before, its store, the store before that (shifted here)."""
@@ -298,7 +300,7 @@ def _next_job(state: np.ndarray, load: int, prune: int, moved: np.ndarray) -> No
     state[2] = state[1]
 
 
-@kernel
+@kernel(inner=True)
 def _load(
     machine: Machine,
     t: _Tiling,
@@ -334,7 +336,7 @@ def _load(
     return load, max(0, prune - load)  # SORE works as the data stream past
 
 
-@kernel
+@kernel(inner=True)
 def _store(machine: Machine, t: _Tiling, ia: int, ib: int, moved: np.ndarray) -> int:
     """DMA cycles to store a finished output tile as FP16; adds the bytes to ``moved``."""
     size = 2 * min(t.at, t.a - ia * t.at) * min(t.bt, t.b - ib * t.bt)
@@ -345,7 +347,7 @@ def _store(machine: Machine, t: _Tiling, ia: int, ib: int, moved: np.ndarray) ->
 _UNKNOWN = np.int64(1) << 62
 
 
-@kernel
+@kernel(inner=True)
 def _floor(machine: Machine, t: _Tiling, is_os: int, inter: int) -> int:
     """A lower bound of the array's time for one instance, in closed form: exact for OS; for WS without the waits for
     partial sums."""
@@ -379,13 +381,13 @@ def _floor(machine: Machine, t: _Tiling, is_os: int, inter: int) -> int:
     return total
 
 
-@kernel
+@kernel(inner=True)
 def _stored_bytes(t: _Tiling, k: int, cols: int) -> int:
     """Bytes of an N:M right operand in DRAM."""
     return -(-k // t.m) * t.n * cols * (16 + t.index_bits) // 8
 
 
-@kernel
+@kernel(inner=True)
 def _once(t: _Tiling, left: np.ndarray, right: np.ndarray, rows: int, k: int, cols: int) -> tuple[int, int]:
     """DRAM bytes of both operands of a tile at the start of the product."""
     size = _operand_bytes(t.left_mode, left, 0, rows, 0, k)
@@ -394,7 +396,7 @@ def _once(t: _Tiling, left: np.ndarray, right: np.ndarray, rows: int, k: int, co
     return size, _stored_bytes(t, k, cols)
 
 
-@kernel
+@kernel(inner=True)
 def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
     """A lower bound of the DMA's cycles for one instance: each operand (``left``, ``right`` bytes) as often as the
     loops come back to it, each time only once."""
@@ -405,7 +407,7 @@ def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
     return int((left * again_a + right * again_b + 2 * t.a * t.b) / machine.dram_bytes_per_cycle)
 
 
-@kernel
+@kernel(inner=True)
 def _exposed(machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray) -> int:
     """Cycles of the DMA that nothing hides: the first load and the last store."""
     left_bytes, right_bytes = _once(t, left, right, t.at, t.kt, t.bt)

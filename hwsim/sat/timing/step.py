@@ -176,7 +176,7 @@ class Simulation:
             macs=work.macs,
             macs_done=stored,
             sore_comparisons=named["sore_elements"] * work.pattern.n_keep,
-            **named,  # type: ignore[arg-type]
+            **named,  # type: ignore[arg-type]  # integer columns
         )
 
     def _vector(self, work: VectorOp) -> StepRow:
@@ -214,7 +214,7 @@ class Simulation:
             wuve_updates=n,
             sore_elements=n * len(sparse),
             sore_comparisons=n * sum(p.n_keep for p in sparse),
-            **{cause: cycles},  # type: ignore[arg-type]
+            **{cause: cycles},  # type: ignore[arg-type]  # integer columns
         )
 
     def _dram_cycles(self, size: int) -> int:

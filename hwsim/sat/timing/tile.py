@@ -89,7 +89,7 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
     return total
 
 
-@kernel
+@kernel(inner=True)
 def job_accesses(job: Job, out: np.ndarray) -> None:
     """Fill float64[4] ``out`` with the bytes a job moves through the buffers' ports on the array's side: west read,
     north read, output read, output write. Every slot of a lane reads its activation word (a group of M, or one element

@@ -145,7 +145,8 @@ class Scene:
         region = bytearray(np.random.default_rng(len(self.memory)).bytes((int(tokens[-1]) + 1 - first) * size))
         for token, vector in zip((tokens - first).tolist(), integers, strict=True):
             region[token * size : (token + 1) * size] = pack(vector, bits)
-        return self._place(bytes(region)) - first * size
+        base: int = self._place(bytes(region)) - first * size
+        return base
 
     def add(self, a: Attention) -> None:
         """Add a head."""

@@ -127,7 +127,7 @@ def job_of(tag: int) -> int:
     return (tag >> 6) & ((1 << 34) - 1)
 
 
-@kernel
+@kernel(inner=True)
 def _event(record: np.ndarray, kind: int, cycle: int, channel: int, tag: int) -> None:
     at = record[0, 0] + 1
     if at < len(record):
@@ -142,13 +142,14 @@ def new_generators() -> np.ndarray:
     return generators
 
 
-@kernel
+@kernel(inner=True)
 def idle(g: np.ndarray, unit: int) -> bool:
     """Whether a unit's address generator can take a job."""
-    return g[unit, _JOB] < 0
+    free: bool = g[unit, _JOB] < 0
+    return free
 
 
-@kernel
+@kernel(inner=True)
 def begin(g: np.ndarray, unit: int, jobs: np.ndarray, j: int, tokens: np.ndarray, size_bits: int) -> None:
     """Give a unit's idle generator job ``j``, which has at least one token."""
     g[unit, _JOB], g[unit, _AT] = j, jobs[j, FIRST]
@@ -157,7 +158,7 @@ def begin(g: np.ndarray, unit: int, jobs: np.ndarray, j: int, tokens: np.ndarray
     g[unit, _LANE] = 0
 
 
-@kernel
+@kernel(inner=True)
 def generate(
     g: np.ndarray,
     unit: int,
@@ -200,7 +201,7 @@ def generate(
     return made
 
 
-@kernel
+@kernel(inner=True)
 def respond(jobs: np.ndarray, mem: np.ndarray, now: int, turn: int, stalls: np.ndarray, record: np.ndarray) -> int:
     """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many arrived."""
     channels = len(mem)
@@ -228,7 +229,7 @@ def respond(jobs: np.ndarray, mem: np.ndarray, now: int, turn: int, stalls: np.n
     return arrived
 
 
-@kernel
+@kernel(inner=True)
 def request(
     lanes: np.ndarray,
     sticky: np.ndarray,
@@ -274,7 +275,7 @@ def request(
     return held
 
 
-@kernel
+@kernel(inner=True)
 def memory_cycle(mem: np.ndarray, t: Timing, now: int) -> None:
     """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
     for c in range(len(mem)):
@@ -284,7 +285,7 @@ def memory_cycle(mem: np.ndarray, t: Timing, now: int) -> None:
             tick(mem, c, t, now)
 
 
-@kernel
+@kernel(inner=True)
 def memory_next(mem: np.ndarray) -> int:
     """The next cycle in which an answer is there or a channel with work may do something."""
     soonest = NEVER
@@ -325,8 +326,9 @@ def _run(
         held = request(lanes, sticky, mem, t, now, now, stalls, record)
         if not idle(generators, KEYS):
             held += generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
-        if jobs[0, DONE] >= 0:
-            return jobs[0, DONE]
+        done: int = jobs[0, DONE]
+        if done >= 0:
+            return done
         now += 1
         if idle(generators, KEYS) and held == 0:  # only the memory has something to do: on to when it does
             now = max(now, memory_next(mem))

@@ -133,7 +133,7 @@ def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens:
     return Segment(jobs, key_jobs, queries, tokens, fifo, ends)
 
 
-@kernel
+@kernel(inner=True)
 def _put(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) -> None:
     at = ends[which, 1]
     fifo[which, at, 0], fifo[which, at, 1] = item, cycle
@@ -144,17 +144,19 @@ def _put(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) 
 def _ready(fifo: np.ndarray, ends: np.ndarray, which: int, now: int) -> bool:
     """Whether the FIFO's first item counts."""
     at = ends[which, 0]
-    return at < ends[which, 1] and fifo[which, at, 1] <= now
+    counts: bool = at < ends[which, 1] and fifo[which, at, 1] <= now
+    return counts
 
 
-@kernel
+@kernel(inner=True)
 def _take(fifo: np.ndarray, ends: np.ndarray, which: int) -> int:
     at = ends[which, 0]
     ends[which, 0] = at + 1
-    return fifo[which, at, 0]
+    item: int = fifo[which, at, 0]
+    return item
 
 
-@kernel
+@kernel(inner=True)
 def _oldest(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, now: int) -> int:
     """The oldest entry of prob x V's queue whose values are there, a query's parts in their order; -1: none."""
     last = -1
@@ -169,10 +171,11 @@ def _oldest(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, now: int) -> i
 
 @kernel(inline="always")
 def _there(jobs: np.ndarray, j: int, now: int) -> bool:
-    return 0 <= jobs[j, DONE] <= now
+    there: bool = 0 <= jobs[j, DONE] <= now
+    return there
 
 
-@kernel
+@kernel(inner=True)
 def _place(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
     """When a key job's head has a place in the table: two cycles after one was given back; -1: not yet known."""
     head = jobs[k, HEAD]
@@ -182,7 +185,7 @@ def _place(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
     return at + 2 if at >= 0 else -1
 
 
-@kernel
+@kernel(inner=True)
 def _give_back(jobs: np.ndarray, order: np.ndarray, ring: np.ndarray) -> bool:
     """Take the oldest job out of a ring if it has no readers left. ring: used, first, count of those in it."""
     if ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
