@@ -180,7 +180,7 @@ class Comparison:
 
     def report(self, folder: Path | str) -> list[Path]:
         """Write the comparison as a page: HTML, Markdown, figures, tables."""
-        from reports.compare import write_comparison  # type: ignore[import-not-found]
+        from reports.compare import write_comparison
 
         paths: list[Path] = write_comparison(dict(self.results), Path(folder))
         return paths
@@ -206,9 +206,11 @@ class Sweep:
 
     table: pd.DataFrame
     store: Path
+    fields: tuple[str, ...] = ()
+    """Those that were varied."""
 
     def pareto(self, *objectives: str) -> pd.DataFrame:
-        """The points that no other is better than.
+        """The points that no other one of the same workload is better than (`hwsim.sweeps.analysis.workload_fields`).
 
         Args:
             objectives: columns to be small, or ``max COLUMN``.
@@ -217,7 +219,7 @@ class Sweep:
             InputError: an unknown column.
         """
         from dataflow.errors import unknown
-        from hwsim.sweeps.analysis import pareto
+        from hwsim.sweeps.analysis import fronts
         from hwsim.sweeps.spec import objective
 
         good = self.table[self.table["status"] == "ok"].reset_index(drop=True)
@@ -229,7 +231,7 @@ class Sweep:
                 raise InputError(f"pareto: {text!r}: {error}") from None
             if (column := wanted[-1].split()[1]) not in good.columns:
                 raise unknown("column", column, [str(c) for c in good.columns])
-        return good[pareto(good, wanted)]
+        return good[fronts(good, wanted, self.fields)]
 
     def report(self) -> list[Path]:
         """Write the sweep's page into its store."""
@@ -279,7 +281,8 @@ def sweep(
     count = (os.cpu_count() or 1) if workers is None else workers
     run_sweep(space, folder, executors.processes(count) if count else executors.serial)
     table = pd.read_parquet(folder / "results.parquet")
-    return Sweep(table[table["design"] != EXTRA].reset_index(drop=True), folder)
+    fields = tuple(f for name in axes for f in name.split(","))
+    return Sweep(table[table["design"] != EXTRA].reset_index(drop=True), folder, fields)
 
 
 def _field(kind: type[Machine], name: str) -> str:

@@ -107,8 +107,8 @@ def deeper(text: str) -> str:
     return re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
 
 
-def html_page(text: str, title: str, drawings: Mapping[str, str]) -> str:
-    """The Markdown as one page, its figures inline."""
+def html_page(text: str, title: str, drawings: Mapping[str, str], more: str = "") -> str:
+    """The Markdown as one page, its figures inline; ``more``: HTML at its end."""
     made = markdown.Markdown(
         extensions=["tables", "md_in_html", "toc"], extension_configs={"toc": {"toc_depth": "2-3", "marker": ""}}
     )
@@ -120,9 +120,9 @@ def html_page(text: str, title: str, drawings: Mapping[str, str]) -> str:
         svg = drawings[match[2]].replace("<svg ", f'<svg role="img" aria-label="{alt}" ', 1)
         return f'<figure tabindex="0">{svg}</figure>'
 
-    body = re.sub(r'<img alt="([^"]*)" src="figures/([^"]*)\.svg" ?/?>', inline, body)
+    body = re.sub(r'<img alt="([^"]*)" src="figures/([^"]*)\.(?:svg|png)" ?/?>', inline, body)
     body = re.sub(r"<p>(<figure.*?</figure>)</p>", r"\1", body, flags=re.DOTALL)
     if len(re.findall(r"<h[23] ", body)) >= CONTENTS:  # below the first paragraph, which says what the page is
         contents = f'</p><nav class="contents" aria-label="Contents">{made.toc}</nav>'
         body = body.replace("</p>", contents, 1)
-    return str(template("page.html.j2").render(title=html.escape(title), body=body))
+    return str(template("page.html.j2").render(title=html.escape(title), body=body + more))

@@ -34,7 +34,7 @@ def compare(
     else:
         show_results(found)
     if out is not None:
-        from reports.compare import write_comparison  # type: ignore[import-not-found]
+        from reports.compare import write_comparison
 
         paths = write_comparison(found, out)
         if not json_:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,17 @@ import typer
 
 from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, ticking, words
-from hwsim.core.machine import find, names
+from hwsim.core.machine import Machine, find, names
+from hwsim.core.machine import load as load_result
+from hwsim.core.result import Result
 
 
 def report(
     study: Annotated[
-        Path | None, typer.Argument(help="Folder of a stored study (DIR/study of an earlier run); none: run a new one.")
+        Path | None,
+        typer.Argument(
+            help="Folder of a stored study (DIR/study of an earlier run), or of a stored result; none: a new one."
+        ),
     ] = None,
     machine: Annotated[
         str | None, typer.Option(help="Machine of a new study, by name (`hwsim machines`); none: the first with one.")
@@ -34,10 +40,15 @@ def report(
     json_: Json = False,
 ) -> None:
     """Write a report: HTML, Markdown, CSV, PNG, SVG."""
+    from hwsim.core.result import result_file
     from hwsim.core.study import StudyTables
+    from reports.compare import write_comparison
     from reports.report import write_report
 
     target = out or Path("out/report")
+    if study is not None and result_file(study).exists():
+        _say(write_comparison({study.name: load_result(study)}, target), json_)
+        return
     if study is not None:
         if set_ or any(v is not None for v in (workloads, nm, batch, config, machine)):
             raise InputError(
@@ -47,7 +58,11 @@ def report(
     else:
         kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.Study is not None)
         if kind.Study is None:
-            raise kind.without("a study to report")
+            if nm is not None or batch is not None:
+                raise InputError(f"machine {kind.name}: --nm, --batch: it has no study; give its settings with --set")
+            paths = write_comparison(_runs(kind, words(workloads) or [None], config, set_), target, kind.title)
+            _say(paths, json_)
+            return
         flags: dict[str, Any] = {}
         given = (("--workloads", kind.study_field, words(workloads)), ("--nm", "patterns", words(nm)),
                  ("--batch", "batch", batch))  # fmt: skip
@@ -58,7 +73,24 @@ def report(
         settings = load(kind.Study, config, set_, **flags)
         with ticking(kind.name) as tick:
             tables = kind.study(settings, tick)
-    paths = write_report(tables, target)
+    _say(write_report(tables, target), json_)
+
+
+def _runs(
+    kind: type[Machine], workloads: Sequence[str | None], config: Path | None, set_: list[str] | None
+) -> dict[str, Result]:
+    """A run of each workload (None: the one of the settings), of a machine without a study."""
+    found: dict[str, Result] = {}
+    for workload in workloads:
+        flags: dict[str, Any] = {kind.workload_field: workload}
+        run = load(kind.Run, config, set_, **flags)
+        with ticking(kind.name) as tick:
+            result = kind.simulate(run, tick=tick)
+        found[result.workload] = result
+    return found
+
+
+def _say(paths: list[Path], json_: bool) -> None:
     if json_:
         print_json([str(p) for p in paths])
     else:

@@ -28,7 +28,8 @@ def results(
     top: Annotated[int, typer.Option(min=1, help="How many rows are printed.")] = 20,
     columns: Annotated[str | None, typer.Option(help="Columns, separated by commas; all: every one.")] = None,
     pareto: Annotated[
-        str | None, typer.Option(help="Only the front of these objectives, as in 'cycles,max quality'; or 'yes'.")
+        str | None,
+        typer.Option(help="Only the front of these objectives, one a workload, as in 'cycles,max quality'; or 'yes'."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The points that failed, and why.")] = False,
     csv: Annotated[
@@ -41,8 +42,7 @@ def results(
     """Show a sweep's results: filter, sort, Pareto front."""
     import pyarrow.compute as pc
 
-    from hwsim.sweeps.analysis import pareto as on_front
-    from hwsim.sweeps.analysis import select
+    from hwsim.sweeps.analysis import fronts, select
 
     if page:
         made(write_page(folder))
@@ -56,7 +56,7 @@ def results(
         objectives = list(spec.objectives) if pareto == "yes" else _objectives(pareto)
         for objective in objectives:
             _known(table, objective.split()[1], "--pareto")
-        table = table[on_front(table, objectives)]
+        table = table[fronts(table, objectives, fields)]
     if sort is not None:
         _known(table, sort.removeprefix("-"), "--sort")
         table = table.sort_values(sort.removeprefix("-"), ascending=not sort.startswith("-"), kind="stable")

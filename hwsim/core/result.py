@@ -42,6 +42,8 @@ class Result(ABC):
 
     CAUSES: ClassVar[Mapping[str, str]] = {}
     """What cycles are spent on: column of the records -> words; they sum to ``cycles``."""
+    COMPONENTS: ClassVar[Mapping[str, str]] = {}
+    """Components of `energy` -> words; one that is not here speaks for itself."""
 
     machine: str
     workload: str

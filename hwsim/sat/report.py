@@ -14,16 +14,14 @@ from dataflow.training.methods import PAPER_METHODS
 from hwsim.core.report import CLAIMS, Draw, Section
 from hwsim.core.study import StudyTables
 
+from .result import COMPONENT_TEXT
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Rows = list[dict[str, Any]]
 PASSES = ("FF", "BP", "WU", "UP")
 PASS_TEXT = {"UP": "update"}
-COMPONENT_TEXT = {
-    "multiply": "multiplies", "add": "additions", "west": "activation buffer (west)", "north": "weight buffer (north)",
-    "output": "output buffer", "dram": "DRAM", "wuve": "update engine (WUVE)", "sore": "pruning engine (SORE)",
-}  # fmt: skip
 
 
 def report_sections() -> tuple[Section, ...]:

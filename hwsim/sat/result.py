@@ -39,6 +39,18 @@ CAUSE_TEXT = {
     "elementwise": "element-wise operations (DRAM traffic)",
 }
 
+COMPONENT_TEXT = {
+    "multiply": "multiplies",
+    "add": "additions",
+    "west": "activation buffer (west)",
+    "north": "weight buffer (north)",
+    "output": "output buffer",
+    "dram": "DRAM",
+    "wuve": "update engine (WUVE)",
+    "sore": "pruning engine (SORE)",
+}
+"""Where energy goes (`hwsim.sat.energy`)."""
+
 
 @dataclass(slots=True)
 class StepRow:
@@ -97,6 +109,7 @@ class StepResult(Result):
     """A simulated step: rows, and what they were made from."""
 
     CAUSES: ClassVar[Mapping[str, str]] = CAUSE_TEXT
+    COMPONENTS: ClassVar[Mapping[str, str]] = COMPONENT_TEXT
 
     network: str
     batch: int

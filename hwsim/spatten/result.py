@@ -41,6 +41,10 @@ class SpattenResult(Result):
     """A simulated workload."""
 
     CAUSES: ClassVar[Mapping[str, str]] = {f"{cause}_cycles": CAUSE_TEXT[cause] for cause in ALL_CAUSES}
+    COMPONENTS: ClassVar[Mapping[str, str]] = {
+        "dram": "DRAM", "qk": "Q x K", "pv": "prob x V", "key_sram": "key SRAM", "value_sram": "value SRAM",
+        "topk": "top-k", "candidates": "candidate search",
+    }  # fmt: skip
 
     style: str
     """What the machine does with a head: SpAtten, or what it is compared with."""

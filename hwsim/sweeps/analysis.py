@@ -19,6 +19,8 @@ from .spec import Spec
 from .table import EXTRA
 
 Row = dict[str, Any]
+JUDGED = ("method", "pattern", "pruning")
+"""Fields that change what is computed, and its quality."""
 BINS = 8
 """A field of more values than this is looked at in so many groups of as many points each."""
 
@@ -41,6 +43,29 @@ def pareto(table: pd.DataFrame, objectives: Sequence[str]) -> np.ndarray:
             kept.append(int(i))
     found = np.zeros(len(table), np.bool_)
     found[kept] = True
+    return found
+
+
+def workload_fields(table: pd.DataFrame, fields: Sequence[str], objectives: Sequence[str]) -> list[str]:
+    """Fields that say what is computed, of those that vary: points that differ in one are never compared.
+
+    These are all but the machine's own (``machine.*``). Where quality is an objective it speaks for what a method, a
+    pattern or pruning leaves out, and those may be compared.
+    """
+    judged = any(o.split()[1].startswith("quality") for o in objectives)
+    mine = [f for f in fields if not f.startswith("machine.") and f in table and table[f].nunique(dropna=False) > 1]
+    return [f for f in mine if f.partition(".")[0] not in JUDGED] if judged else mine
+
+
+def fronts(table: pd.DataFrame, objectives: Sequence[str], fields: Sequence[str]) -> np.ndarray:
+    """Which rows no other row of the same workload is better than: bool[n]; one front for each value of the
+    `workload_fields` among ``fields``."""
+    apart = workload_fields(table, fields, objectives)
+    if not apart or not len(table):
+        return pareto(table, objectives)
+    found = np.zeros(len(table), np.bool_)
+    for rows in table.reset_index(drop=True).groupby(apart, dropna=False, sort=False).indices.values():
+        found[rows] = pareto(table.iloc[rows], objectives)
     return found
 
 
@@ -173,14 +198,15 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
     objectives = [o for o in spec.objectives if o.split()[1] in good.columns and good[o.split()[1]].notna().any()]
     columns = [o.split()[1] for o in objectives]
     wanted = [spec.figures.x, spec.figures.y, spec.figures.colour]
-    front = pareto(good, objectives) if len(good) else np.zeros(0, np.bool_)
+    apart = workload_fields(good, fields, objectives) if len(good) else []
+    front = fronts(good, objectives, fields) if len(good) else np.zeros(0, np.bool_)
     shown = np.unique(np.concatenate([
         np.flatnonzero(front | (good["design"] != "").to_numpy()),
         np.linspace(0, max(len(good) - 1, 0), min(len(good), MOST_SHOWN)).astype(np.int64),
     ])) if len(good) else np.zeros(0, np.int64)  # fmt: skip
     more = [c for c in (*SHOWN, *(w for w in wanted if w)) if c in good.columns]
     names = list(dict.fromkeys(["design", *fields, *columns, *more]))
-    points = good.assign(front=front).iloc[shown][[*names, "front"]]
+    points = good.assign(front=front, workload_of=_named(good, apart)).iloc[shown][[*names, "front", "workload_of"]]
     grid = good[good["design"] != EXTRA]
     heats = []
     pairs = list(itertools.combinations(moved[:PAIRED], 2))
@@ -191,7 +217,7 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
             heats.append({"x_name": x, "y_name": y, "objective": objective, **heat(grid, x, y, objective)})
     tables: dict[str, list[Row]] = {
         "points": _records(points),
-        "front": _records(good[front][names].sort_values(columns[0]) if columns else good[:0]),
+        "front": _records(good[front][names].sort_values([*apart, columns[0]]) if columns else good[:0]),
         "sensitivity": [{"objective": o, **r} for o in objectives for r in sensitivity(grid, moved, o)],
         "parts": parts(grid, varied, spec.figures.parts.by, spec.figures.parts.where) if spec.figures.parts else [],
         "failed": _records(table[table["status"] == "failed"][[*fields, "error"]].head(50)),
@@ -199,7 +225,7 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
     first = columns[0] if columns else ""
     meta = {
         "title": spec.title, "text": spec.text, "learnt": sentences(spec.learnt, grid) if len(grid) else [],
-        "machine": spec.machine, "fields": varied, "objectives": objectives,
+        "machine": spec.machine, "fields": varied, "objectives": objectives, "workload_fields": apart,
         "columns": [n for n in names if n != "design"], "x": spec.figures.x or first,
         "y": spec.figures.y or columns[min(1, len(columns) - 1)] if columns else "",
         "colour": spec.figures.colour or (varied[0] if varied else first), "log": spec.figures.log, "heats": heats,
@@ -207,6 +233,12 @@ def study_of(table: pd.DataFrame, spec: Spec, fields: Sequence[str]) -> StudyTab
         "failed": int((table["status"] == "failed").sum()),
     }  # fmt: skip
     return StudyTables(meta, tables)
+
+
+def _named(table: pd.DataFrame, fields: Sequence[str]) -> list[str]:
+    """Of each row, the values of the fields as one text; empty where there is no field."""
+    return [", ".join(map(str, row)) for row in zip(*(table[f] for f in fields), strict=True)] if fields else (
+        [""] * len(table))  # fmt: skip
 
 
 def _together(table: pd.DataFrame, fields: list[str]) -> pd.Series:

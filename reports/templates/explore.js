@@ -1,15 +1,24 @@
 "use strict";
+// The library comes packed, since it is most of the page.
+async function load() {
+  const packed = Uint8Array.from(atob(byId("plotly").textContent), (c) => c.charCodeAt(0));
+  const script = document.createElement("script");
+  script.textContent = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  document.head.append(script);
+}
 // The page's figures and filters. Values come as they are in the results; nothing is simulated or fitted here.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const ink = getComputedStyle(document.body).color;
 const grid = getComputedStyle(document.body).getPropertyValue("--grid").trim();
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#d9c400", "#8c8c8c"];
+const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star-diamond"];
 const MANY = 24; // a field of more values is filtered by a range
 const CONFIG = { responsive: true, displaylogo: false };
 const isNumber = (name) => data.rows.every((r) => r[name] === null || typeof r[name] === "number");
 const numbers = data.columns.filter((n) => isNumber(n) && data.rows.some((r) => r[n] !== null));
 const distinct = (name) => [...new Set(data.rows.map((r) => r[name]))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+const words = (name) => data.labels[name] ?? name;
 const text = (value) => (typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(5) : String(value));
 
 function layout(more) {
@@ -20,14 +29,14 @@ function layout(more) {
 }
 
 function options(id, names, chosen) {
-  for (const name of names) byId(id).add(new Option(name, name, false, name === chosen));
+  for (const name of names) byId(id).add(new Option(data.labels[name] ?? name, name, false, name === chosen));
 }
 
 // ---- filters: a choice for a field of few values, a range for others and for each objective
 const controls = [];
 function addControl(name, make) {
   const label = document.createElement("label");
-  label.textContent = name;
+  label.textContent = words(name);
   const test = make(label);
   label.querySelectorAll("select, input").forEach((e) => e.addEventListener("input", draw));
   byId("filters").append(label);
@@ -71,7 +80,7 @@ const filtered = () => data.rows.filter((row) => controls.every((test) => test(r
 
 // ---- the front
 function hover(row) {
-  return data.columns.map((n) => `${n}: ${row[n] === null ? "–" : text(row[n])}`).join("<br>");
+  return data.columns.map((n) => `${words(n)}: ${row[n] === null ? "–" : text(row[n])}`).join("<br>");
 }
 function drawFront(rows) {
   const [x, y, colour] = ["x", "y", "colour"].map((id) => byId(id).value);
@@ -84,19 +93,20 @@ function drawFront(rows) {
   const traces = [];
   if (kinds.length <= PALETTE.length) {
     kinds.forEach((kind, i) => traces.push(trace(rows.filter((r) => r[colour] === kind),
-      { name: `${colour}: ${text(kind)}`, marker: { color: PALETTE[i], size: 7, opacity: 0.8 } })));
+      { name: `${words(colour)}: ${text(kind)}`, marker: { color: PALETTE[i], symbol: SYMBOLS[i], size: 8, opacity: 0.8 } })));
   } else {
     const values = isNumber(colour) ? rows.map((r) => r[colour]) : rows.map((r) => kinds.indexOf(r[colour]));
     traces.push(trace(rows, { name: "points", showlegend: false,
-      marker: { color: values, colorscale: "Viridis", size: 7, opacity: 0.8, colorbar: { title: { text: colour } } } }));
+      marker: { color: values, colorscale: "Viridis", size: 7, opacity: 0.8, colorbar: { title: { text: words(colour), side: "right" } } } }));
   }
   traces.push(trace(rows.filter((r) => r.front),
     { name: "front", hoverinfo: "skip", hovertemplate: null, marker: { symbol: "circle-open", size: 13, color: ink } }));
   traces.push(trace(rows.filter((r) => r.design !== ""),
     { name: "paper's design", marker: { symbol: "star", size: 17, color: "#d55e00", line: { width: 1, color: "white" } } }));
-  const axis = (name) => ({ title: { text: name }, gridcolor: grid, zeroline: false,
+  const axis = (name) => ({ title: { text: words(name) }, gridcolor: grid, zeroline: false,
+    rangemode: numbers.includes(name) && data.rows.every((r) => r[name] >= 0) ? "nonnegative" : "normal",
     type: isNumber(name) ? (type === "log" && data.rows.every((r) => r[name] > 0) ? "log" : "linear") : "category" });
-  Plotly.react("front", traces, layout({ xaxis: axis(x), yaxis: axis(y), legend: { orientation: "h", y: 1.08 } }), CONFIG);
+  Plotly.react("front", traces, layout({ xaxis: axis(x), yaxis: axis(y), legend: { orientation: "h", yanchor: "bottom", y: 1.02 } }), CONFIG);
   byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} points`;
 }
 
@@ -106,9 +116,9 @@ let parallelRows = [];
 function drawParallel(rows) {
   parallelRows = rows;
   const dimensions = parallelNames.map((name) => {
-    if (isNumber(name)) return { label: name, values: rows.map((r) => r[name]) };
+    if (isNumber(name)) return { label: words(name), values: rows.map((r) => r[name]) };
     const values = distinct(name);
-    return { label: name, values: rows.map((r) => values.indexOf(r[name])), tickvals: values.map((v, i) => i),
+    return { label: words(name), values: rows.map((r) => values.indexOf(r[name])), tickvals: values.map((v, i) => i),
       ticktext: values.map(text), range: [0, Math.max(values.length - 1, 1)] };
   });
   const colour = rows.map((r) => Math.log10(Math.max(r[objectives[0]], 1e-300)));
@@ -139,16 +149,16 @@ function drawHeat() {
   const axis = (name) => ({ title: { text: name }, type: "category", gridcolor: grid });
   Plotly.react("heat", [{ type: "heatmap", x: h.x, y: h.y, z, text: labels, texttemplate: "%{text}", colorscale: "Viridis",
     showscale: false, hovertemplate: `${h.x_name}: %{x}<br>${h.y_name}: %{y}<br>${h.objective}: %{text}<extra></extra>` }],
-  layout({ xaxis: axis(h.x_name), yaxis: axis(h.y_name) }), CONFIG);
+  layout({ xaxis: axis(words(h.x_name)), yaxis: axis(words(h.y_name)) }), CONFIG);
 }
 function drawTornado() {
   const rows = data.sensitivity.filter((r) => r.objective === byId("objective").value).reverse();
   byId("tornado").style.height = `${7 + 2.2 * rows.length}rem`;
-  const bar = (end, color) => ({ type: "bar", orientation: "h", y: rows.map((r) => r.field), base: 1, name: end,
+  const bar = (end, color) => ({ type: "bar", orientation: "h", y: rows.map((r) => words(r.field)), base: 1, name: end,
     x: rows.map((r) => r[end] - 1), marker: { color }, text: rows.map((r) => r[`${end}_at`]), textposition: "auto",
     customdata: rows.map((r) => r[end].toPrecision(4)), hovertemplate: "%{y} = %{text}: %{customdata}x<extra></extra>" });
   Plotly.react("tornado", [bar("low", PALETTE[0]), bar("high", PALETTE[1])], layout({ barmode: "overlay", showlegend: false,
-    margin: { l: 190, r: 20, t: 10, b: 45 }, xaxis: { gridcolor: grid, title: { text: "over the mean of all points" } },
+    margin: { l: 60, r: 20, t: 10, b: 45 }, xaxis: { gridcolor: grid, type: "log", title: { text: "over the mean of all points" } },
     yaxis: { automargin: true } }), CONFIG);
 }
 
@@ -158,20 +168,22 @@ function draw() {
   drawFront(rows.filter(brushed));
 }
 
-options("x", data.columns, data.x);
-options("y", data.columns, data.y);
-options("colour", data.columns, data.colour);
-byId("scale").value = data.log ? "logarithmic" : "linear";
-options("objective", data.objectives, data.objectives[0]);
-data.heats.forEach((h, i) => byId("pair").add(new Option(`${h.x_name} x ${h.y_name}: ${h.objective}`, i)));
-for (const id of ["x", "y", "colour", "scale"]) byId(id).addEventListener("input", draw);
-byId("objective").addEventListener("input", drawTornado);
-if (data.rows.length) {
-  draw();
-  byId("parallel").on("plotly_restyle", readBrush);
-}
-if (data.heats.length) {
-  byId("pair").addEventListener("input", drawHeat);
-  drawHeat();
-}
-drawTornado();
+load().then(() => {
+  options("x", data.columns, data.x);
+  options("y", data.columns, data.y);
+  options("colour", data.columns, data.colour);
+  byId("scale").value = data.log ? "logarithmic" : "linear";
+  options("objective", data.objectives, data.objectives[0]);
+  data.heats.forEach((h, i) => byId("pair").add(new Option(`${words(h.x_name)} x ${words(h.y_name)}: ${h.objective}`, i)));
+  for (const id of ["x", "y", "colour", "scale"]) byId(id).addEventListener("input", draw);
+  byId("objective").addEventListener("input", drawTornado);
+  if (data.rows.length) {
+    draw();
+    byId("parallel").on("plotly_restyle", readBrush);
+  }
+  if (data.heats.length) {
+    byId("pair").addEventListener("input", drawHeat);
+    drawHeat();
+  }
+  drawTornado();
+});

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking a page of HTML."""
+"""Checking a page of HTML; a small sweep to make a page of."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+
+from hwsim.sweeps.analysis import study_of
+from hwsim.sweeps.spec import Spec
+from reports.explore import write_explorer
 
 
 class Page(HTMLParser):
@@ -46,3 +53,31 @@ def check_page(text: str) -> None:
     inside = {link[1:] for link in page.links if link.startswith("#")}
     assert {link for link in page.links if not link.startswith("#")} == set()
     assert (inside | page.refs) <= set(page.ids)
+
+
+SPEC = Spec.model_validate({
+    "title": "a <b> & </script> page", "machine": "sat", "text": "why", "learnt": ["Least: {{ least('cycles') }}."],
+    "axes": {"machine.rows": [1, 2, 4], "pattern": ["dense", "2:4"], "batch": {"from": 1, "to": 30, "step": 1}},
+})  # fmt: skip
+
+
+def sweep_table() -> pd.DataFrame:
+    rows = []
+    for r in (1, 2, 4):
+        for pattern in ("dense", "2:4"):
+            for b in range(1, 31):
+                cycles = 1000 * b * (2 if pattern == "dense" else 1) // r + b % 7
+                rows.append({"design": "", "machine.rows": r, "pattern": pattern, "batch": b, "key": f"{r}{pattern}{b}",
+                             "status": "ok", "error": "", "cycles": cycles,
+                             "energy_j": 1.0 * r + 40 / b + 5 * (r == 2)})  # fmt: skip
+    rows[7]["design"] = "paper"
+    rows.append(rows[0] | {"status": "failed", "error": "too <large>", "cycles": None, "energy_j": None})
+    return pd.DataFrame(rows)
+
+
+def sweep_page(folder: Path, points: int = 0) -> None:
+    """The page of the sweep, or of its first points."""
+    table = sweep_table()
+    write_explorer(
+        study_of(table.iloc[:points] if points else table, SPEC, ["machine.rows", "pattern", "batch"]), folder
+    )
