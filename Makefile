@@ -48,7 +48,7 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit
 
 docs: $(VENV)/.dev
-	if [ -f mkdocs.yml ]; then $(BIN)/mkdocs build --strict --quiet --site-dir out/site; fi
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir out/site
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/bench --benchmark-only --benchmark-disable-gc
