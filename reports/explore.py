@@ -30,7 +30,7 @@ LABELS = {
     "samples_per_j": "samples a joule", "utilization": "utilization, share of multiply slots",
     "share_of_bound": "lower bound over cycles", "dram_bytes": "DRAM traffic, bytes", "sram_bytes": "SRAM, bytes",
     "dram_bytes_per_cycle": "DRAM bandwidth, bytes a cycle", "flop_per_s": "operations a second",
-    "multipliers": "multipliers", "quality": "quality, as the sweep's file says",
+    "multipliers": "multipliers", "quality": "quality (of what: see the text)",
 }  # fmt: skip
 """Columns of results in words, with their units."""
 SHARES = ("utilization", "share_of_bound")

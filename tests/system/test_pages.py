@@ -23,6 +23,7 @@ from reports.compare import write_comparison
 from reports.published import published_of
 from reports.report import write_report
 from tests.support import tools
+from tests.support.cli import run as cli
 from tests.support.pages import check_page, sweep_page
 
 KEPT = Path(reports.__file__).parent / "reproduction"
@@ -145,6 +146,23 @@ def test_a_section_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
             sections_of.sections()
     finally:
         sections_of.SECTIONS.remove("broken")
+
+
+def test_report_of_a_stored_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: Path) -> None:
+    """`hwsim report` of a result's folder: the plain part, whatever the machine."""
+    run("kept").save(tmp_path / "kept")
+    assert cli(monkeypatch, "report", tmp_path / "kept", "--out", tmp_path / "page") == 0
+    text = (tmp_path / "page" / "report.md").read_text()
+    assert "| kept | mine | kept | 6,300,000 | 6.30 ms |" in text
+    assert "## Cycles by cause" in text
+
+
+def test_pages_know_no_machine() -> None:
+    """No machine's or block's name, in any case or as a part of a word, in what makes pages."""
+    folder = Path(reports.__file__).parent
+    for path in (*folder.glob("*.py"), *(folder / "templates").iterdir()):
+        found = re.search(r"sat|stce|sore|wuve|tensor24", path.read_text(), re.IGNORECASE)
+        assert not found, (path.name, found)
 
 
 # --- how pages look
