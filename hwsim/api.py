@@ -154,7 +154,7 @@ def verify(
             raise unknown("block", name, known)
     if cases is not None and cases < 1:
         raise InputError(f"cases: {cases}: at least 1")
-    options = VerifyOptions(Path(rtl) if rtl else RTL, Path(failures) if failures else None)
+    options = VerifyOptions(Path(rtl) if rtl else design.rtl or RTL, Path(failures) if failures else None)
     return Verification(list(run(known, tuple(blocks) or tuple(known), cases, seed, options)))
 
 

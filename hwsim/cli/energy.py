@@ -129,7 +129,8 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
     table.add_row("whole", *[""] * (len(table.columns) - 1 - len(totals) - len(ratio)), *totals, *ratio)
     show(table)
     for name in both:
-        console.print(f"{name}: {facts[f'{name}_w']:.3g} W, {facts[f'{name}_gop_per_j']:.3g} GOP/J")
+        rate = f", {facts[f'{name}_gop_per_j']:.3g} GOP/J" if facts["operations"] else ""
+        console.print(f"{name}: {facts[f'{name}_w']:.3g} W{rate}")
     if "area" in tables:
         shown = Table(
             title=f"area at {facts['node_nm']} nm: {facts['area_mm2']:.3g} mm2, unplaced", title_justify="left"

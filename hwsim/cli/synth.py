@@ -13,6 +13,7 @@ import typer
 from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show
 from hwsim.core.machine import find
+from hwsim.rtl_tools.sources import RTL
 
 if TYPE_CHECKING:
     from hwsim.silicon.netlist import Netlist
@@ -29,7 +30,9 @@ class Target(StrEnum):
 
 def synth(
     machine: Annotated[str, typer.Argument(help="Whose RTL, by name (`hwsim machines`).")],
-    top: Annotated[str | None, typer.Option(help="Module, any of rtl/ (default: the machine's own choice).")] = None,
+    top: Annotated[
+        str | None, typer.Option(help="Module, any of its Verilog (default: the machine's own choice).")
+    ] = None,
     target: Annotated[Target, typer.Option(help="UltraScale+ primitives, or cells of a liberty file.")] = Target.FPGA,
     liberty: Annotated[
         Path | None, typer.Option(help="Standard-cell library (default: an installed qflow-tech-osu018).")
@@ -47,7 +50,7 @@ def synth(
     if target is Target.FPGA and liberty is not None:
         raise InputError("--liberty: goes with --target asic")
     made_ = _fpga if target is Target.FPGA else _asic
-    found, rows, totals, facts = made_(name, parameters, liberty)
+    found, rows, totals, facts = made_(name, parameters, liberty, kind.rtl or RTL)
     facts = {"top": found.top, "target": target.value, "parameters": found.parameters, "yosys": found.yosys,
              "latches": found.latches, **facts}  # fmt: skip
     if json_:
@@ -67,10 +70,10 @@ def synth(
 Found = tuple["Netlist", Rows, list[dict[str, Any]], dict[str, Any]]
 
 
-def _fpga(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
+def _fpga(name: str, parameters: dict[str, int], liberty: Path | None, rtl: Path) -> Found:
     from hwsim.silicon.fpga import DEVICE, DEVICE_RESOURCES, FLOW, RESOURCES, price
 
-    found = _synthesize(name, parameters, FLOW)
+    found = _synthesize(name, parameters, FLOW, rtl)
     resources = found.total(price)
     share = {r: resources[r] / DEVICE_RESOURCES[r] for r in RESOURCES}
     used = [r for r in RESOURCES if resources[r]]
@@ -81,12 +84,12 @@ def _fpga(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
     return found, rows, shown, facts
 
 
-def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
+def _asic(name: str, parameters: dict[str, int], liberty: Path | None, rtl: Path) -> Found:
     from hwsim.silicon.asic import Library, find_library
     from hwsim.silicon.netlist import plain
 
     library = Library(find_library(liberty))
-    found = _synthesize(name, parameters, library.flow())
+    found = _synthesize(name, parameters, library.flow(), rtl)
     total = found.total(library.price())
     slowest: dict[str, float] = {}
     for module, ps in found.delays_ps.items():
@@ -100,7 +103,7 @@ def _asic(name: str, parameters: dict[str, int], liberty: Path | None) -> Found:
     return found, rows, [{"module": "whole", **total}], facts
 
 
-def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
+def _synthesize(name: str, parameters: dict[str, int], flow: Any, rtl: Path) -> Netlist:
     from hwsim.core.command import progress
     from hwsim.silicon.netlist import synthesize
 
@@ -110,7 +113,7 @@ def _synthesize(name: str, parameters: dict[str, int], flow: Any) -> Netlist:
         def tick(module: str, done: int, of: int) -> None:
             bar.update(task, description=f"synthesis: {module}", completed=done, total=of)
 
-        return synthesize(name, parameters, flow, tick=tick)
+        return synthesize(name, parameters, flow, rtl, tick=tick)
 
 
 def _show(title: str, rows: Rows, totals: Rows) -> None:

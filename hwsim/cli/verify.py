@@ -57,7 +57,7 @@ def verify(
     for name in chosen:
         if name not in blocks:
             raise unknown("block", name, blocks)
-    folder = run.rtl or RTL
+    folder = run.rtl or kind.rtl or RTL
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
     with tempfile.TemporaryDirectory(prefix="hwsim-coverage-") as scratch:

@@ -72,6 +72,8 @@ class Machine:
     """Settings of the machine's study (`study`), if it has one."""
     study_field: ClassVar[str] = "networks"
     """Field of `Study` that lists what runs."""
+    rtl: ClassVar[Path | None] = None
+    """Folder of its Verilog files; None: hwsim's own (`hwsim.rtl_tools.sources.RTL`)."""
     top: ClassVar[str] = ""
     """Verilog module of the whole machine; empty: it has no RTL."""
     synth_top: ClassVar[str] = ""
