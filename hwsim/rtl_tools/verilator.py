@@ -148,7 +148,8 @@ def build(
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = (done.stdout + done.stderr).splitlines()
-            first = next((s for s in lines if "rror" in s), "no message")
+            told = [s for s in lines if s.startswith("%")]  # a warning ends it too, before the count of them
+            first = next((s for s in told or lines if s in told or "rror" in s), "no message")
             raise InputError(f"rtl: {top} does not compile: {first}")
 
     files = [*needed(top, rtl), cpp, HERE / "bench.h", HERE / "activity.h"]
