@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from dataflow.errors import InputError
 from dataflow.files import validated
@@ -39,11 +39,24 @@ def quiet(text: str, done: int = 0, total: int | None = None) -> None:
     """A `Tick` that says nothing."""
 
 
-class RunSettings(BaseModel):
-    """What one run takes: a subclass adds its fields, among them ``machine``, the configuration. Unknown keys are
-    errors."""
+class Settings(BaseModel):
+    """Settings that people write. Frozen; unknown keys are errors, and a key that was renamed says its new name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions -> what they are called now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_keys(cls, data: Any) -> Any:
+        for old in cls.renamed if isinstance(data, dict) else ():
+            if old in data:
+                raise ValueError(f"{old}: is now {cls.renamed[old]}")
+        return data
+
+
+class RunSettings(Settings):
+    """What one run takes: a subclass adds its fields, among them ``machine``, the configuration."""
 
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from dataflow.errors import InputError
 from dataflow.importers import find_network
 from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import PatternText
+from hwsim.core.machine import Settings
 from hwsim.core.training import Batch, CsvPadding, TrainingRun
 
 from .config import SatConfig
@@ -80,10 +81,8 @@ class SatRun(TrainingRun):
         return row
 
 
-class SatStudy(BaseModel):
+class SatStudy(Settings):
     """A study: BDWP at each pattern against dense, for each network, on one machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     networks: tuple[str, ...] = Field(
         PAPER_NETWORKS,

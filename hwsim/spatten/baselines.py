@@ -123,8 +123,8 @@ def _a3(
     return candidates, near
 
 
-class Rung(NamedTuple):
-    """A rung of a ladder."""
+class AblationStep(NamedTuple):
+    """A technique of a ladder."""
 
     name: str
     workload: Workload
@@ -192,24 +192,24 @@ def dense_of(workload: Workload) -> Workload:
     return without(workload, tokens=True, heads=True, values=True, quantization="none")
 
 
-def ladder(workload: Workload, config: SpattenConfig) -> list[Rung]:
+def ladder(workload: Workload, config: SpattenConfig) -> list[AblationStep]:
     """The paper's ladder: the dense datapath, then technique by technique."""
     serial = config.model_copy(update={"topk_parallel": 1})
     tokens = without(workload, heads=True, values=True, quantization="none")
     heads = without(workload, values=True, quantization="none")
     values = without(workload, quantization="none")
-    rungs = [
-        Rung("dense datapath", dense_of(workload), config, dense=True),
-        Rung("+ token pruning", tokens, serial),
-        Rung("+ head pruning", heads, serial),
-        Rung("+ local value pruning", values, serial),
-        Rung("+ parallel top-k", values, config),
+    techniques = [
+        AblationStep("dense datapath", dense_of(workload), config, dense=True),
+        AblationStep("+ token pruning", tokens, serial),
+        AblationStep("+ head pruning", heads, serial),
+        AblationStep("+ local value pruning", values, serial),
+        AblationStep("+ parallel top-k", values, config),
     ]
     if (workload.rows["quant_key_bit"] > 0).any():
-        rungs.append(Rung("+ static quantization", without(workload, quantization="static"), config))
+        techniques.append(AblationStep("+ static quantization", without(workload, quantization="static"), config))
         if workload.rows["if_requant"].any() or (workload.rows["auto_requant_incre"] > 0).any():
-            rungs.append(Rung("+ progressive quantization", workload, config))
-    return rungs
+            techniques.append(AblationStep("+ progressive quantization", workload, config))
+    return techniques
 
 
 STYLES: dict[str, type[Style]] = {"SpAtten": Style, "dense": Dense, "MNNFast": MnnFast, "A3": A3}

@@ -21,8 +21,8 @@ from .run import SpattenRun
 Say = Callable[[str], None]
 
 WORKLOADS = ("bert-base", "bert-large", "gpt2-small-wikitext2", "gpt2-medium")
-"""Those of the paper's models that come along; of a decoder's tokens one of `EVERY`."""
-EVERY = 8
+"""Those of the paper's models that come along; of a decoder's tokens every `STRIDE`-th."""
+STRIDE = 8
 STUDIED = ("gpt2-small-wikitext2", "bert-base")
 """Those with A3, MNNFast and the ladder of techniques."""
 PAPER_NODE = 40
@@ -53,7 +53,7 @@ def spatten_claims(tables: Tables, study: Tables) -> None:
     command = f"hwsim report --machine spatten --workloads {','.join(WORKLOADS)}"
     for row in study["attention_headlines"]:
         claim(tables, row["key"], row["value"], row["ours"], command, WHY.get(row["key"], str(row["why"])))
-    dense = {r["workload"]: r for r in study["ladder"] if r["rung"] == "dense datapath"}
+    dense = {r["workload"]: r for r in study["ladder"] if r["technique"] == "dense datapath"}
     for device in DEVICES:
         least = {name: _roof_seconds(device, row) for name, row in dense.items()}
         faster = {r["workload"]: 1e6 * least[r["workload"]] / r["microseconds"] for r in study["attention"]}
@@ -87,7 +87,7 @@ def _roof_seconds(device: Device, dense: Row) -> float:
 
 def _spatten_run(workload: str, style: str, machine: SpattenConfig) -> SpattenResult:
     decoder = workload.startswith("gpt2")
-    run = SpattenRun(workload=workload, style=style, every=EVERY if decoder else 1, machine=machine)
+    run = SpattenRun(workload=workload, style=style, iteration_stride=STRIDE if decoder else 1, machine=machine)
     return run.run(run.open())
 
 

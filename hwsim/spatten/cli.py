@@ -12,7 +12,7 @@ from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_js
 
 if TYPE_CHECKING:
     from hwsim.spatten.result import SpattenResult
-    from hwsim.spatten.run import Opened, SpattenRun
+    from hwsim.spatten.run import OpenWorkload, SpattenRun
 
 
 class Size(StrEnum):
@@ -71,7 +71,7 @@ def spatten(
             made(paths)
 
 
-def _replay(run: SpattenRun, opened: Opened) -> list[dict[str, Any]]:
+def _replay(run: SpattenRun, opened: OpenWorkload) -> list[dict[str, Any]]:
     """A trace's tensors through the functional level, beside torch's; nothing of another workload."""
     if opened.trace is None:
         return []
@@ -87,7 +87,9 @@ def _replay(run: SpattenRun, opened: Opened) -> list[dict[str, Any]]:
 def _show_replay(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
 
-    queries, again, values = (sum(r[n] for r in rows) for n in ("queries", "again_different", "values_different"))
+    queries, again, values = (
+        sum(r[n] for r in rows) for n in ("queries", "lsb_decisions_different", "values_different")
+    )
     units, error = (max(r[n] for r in rows) for n in ("probability_units", "output_error"))
     Console().print(
         f"every bit of {queries:,} queries, beside torch's: probabilities within {units:.2f} units; {again} differ on "
@@ -97,7 +99,7 @@ def _show_replay(rows: list[dict[str, Any]]) -> None:
     )
 
 
-def _run(run: SpattenRun, opened: Opened) -> SpattenResult:
+def _run(run: SpattenRun, opened: OpenWorkload) -> SpattenResult:
     from hwsim.core.command import progress
 
     total = None if opened.whole is None else len(opened.whole.rows)
@@ -115,13 +117,14 @@ def _summary(r: SpattenResult) -> dict[str, Any]:
         "machine": r.style, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
         "bounds_cycles": r.bounds(), "share_of_bound": r.share_of_bound,
         "cycles_by_cause": {c: r.total(f"{c}_cycles") for c in ALL_CAUSES},
-        "occupancy": r.occupancy, "queries": r.total("queries"), "again": r.total("again"), "macs": r.macs,
+        "occupancy": r.occupancy, "queries": r.total("queries"), "lsb_recomputations": r.total("lsb_recomputations"),
+        "macs": r.macs,
         "dram_bytes": r.dram_bytes, "dram_bytes_by_kind": {k: r.total(f"{k}_bytes") for k in (*KINDS, "weight")},
         "energy_j": total_energy_j(r.settings, r.steps),
     }  # fmt: skip
 
 
-def _show(results: list[SpattenResult], opened: Opened) -> None:
+def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -166,7 +169,10 @@ def _show(results: list[SpattenResult], opened: Opened) -> None:
             add(text, [si(s["dram_bytes_by_kind"][kind], "B") for s in summaries])
     add("multiplies", [si(r.macs) for r in results])
     add("throughput", [si(2 * r.macs / r.seconds if r.cycles else 0.0, "FLOP/s") for r in results])
-    add("queries; with LSBs", [f"{s['queries']:,}; {s['again'] / max(s['queries'], 1):.1%}" for s in summaries])
+    add(
+        "queries; recomputed with LSBs",
+        [f"{s['queries']:,}; {s['lsb_recomputations'] / max(s['queries'], 1):.1%}" for s in summaries],
+    )
     energies = [s["energy_j"] for s in summaries]
     add("energy", [f"{1e3 * sum(e.values()):.4g} mJ" for e in energies])
     for component in COMPONENTS:

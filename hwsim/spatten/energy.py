@@ -63,7 +63,7 @@ def row_energy(config: SpattenConfig, row: Mapping[str, Any]) -> dict[str, float
         "pv": row["pv_macs"] * multiply,
         "key_sram": (row["key_elements_written"] + row["qk_macs"]) * element * keys,
         "value_sram": (row["value_elements_written"] + row["pv_macs"]) * element * values,
-        "softmax": row["rows"] * SOFTMAX_PJ,
+        "softmax": row["softmax_elements"] * SOFTMAX_PJ,
         "topk": row["compared"] * COMPARE_PJ,
         "candidates": row["selected"] * multiply,
         "projections": row["projection_macs"] * multiply,

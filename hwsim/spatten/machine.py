@@ -66,10 +66,10 @@ class Spatten(Machine):
 
     @classmethod
     def claims(cls, tables: dict[str, list[dict[str, Any]]], tick: Tick = quiet) -> dict[str, str]:
-        from .claims import ASSUMPTIONS, EVERY, WORKLOADS, spatten_claims, spatten_costs
+        from .claims import ASSUMPTIONS, STRIDE, WORKLOADS, spatten_claims, spatten_costs
 
         spatten_costs(tables, lambda text: tick(text, 0, None), tick)
-        study = cls.study(SpattenStudy(workloads=WORKLOADS, every=EVERY), tick).tables
+        study = cls.study(SpattenStudy(workloads=WORKLOADS, iteration_stride=STRIDE), tick).tables
         spatten_claims(tables, study)
         tables["torch"] = study["attention_torch"]
         return ASSUMPTIONS

@@ -28,7 +28,7 @@ class ReplayRow:
     iteration: int
     layer: int
     queries: int = 0
-    again_different: int = 0
+    lsb_decisions_different: int = 0
     """Queries of which only one of the two needed LSBs."""
     probability_units: float = 0.0
     """Largest distance of a requantized probability from torch's, in its units (queries that agree on LSBs)."""
@@ -85,7 +85,7 @@ def _head(config: SpattenConfig, settings: AttentionPruning, t: dict[str, np.nda
         )  # fmt: skip
         row.queries += 1
         if found.again != bool(t["again"][i]):
-            row.again_different += 1
+            row.lsb_decisions_different += 1
             continue
         row.probability_units = max(row.probability_units, float(np.abs(found.probabilities - p[:seen] * units).max()))
         if found.kept.sum() != count or p[:seen][found.kept].min() < p[:seen][~found.kept].max(initial=-1):

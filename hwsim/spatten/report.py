@@ -35,12 +35,14 @@ def figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of every figure the study has the tables for."""
     tables = study.tables
     rows = tables["ladder"]
-    panels = {n: [(r["rung"], r["over_dense"]) for r in rows if r["workload"] == n] for n in _names(rows)}
+    panels = {n: [(r["technique"], r["over_dense"]) for r in rows if r["workload"] == n] for n in _names(rows)}
     label = "speedup over the dense datapath"
     yield "attention-ladder", draw.steps(panels, label, level=1)
     rows = tables["attention_traffic"]
     moved = {n: [r for r in rows if r["workload"] == n] for n in _names(rows)}
-    bars = {n: ([r["rung"] for r in m], {text: [r[key] for r in m] for key, text in KINDS}) for n, m in moved.items()}
+    bars = {
+        n: ([r["technique"] for r in m], {text: [r[key] for r in m] for key, text in KINDS}) for n, m in moved.items()
+    }
     yield "attention-traffic", draw.stacked(bars, "DRAM traffic, MB")
     label = "share of the cycles of Q x K"
     yield "attention-causes", draw.stacked({"": _parts(tables["attention_causes"], "text", "share")}, label)
@@ -78,7 +80,7 @@ def _parts(rows: Rows, part: str, value: str) -> tuple[list[str], Mapping[str, l
 
 
 def roofline(study: StudyTables, draw: Draw) -> Figure:
-    """Every rung of every workload under the machine's roof; torch under its device's."""
+    """Every technique of every workload under the machine's roof; torch under its device's."""
     rows, cpu, meta = study.tables["ladder"], study.tables.get("attention_torch", []), study.meta
     figure, (axes,) = draw.figure(3.3 + 0.17 * (len(_names(rows)) + len(cpu) + 2))
     at = [r["flop_per_byte"] for r in [*rows, *cpu]]

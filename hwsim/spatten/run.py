@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dataflow.attention.pruning import AttentionPruning
 from dataflow.attention.trace import read_attention_trace
@@ -23,14 +23,14 @@ from dataflow.attention.workload import (
     usual_pruning,
 )
 from dataflow.errors import InputError, unknown
-from hwsim.core.machine import RunSettings
+from hwsim.core.machine import RunSettings, Settings
 
 from .baselines import dense_of, style
 from .config import SpattenConfig
 from .result import ALL_CAUSES, SpattenResult
 from .study import Case
 from .timing.lower import layers
-from .timing.scores import Drawn, Source, Traced
+from .timing.scores import RecordedScores, Source, SyntheticScores
 from .timing.simulate import simulate
 
 WHOLE_BYTES = 1 << 27
@@ -38,7 +38,7 @@ WHOLE_BYTES = 1 << 27
 StyleName = Literal["SpAtten", "dense", "MNNFast", "A3"]
 
 
-class Opened(NamedTuple):
+class OpenWorkload(NamedTuple):
     """A workload that was found."""
 
     name: str
@@ -50,17 +50,17 @@ class Opened(NamedTuple):
     """A trace's meta data and steps."""
 
 
-class SpattenStudy(BaseModel):
+class SpattenStudy(Settings):
     """Workloads beside the dense datapath, technique by technique, and beside A3 and MNNFast."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[dict[str, str]] = {"every": "iteration_stride"}
 
     workloads: tuple[str, ...] = Field(
         ("gpt2-small-wikitext2", "bert-base"),
         min_length=1,
         description="as SpattenRun.workload; small enough for memory",
     )
-    every: int = Field(8, ge=1, le=10_000, description="of generated tokens, only every so many are run")
+    iteration_stride: int = Field(8, ge=1, le=10_000, description="run only every n-th generated token (1: all)")
     seed: int = Field(0, ge=0, lt=2**31, description="of drawn importance and probabilities")
     spread: float = Field(2.0, ge=0, le=20, description="standard deviation of a query's drawn scores")
     machine: SpattenConfig = SpattenConfig()
@@ -75,9 +75,9 @@ class SpattenStudy(BaseModel):
                 raise InputError(f"workloads: {name}: too large for a study")
             rows, label = opened.whole.rows, opened.name
             count = rows["iteration_id"].nunique()
-            if count > self.every and opened.trace is None:
-                rows = _every(rows, self.every)
-                label += f", 1 token of {self.every}" if self.every > 1 else ""
+            if count > self.iteration_stride and opened.trace is None:
+                rows = _thin(rows, self.iteration_stride)
+                label += f", 1 token of {self.iteration_stride}" if self.iteration_stride > 1 else ""
             if label in (c.name for c in found):
                 raise InputError(f"workloads: {label!r} appears twice")
             note = "the authors' file" if name in PUBLISHED else "sizes by name" if name in MODELS else "a file"
@@ -89,6 +89,8 @@ class SpattenStudy(BaseModel):
 
 class SpattenRun(RunSettings):
     """One workload on one machine."""
+
+    renamed: ClassVar[dict[str, str]] = {"every": "iteration_stride"}
 
     workload: str = Field(
         "gpt2-small", description="a model's size by name, a workload CSV, or the folder of an attention trace"
@@ -103,8 +105,8 @@ class SpattenRun(RunSettings):
     spread: float = Field(
         2.0, ge=0, le=20, description="standard deviation of a query's drawn scores (MiniLM's: 1.2 to 2.5 by layer)"
     )
-    every: int = Field(
-        1, ge=1, le=10_000, description="of a model's or a file's iterations, only every so many are run"
+    iteration_stride: int = Field(
+        1, ge=1, le=10_000, description="run only every n-th iteration (generated token) of the workload (1: all)"
     )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
     silicon: bool = Field(
@@ -132,7 +134,7 @@ class SpattenRun(RunSettings):
             "seconds": result.seconds,
             "energy_j": sum(energy.values()),
             "queries": result.total("queries"),
-            "again": result.total("again"),
+            "lsb_recomputations": result.total("lsb_recomputations"),
             "macs": result.macs,
             "flop_per_s": 2 * result.macs / result.seconds if result.cycles else 0.0,
             "dram_bytes": result.dram_bytes,
@@ -154,29 +156,29 @@ class SpattenRun(RunSettings):
             row["parts"] = [{name: r[name] for name in names} for r in result.steps]
         return row
 
-    def open(self) -> Opened:
+    def open(self) -> OpenWorkload:
         """Find the workload.
 
         Raises:
             InputError: none of that name, a file or trace that cannot be read, pruning given for a file.
         """
         path = PUBLISHED.get(self.workload, Path(self.workload))
-        drawn = lambda: Drawn(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
+        drawn = lambda: SyntheticScores(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
         if self.workload in MODELS:
             model = MODELS[self.workload]
             pruning = self.pruning or usual_pruning(model)
             whole = self._thinned(make_workload(self.workload, model, pruning, refetched=self.refetched))
-            return Opened(whole.name, whole, lambda: [whole.rows], drawn)
+            return OpenWorkload(whole.name, whole, lambda: [whole.rows], drawn)
         if self.pruning is not None:
             raise InputError(f"pruning: only for a model's size by name ({', '.join(MODELS)}); a file says its own")
         if path.is_dir():
-            if self.every > 1:
-                raise InputError(f"every={self.every}: the trace {path} is run whole")
+            if self.iteration_stride > 1:
+                raise InputError(f"iteration_stride={self.iteration_stride}: the trace {path} is run whole")
             meta, steps = read_attention_trace(path)
             whole = read_workload(path / "workload.csv")
             bits = self.machine.probability_bits
-            return Opened(
-                whole.name, whole, lambda: [whole.rows], lambda: Traced(steps, bits, str(path)), (meta, steps)
+            return OpenWorkload(
+                whole.name, whole, lambda: [whole.rows], lambda: RecordedScores(steps, bits, str(path)), (meta, steps)
             )
         if path.suffix.lower() != ".csv":
             more = "; or a .csv file, or the folder of an attention trace"
@@ -186,21 +188,21 @@ class SpattenRun(RunSettings):
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if large:
-            pieces = lambda: (_every(p, self.every) for p in stream_workload(path))  # noqa: E731
-            return Opened(path.stem, None, pieces, drawn)
+            pieces = lambda: (_thin(p, self.iteration_stride) for p in stream_workload(path))  # noqa: E731
+            return OpenWorkload(path.stem, None, pieces, drawn)
         whole = self._thinned(_known(path, path.stat().st_mtime_ns))
-        return Opened(path.stem, whole, lambda: [whole.rows], drawn)
+        return OpenWorkload(path.stem, whole, lambda: [whole.rows], drawn)
 
-    def opened(self, workload: Workload) -> Opened:
+    def opened(self, workload: Workload) -> OpenWorkload:
         """A workload that is at hand as an object."""
         whole = self._thinned(workload)
-        draw = lambda: Drawn(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
-        return Opened(whole.name, whole, lambda: [whole.rows], draw)
+        draw = lambda: SyntheticScores(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
+        return OpenWorkload(whole.name, whole, lambda: [whole.rows], draw)
 
     def _thinned(self, workload: Workload) -> Workload:
-        return Workload(workload.name, _every(workload.rows, self.every))
+        return Workload(workload.name, _thin(workload.rows, self.iteration_stride))
 
-    def run(self, opened: Opened, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
+    def run(self, opened: OpenWorkload, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
         """Simulate; a baseline style runs the workload without any technique.
 
         Raises:
@@ -211,7 +213,7 @@ class SpattenRun(RunSettings):
         if self.style != "SpAtten":
             if opened.whole is None:
                 raise InputError(f"{self.workload}: too large for a baseline: it is read in pieces")
-            source = Drawn(self.seed, self.spread, self.machine.probability_bits)
+            source = SyntheticScores(self.seed, self.spread, self.machine.probability_bits)
             pieces = [dense_of(opened.whole).rows]
         used = style(self.style, self.machine, source)
         return simulate(
@@ -225,6 +227,6 @@ def _known(path: Path, stamp: int) -> Workload:
     return read_workload(path)
 
 
-def _every(rows: pd.DataFrame, every: int) -> pd.DataFrame:
-    """Rows of every so many iterations, from the first on."""
-    return rows if every == 1 else rows[rows["iteration_id"] % every == 0]
+def _thin(rows: pd.DataFrame, stride: int) -> pd.DataFrame:
+    """Rows of every n-th iteration, from the first on."""
+    return rows if stride == 1 else rows[rows["iteration_id"] % stride == 0]

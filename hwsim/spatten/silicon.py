@@ -76,7 +76,15 @@ def energy_rtl(
     The RTL's: data of a block's cells for each event, from the co-simulated record; the clock of every flip-flop in
     every cycle; leakage. The table has no clock, fetch, control or leakage.
     """
-    counted = ("qk_macs", "pv_macs", "rows", "compared", "cycles", "key_elements_written", "value_elements_written")
+    counted = (
+        "qk_macs",
+        "pv_macs",
+        "softmax_elements",
+        "compared",
+        "cycles",
+        "key_elements_written",
+        "value_elements_written",
+    )
     total = {name: float(sum(row[name] for row in rows_)) for name in counted}
     table = total_energy_j(config, rows_)
     multiply = multiply_pj(config)
@@ -90,9 +98,15 @@ def energy_rtl(
 
     row("Q x K", "MAC", total["qk_macs"], multiply, event("qk_macs", "query_key"))
     row("prob x V", "MAC", total["pv_macs"], multiply, event("pv_macs", "prob_value"))
-    row("softmax", "element", total["rows"], SOFTMAX_PJ, event("rows", "softmax"))
+    row("softmax", "element", total["softmax_elements"], SOFTMAX_PJ, event("softmax_elements", "softmax"))
     row("top-k", "comparison", total["compared"], COMPARE_PJ, event("compared", "value_select"))
-    row("importance", "element", total["rows"], None, event("rows", "token_importance", "head_importance"))
+    row(
+        "importance",
+        "element",
+        total["softmax_elements"],
+        None,
+        event("softmax_elements", "token_importance", "head_importance"),
+    )
     element = config.operand_bits / 8
     for name, macs in (("key", "qk_macs"), ("value", "pv_macs")):
         moved = (total[f"{name}_elements_written"] + total[macs]) * element

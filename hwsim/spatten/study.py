@@ -24,7 +24,7 @@ from .energy import TABLE, total_energy_j
 from .result import ALL_CAUSES, CAUSE_TEXT, SpattenResult
 from .timeline import STAGES, stages
 from .timing.lower import KINDS, layers
-from .timing.scores import Drawn, Source
+from .timing.scores import Source, SyntheticScores
 from .timing.simulate import simulate
 from .timing.topk import mean_cycles
 
@@ -124,10 +124,10 @@ def study(
         name: [] for name in ("attention", "ladder", "attention_traffic", "attention_causes", "stages", "baselines",
                               "topk_sweep", "sram_sweep")
     }  # fmt: skip
-    drawn = Drawn(seed, spread, config.probability_bits)
+    drawn = SyntheticScores(seed, spread, config.probability_bits)
     for case in cases:
-        rungs = _ladder(config, case, drawn, tables, tick)
-        found = _case(config, case, drawn, rungs, tables, tick)
+        techniques = _ladder(config, case, drawn, tables, tick)
+        found = _case(config, case, drawn, techniques, tables, tick)
         tables["stages"] += _stages(case.name, found)
         _baselines(case, drawn, tables, tick)
     for case in _swept(cases):
@@ -161,15 +161,15 @@ def _ladder(
     config: SpattenConfig, case: Case, drawn: Source, tables: dict[str, list[Row]], tick: Tick
 ) -> list[SpattenResult]:
     found: list[SpattenResult] = []
-    for rung in ladder(case.workload, config):
-        result = _run(rung.config, rung.workload, drawn, "dense" if rung.dense else "SpAtten")
+    for technique in ladder(case.workload, config):
+        result = _run(technique.config, technique.workload, drawn, "dense" if technique.dense else "SpAtten")
         found.append(result)
-        _rung(case, rung.name, SYNTHETIC, result, found, tables)
-        tick(f"{case.name}: {rung.name}")
+        _technique(case, technique.name, SYNTHETIC, result, found, tables)
+        tick(f"{case.name}: {technique.name}")
     return found
 
 
-def _rung(
+def _technique(
     case: Case,
     name: str,
     probabilities: str,
@@ -177,18 +177,18 @@ def _rung(
     before: Sequence[SpattenResult],
     tables: dict[str, list[Row]],
 ) -> None:
-    """A row of the ladder, and its traffic; ``before``: the rungs up to this one."""
+    """A row of the ladder, and its traffic; ``before``: the techniques up to this one."""
     dense = before[0]
     tables["ladder"].append({
-        "workload": case.name, "rung": name, "of": _of(case), "probabilities": probabilities, "cycles": result.cycles,
-        "over_dense": dense.cycles / result.cycles,
+        "workload": case.name, "technique": name, "of": _of(case), "probabilities": probabilities,
+        "cycles": result.cycles, "over_dense": dense.cycles / result.cycles,
         "over_previous": before[max(len(before) - 2, 0)].cycles / result.cycles,
         "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
         "energy_uj": _energy(result), "tflops": _tflops(result),
         "flop_per_byte": 2 * result.macs / result.dram_bytes,
     })  # fmt: skip
     tables["attention_traffic"].append(
-        {"workload": case.name, "rung": name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
+        {"workload": case.name, "technique": name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
     )
 
 
@@ -196,25 +196,26 @@ def _case(
     config: SpattenConfig,
     case: Case,
     drawn: Source,
-    rungs: list[SpattenResult],
+    techniques: list[SpattenResult],
     tables: dict[str, list[Row]],
     tick: Tick,
 ) -> SpattenResult:
-    dense = rungs[0]
-    result = rungs[-1] if case.traced is None else _run(config, case.workload, case.traced)
+    dense = techniques[0]
+    result = techniques[-1] if case.traced is None else _run(config, case.workload, case.traced)
     rows = case.workload.rows
     c = dense.settings
     best = max((r for r in tables["ladder"] if r["workload"] == case.name), key=lambda r: r["over_dense"])
-    if case.traced is not None:  # the same workload as the last rung: over it, what recorded probabilities change
-        _rung(case, LAST_RUNG, RECORDED, result, [*rungs, result], tables)
+    if case.traced is not None:  # the same workload as the last technique: over it, what recorded probabilities change
+        _technique(case, LAST_RUNG, RECORDED, result, [*techniques, result], tables)
     tables["attention"].append({
         "workload": case.name, "note": case.note, "of": _of(case), "encoder": _encoder(case),
         "probabilities": SYNTHETIC if case.traced is None else RECORDED,
-        "synthetic_speedup": dense.cycles / rungs[-1].cycles,
+        "synthetic_speedup": dense.cycles / techniques[-1].cycles,
         "heads": heads_of(rows), "length": int(rows["sentence_length_L"].max()), "queries": result.total("queries"),
-        "again": result.total("again") / max(result.total("queries"), 1), "cycles": result.cycles,
+        "lsb_recomputations": result.total("lsb_recomputations") / max(result.total("queries"), 1),
+        "cycles": result.cycles,
         "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
-        "best_rung": best["rung"], "best_over_dense": best["over_dense"],
+        "best_technique": best["technique"], "best_over_dense": best["over_dense"],
         "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
         "dram_ratio_float32": dense.dram_bytes * 32 / c.operand_bits / result.dram_bytes,
         "macs_ratio": dense.macs / result.macs,
@@ -255,7 +256,7 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
     def parts(row: Row) -> str:
         """What pruning and what narrower numbers are worth, of DRAM traffic."""
         mine = [r for r in tables["ladder"] if r["workload"] == row["workload"]]
-        pruned = next(r["dram_ratio"] for r in mine if r["rung"] == "+ parallel top-k")
+        pruned = next(r["dram_ratio"] for r in mine if r["technique"] == "+ parallel top-k")
         return f"{pruned:.1f}x by pruning, {row['dram_ratio'] / pruned:.1f}x by narrower numbers"
 
     every = tables["attention"]
@@ -274,13 +275,13 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
         add(f"spatten_over_{name}", mine, "slower", "{:.2f}x",
             lambda r: f"{r['workload']}: its lower bound is set by {r['bound']}")  # fmt: skip
         add(f"spatten_energy_over_{name}", mine, "more_energy", "{:.2f}x")
-    rungs = [r for r in tables["ladder"] if r["probabilities"] == SYNTHETIC]
-    for key, rung in (("tokens", "+ token pruning"), ("heads", "+ head pruning")):
-        mine = [r for r in rungs if r["rung"] == rung]
+    techniques = [r for r in tables["ladder"] if r["probabilities"] == SYNTHETIC]
+    for key, technique in (("tokens", "+ token pruning"), ("heads", "+ head pruning")):
+        mine = [r for r in techniques if r["technique"] == technique]
         add(f"spatten_ladder_{key}", mine, "over_previous", "{:.2f}x", of="GPT-2")
-    steps = [r for r in rungs if r["rung"] == "+ parallel top-k"]
+    steps = [r for r in techniques if r["technique"] == "+ parallel top-k"]
     add("spatten_parallel_topk", steps, "over_previous", of="GPT-2")
-    last = {r["workload"]: r for r in rungs}
+    last = {r["workload"]: r for r in techniques}
     before = {r["workload"]: r for r in steps}
     both = [{**r, "gain": before[n]["cycles"] / r["cycles"]} for n, r in last.items() if n in before and r != before[n]]
     add("spatten_quantization", both, "gain", "{:.2f}x", waits, of="GPT-2")

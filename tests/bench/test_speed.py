@@ -29,7 +29,7 @@ from hwsim.sat.timing.job import array_job
 from hwsim.sat.timing.step import Simulation, make_schedule
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.timing.lower import layers
-from hwsim.spatten.timing.scores import Drawn
+from hwsim.spatten.timing.scores import SyntheticScores
 from hwsim.spatten.timing.simulate import simulate as simulate_attention
 from hwsim.sweeps.executors import processes, serial
 from hwsim.sweeps.space import Space
@@ -121,7 +121,7 @@ def test_spatten(benchmark, machine: str) -> None:
     config = SpattenConfig() if machine == "full" else eighth()
     rows = read_workload(PUBLISHED["gpt2-small-wikitext2"]).rows
     rows = rows[rows.iteration_id == 0]
-    work = lambda: simulate_attention(config, layers([rows]), Drawn(0, 2.0, 12), workload="w")  # noqa: E731
+    work = lambda: simulate_attention(config, layers([rows]), SyntheticScores(0, 2.0, 12), workload="w")  # noqa: E731
     cycles = work().cycles
     benchmark(work)
     benchmark.extra_info["cycles_per_s"] = round(cycles / benchmark.stats.stats.median) if benchmark.stats else None
@@ -131,7 +131,7 @@ def test_spatten(benchmark, machine: str) -> None:
 def test_spatten_fetch_bound(benchmark) -> None:
     config = SpattenConfig(qk_multipliers=8192, softmax_lanes=64)
     work = make_workload("w", Transformer(1, 200, 64, 992, 1), AttentionPruning())
-    run = lambda: simulate_attention(config, layers([work.rows]), Drawn(0, 2.0, 12), workload="w")  # noqa: E731
+    run = lambda: simulate_attention(config, layers([work.rows]), SyntheticScores(0, 2.0, 12), workload="w")  # noqa: E731
     found = run()
     benchmark.extra_info["memory_busy"] = round(found.occupancy["memory"], 3)
     benchmark(run)

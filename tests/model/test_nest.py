@@ -16,7 +16,7 @@ from dataflow.networks.network import Conv, MatMul, Network
 from dataflow.pattern import NM
 from dataflow.training.methods import Method
 from hwsim.sat.config import SatConfig
-from hwsim.sat.timing.job import array_job, machine_of
+from hwsim.sat.timing.job import array_job, array_timing
 from hwsim.sat.timing.nest import NEST_COLUMNS, cost_table, nest_of, run_nest
 from hwsim.sat.timing.step import limits_of
 from hwsim.sat.timing.tile import job_cycles, sore_cycles
@@ -131,7 +131,7 @@ def test_equals_twin() -> None:
             for row in candidates[rng.choice(len(candidates), min(4, len(candidates)), replace=False)]:
                 mapping = Mapping(*(int(v) for v in row))
                 out = np.empty(len(NEST_COLUMNS))
-                got = run_nest(machine_of(config), nest, windows, row, out)
+                got = run_nest(array_timing(config), nest, windows, row, out)
                 want, moved = twin(config, product, mapping)
                 assert got == want, (product, mapping)
                 assert out[10] + out[11] == moved, (product, mapping)
@@ -154,7 +154,7 @@ def test_windows_cost_no_more_than_the_image() -> None:
     product = work.products[0]
     nest, windows = nest_of(product, True)
     out = np.empty(len(NEST_COLUMNS))
-    run_nest(machine_of(config), nest, windows, np.array(Mapping(1, 8, 0, 144, 72, 8, 1), np.int64), out)
+    run_nest(array_timing(config), nest, windows, np.array(Mapping(1, 8, 0, 144, 72, 8, 1), np.int64), out)
     assert out[NEST_COLUMNS.index("dram_read_bytes")] == 2 * (12 * 12 * 8 + 72 * 8)
 
 
@@ -167,7 +167,7 @@ def test_many_instances(count: int) -> None:
         nest, windows = nest_of(product, True)
         for row in mapping_candidates(product, limits_of(SMALL), ("WS", "OS"), (4,)):
             out = np.empty(len(NEST_COLUMNS))
-            got = run_nest(machine_of(SMALL), nest, windows, row, out)
+            got = run_nest(array_timing(SMALL), nest, windows, row, out)
             assert got == twin(SMALL, product, Mapping(*(int(v) for v in row)))[0]
 
 
@@ -181,8 +181,8 @@ def test_cost_table_finds_the_least() -> None:
         for product in work.products:
             nest, windows = nest_of(product, i % 2 == 0)
             candidates = mapping_candidates(product, limits_of(config), ("WS", "OS"), (1, 4, 8))
-            costs = cost_table(machine_of(config), nest, windows, candidates)
+            costs = cost_table(array_timing(config), nest, windows, candidates)
             out = np.empty(len(NEST_COLUMNS))
-            full = [run_nest(machine_of(config), nest, windows, row, out) for row in candidates]
+            full = [run_nest(array_timing(config), nest, windows, row, out) for row in candidates]
             assert costs[:, 0].min() == min(full)
             assert (costs[:, 0] <= full).all()

@@ -20,7 +20,7 @@ from dataflow.training.methods import Method
 from hwsim.core.machine import load as load_result
 from hwsim.sat.config import SatConfig
 from hwsim.sat.result import CAUSES
-from hwsim.sat.timing.job import machine_of
+from hwsim.sat.timing.job import array_timing
 from hwsim.sat.timing.nest import NEST_COLUMNS, nest_of, run_nest
 from hwsim.sat.timing.step import _Cost, limits_of, make_schedule, simulate
 from tests.support.layers import SMALL, networks
@@ -79,7 +79,7 @@ def exhaustive(config: SatConfig, product, interleaves: tuple[int, ...]) -> int:
                                 continue
                             for order in (0, 1):
                                 row = np.array((is_os, inter, flip, at, kt, bt, order), np.int64)
-                                best = min(best, run_nest(machine_of(config), nest, windows, row, out))
+                                best = min(best, run_nest(array_timing(config), nest, windows, row, out))
     return best
 
 
@@ -99,10 +99,10 @@ def test_near_exhaustive_search() -> None:
                 continue
             best = exhaustive(config, product, (4, 8))
             candidates = mapping_candidates(product, limits_of(config), ("WS", "OS"), (4, 8))
-            mapping = best_mapping(product, candidates, _Cost(machine_of(config), True), limits_of(config))
+            mapping = best_mapping(product, candidates, _Cost(array_timing(config), True), limits_of(config))
             nest, windows = nest_of(product, True)
             out = np.empty(len(NEST_COLUMNS))
-            found = run_nest(machine_of(config), nest, windows, np.array(mapping, np.int64), out)
+            found = run_nest(array_timing(config), nest, windows, np.array(mapping, np.int64), out)
             worst = max(worst, found / best - 1)
             assert found <= 1.02 * best, (product, found, best)
             checked += 1

@@ -21,7 +21,7 @@ from hwsim.spatten.baselines import (
 )
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.timing.lower import Group, layers
-from hwsim.spatten.timing.scores import Drawn, Head
+from hwsim.spatten.timing.scores import Head, SyntheticScores
 from hwsim.spatten.timing.simulate import simulate
 
 MODEL = Transformer(4, 5, 64, 60, 0)
@@ -66,7 +66,7 @@ def test_a3_is_the_greedy_search() -> None:
 
 def test_styles_say_what_is_done() -> None:
     config = SpattenConfig()
-    source = Drawn(0, 2.0, 12)
+    source = SyntheticScores(0, 2.0, 12)
     group = Group(Head(0, 0, 0, 50, 50, 4, 64), 50, 96, 96, 0, 96, False, np.zeros(4, bool))
     work = {name: style(name, config, source).work(group) for name in STYLES}
     p = source.weights(group.head).probabilities
@@ -108,10 +108,10 @@ def test_each_rung_fetches_no_more() -> None:
         work = make_workload("w", MODEL._replace(generated=generated), PRUNING)
         config = SpattenConfig()
         moved, multiplied = [], []
-        for rung in ladder(work, config):
-            source = Drawn(0, 2.0, 12)
-            used = style("dense" if rung.dense else "SpAtten", rung.config, source)
-            found = simulate(rung.config, layers([rung.workload.rows]), source, workload="w", style=used)
+        for technique in ladder(work, config):
+            source = SyntheticScores(0, 2.0, 12)
+            used = style("dense" if technique.dense else "SpAtten", technique.config, source)
+            found = simulate(technique.config, layers([technique.workload.rows]), source, workload="w", style=used)
             moved.append(found.dram_bytes)
             multiplied.append(found.macs)
         assert moved == sorted(moved, reverse=True)

@@ -10,9 +10,9 @@ from hwsim.memory.config import DramConfig
 from hwsim.memory.controller import counts
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.timing.lower import Builder, Group, Work
-from hwsim.spatten.timing.machine import Machine
 from hwsim.spatten.timing.pipeline import CAUSES, LOG, Segment
 from hwsim.spatten.timing.scores import Head
+from hwsim.spatten.timing.state import Pipeline
 from tests.support.spatten_twin import Twin
 
 
@@ -61,7 +61,7 @@ def random_segment(rng: np.random.Generator, config: SpattenConfig) -> Segment:
 def test_every_cycle_of_the_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     config = random_machine(rng)
-    machine, twin = Machine(config), Twin(config)
+    machine, twin = Pipeline(config), Twin(config)
     for _ in range(2):  # the second on a memory that has been used
         work = random_segment(rng, config)
         before = machine.causes.copy()

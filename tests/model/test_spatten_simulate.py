@@ -30,7 +30,7 @@ from hwsim.spatten.timing import simulate as module
 from hwsim.spatten.timing.fetch import COUNT, FIRST, plan
 from hwsim.spatten.timing.lower import KINDS, Builder, Style, groups, layers
 from hwsim.spatten.timing.pipeline import QUERY_FIELDS, VALUE
-from hwsim.spatten.timing.scores import Drawn, Traced
+from hwsim.spatten.timing.scores import RecordedScores, SyntheticScores
 from hwsim.spatten.timing.simulate import simulate
 
 MACHINES = {
@@ -58,7 +58,7 @@ def random_workload(seed: int) -> Workload:
 
 def run(config: SpattenConfig, work: Workload, cut: int = 1 << 20, seed: int = 0) -> SpattenResult:
     pieces = [work.rows.iloc[i : i + cut] for i in range(0, len(work.rows), cut)]
-    return simulate(config, layers(pieces), Drawn(seed, 2.0, config.probability_bits), workload="w")
+    return simulate(config, layers(pieces), SyntheticScores(seed, 2.0, config.probability_bits), workload="w")
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -69,7 +69,7 @@ def test_bounds_and_sums(name: str) -> None:
         found = run(config, work)
         rows = work.rows
         assert found.total("queries") == rows[QUERIES].sum()
-        assert found.total("again") == rows[rows.if_requant][QUERIES].sum()
+        assert found.total("lsb_recomputations") == rows[rows.if_requant][QUERIES].sum()
         assert found.cycles >= max(found.bounds().values())
         assert 0 < found.share_of_bound <= 1
         assert sum(found.total(f"{c}_cycles") for c in ALL_CAUSES) == found.cycles
@@ -81,7 +81,7 @@ def test_bounds_and_sums(name: str) -> None:
         way = found.queries
         assert len(way) == found.total("queries")
         assert (way.end > way.admitted).all()
-        assert (way.dot_again >= 0).sum() == found.total("again")
+        assert (way.dot_again >= 0).sum() == found.total("lsb_recomputations")
         in_flight = [((way.admitted <= t) & (way.end > t)).sum() for t in way.admitted]
         assert max(in_flight) <= config.queries_in_flight
 
@@ -134,7 +134,7 @@ def test_traffic_is_that_of_the_plans() -> None:
     work = random_workload(11)
     c = SpattenConfig()
     for frame in layers([work.rows]):
-        builder, source = Builder(c), Drawn(0, 2.0, 12)
+        builder, source = Builder(c), SyntheticScores(0, 2.0, 12)
         style = Style(c, source)
         for group in groups(frame, c.operand_bits):
             head = group.head
@@ -156,7 +156,7 @@ def test_a_trace_decides_what_is_fetched() -> None:
     p /= p.sum(-1, keepdims=True)
     step = {"iteration": 4, "layer": 2, "heads": np.array([3]), "keys": keys, "p": p,
             "again": np.array([[False]]), "q": p[..., :4], "k": p, "e": p}  # fmt: skip
-    source = Traced([step], 12, "t")
+    source = RecordedScores([step], 12, "t")
     values = dict.fromkeys(COLUMNS, 0) | {
         "iteration_id": 4, "layer_id": 2, "head_id": 3, "embedding_length_D": 64, "sentence_length_L": 13,
         "key_fetch_num": 6, "value_fetch_num": 2, "quant_key_bit": 8, "quant_query_bit": 12, "quant_value_bit": 8,
@@ -179,7 +179,7 @@ def test_a_trace_decides_what_is_fetched() -> None:
 
 
 def test_drawn_sets_are_nested_and_keep_the_newest() -> None:
-    source = Drawn(3, 2.0, 12)
+    source = SyntheticScores(3, 2.0, 12)
     for length in (5, 100, 1000, 3000):
         previous = set(range(length))
         for count in (length, length // 2, length // 5):

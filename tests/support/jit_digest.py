@@ -29,7 +29,7 @@ from hwsim.spatten.baselines import STYLES, style
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.timing.functional import quantize, run_query
 from hwsim.spatten.timing.lower import layers
-from hwsim.spatten.timing.scores import Drawn
+from hwsim.spatten.timing.scores import SyntheticScores
 from hwsim.spatten.timing.simulate import simulate as simulate_attention
 from hwsim.spatten.timing.topk import select
 
@@ -69,7 +69,7 @@ def spatten() -> str:
     model = Transformer(2, 2, 32, 12, 1)
     work_of = make_workload("w", model, usual_pruning(model), refetched=0.5)
     for name in STYLES:
-        machine, source = SpattenConfig(queries_in_flight=2, topk_parallel=2), Drawn(0, 2.0, 12)
+        machine, source = SpattenConfig(queries_in_flight=2, topk_parallel=2), SyntheticScores(0, 2.0, 12)
         used = style(name, machine, source)
         attended = simulate_attention(machine, layers([work_of.rows]), source, workload="w", style=used)
         found.update(str(attended.steps).encode() + attended.queries.to_csv().encode())

@@ -148,7 +148,7 @@ def test_quality_stands_beside(network: str, tmp_path: Path, monkeypatch, capsys
 
 def test_attention_pruning_has_a_quality(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    base = {"workload": "bert-base", "every": 64, "pruning": {"values": 0.0}}
+    base = {"workload": "bert-base", "iteration_stride": 64, "pruning": {"values": 0.0}}
     axes = {"pruning.values": [0.0, 0.5, 0.97], "machine.topk_parallel": [16, 32]}
     spec = {"machine": "spatten", "base": base, "axes": axes, "quality": {"attention": {"steps": 3, "prompts": 2}}}
     Path("s.yaml").write_text(json.dumps(spec))

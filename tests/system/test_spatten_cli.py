@@ -149,7 +149,7 @@ def test_a_trace_runs_with_its_own_probabilities(tmp_path: Path, monkeypatch, ca
     assert shown["workload"] == name
     rows = read_workload(tmp_path / "t" / "workload.csv").rows
     assert shown["queries"] == rows.query_num.sum()
-    assert shown["again"] == rows[rows.if_requant].query_num.sum()
+    assert shown["lsb_recomputations"] == rows[rows.if_requant].query_num.sum()
     assert run(monkeypatch, "spatten", tmp_path / "t", "--json", "--seed", 5) == 0
     (other,) = json.loads(capsys.readouterr().out)
     assert other["cycles"] == shown["cycles"]  # nothing is drawn
@@ -178,7 +178,7 @@ def test_a_trace_through_the_functional_level(tmp_path: Path, quantized: bool) -
     assert [r.queries for r in rows] == [s.again.numel() for s in done.sessions[0].steps]
     if quantized:
         assert 0 < sum(int(s.again.sum()) for s in done.sessions[0].steps) < sum(r.queries for r in rows)
-        assert sum(r.again_different for r in rows) == 0
+        assert sum(r.lsb_decisions_different for r in rows) == 0
         assert max(r.probability_units for r in rows) < 0.51
     else:
         assert 0.51 < max(r.probability_units for r in rows) < 40

@@ -19,7 +19,7 @@ from hwsim.sat.study import study as sat_study
 from hwsim.spatten import study as module
 from hwsim.spatten.config import SpattenConfig
 from hwsim.spatten.study import Case, runs, study
-from hwsim.spatten.timing.scores import Drawn
+from hwsim.spatten.timing.scores import SyntheticScores
 from reports.report import write_report
 from tests.support.pages import check_page
 
@@ -72,7 +72,7 @@ def test_numbers_are_the_studys(report) -> None:
     made, out = report
     text = (out / "report.md").read_text()
     for row in made.tables["ladder"]:
-        assert f"| {row['rung']} | synthetic | {row['cycles']:,} | {row['over_dense']:.2f} |" in text
+        assert f"| {row['technique']} | synthetic | {row['cycles']:,} | {row['over_dense']:.2f} |" in text
     for row in made.tables["baselines"]:
         assert f"| {row['machine']} | {row['cycles']:,} | {row['slower']:.2f} |" in text
     for row in made.tables["attention_headlines"]:
@@ -106,15 +106,15 @@ def test_tables_agree_with_each_other(report) -> None:
     tables = report[0].tables
     for name in {r["workload"] for r in tables["attention"]}:
         (row,) = (r for r in tables["attention"] if r["workload"] == name)
-        rungs = [r for r in tables["ladder"] if r["workload"] == name]
-        assert rungs[0]["over_dense"] == 1
-        assert rungs[-1]["cycles"] == row["cycles"]
-        assert row["speedup"] == rungs[-1]["over_dense"]
+        techniques = [r for r in tables["ladder"] if r["workload"] == name]
+        assert techniques[0]["over_dense"] == 1
+        assert techniques[-1]["cycles"] == row["cycles"]
+        assert row["speedup"] == techniques[-1]["over_dense"]
         shares = [r["share"] for r in tables["attention_causes"] if r["workload"] == name]
         assert sum(shares) == pytest.approx(1)
         moved = [r for r in tables["attention_traffic"] if r["workload"] == name]
-        for rung, kinds in zip(rungs, moved, strict=True):
-            assert sum(v for k, v in kinds.items() if k.endswith("_mb")) == pytest.approx(rung["dram_mb"])
+        for technique, kinds in zip(techniques, moved, strict=True):
+            assert sum(v for k, v in kinds.items() if k.endswith("_mb")) == pytest.approx(technique["dram_mb"])
         sweep = [r for r in tables["topk_sweep"] if r["workload"] == name and (r["engines"], r["parallel"]) == (1, 16)]
         assert sweep[0]["cycles"] == row["cycles"]
         assert [r["cycles"] for r in tables["sram_sweep"] if r["workload"] == name][-1] == row["cycles"]
@@ -124,7 +124,7 @@ def test_tables_agree_with_each_other(report) -> None:
 def test_recorded_probabilities_are_named(tmp_path: Path) -> None:
     """A headline with recorded probabilities stands in the ladder too, under its name; a published figure of one model
     is compared with runs of that model only, and the page says what was run."""
-    recorded = Drawn(7, 3.0, SpattenConfig().probability_bits)
+    recorded = SyntheticScores(7, 3.0, SpattenConfig().probability_bits)
     workload = make_workload("e", Transformer(2, 3, 32, 40, 0), PRUNING)
     with pytest.MonkeyPatch.context() as patch:
         for name, values in (("PARALLEL", (1, 16)), ("SRAM_KB", (2, 192)), ("ENGINE_KEYS", (32, 64))):

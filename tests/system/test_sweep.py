@@ -476,7 +476,7 @@ def test_results_of_a_run_that_was_ended(network: str, tmp_path: Path, monkeypat
 def test_a_combination_that_cannot_be_fails_alone(tmp_path: Path) -> None:
     """Each value is possible with some value of the other field."""
     axes = {"machine.frequency_hz": [500_000_000, 1_000_000_000], "machine.memory.clock_ps": [1000, 2000]}
-    spec = {"machine": "spatten", "base": {"workload": "bert-base", "every": 64}, "axes": axes}
+    spec = {"machine": "spatten", "base": {"workload": "bert-base", "iteration_stride": 64}, "axes": axes}
     settings = [Space(Spec.model_validate(spec)).settings(p) for p in Space(Spec.model_validate(spec)).points()]
     assert [bool(error) for _, error in settings] == [True, False, False, True, False]
     assert "must be the same" in settings[0][1]
@@ -499,6 +499,6 @@ def test_detail_keeps_the_steps(network: str, tmp_path: Path) -> None:
 
 
 def test_every_other_iteration() -> None:
-    whole = SpattenRun(workload="gpt2-small-wikitext2", every=8).open().whole
+    whole = SpattenRun(workload="gpt2-small-wikitext2", iteration_stride=8).open().whole
     assert whole is not None
     assert whole.rows["iteration_id"].unique().tolist() == [0, 8, 16, 24]

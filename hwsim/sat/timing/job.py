@@ -69,8 +69,8 @@ class Job(NamedTuple):
     """Cycles of a west port for one slot's activations."""
 
 
-class Machine(NamedTuple):
-    """The array parameters a job is derived from, for Numba; `machine_of` makes it from a configuration."""
+class ArrayTiming(NamedTuple):
+    """The array parameters a job is derived from, for Numba; `array_timing` makes it from a configuration."""
 
     rows: int
     cols: int
@@ -84,8 +84,8 @@ class Machine(NamedTuple):
     dram_bytes_per_cycle: float
 
 
-def machine_of(config: SatConfig) -> Machine:
-    return Machine(
+def array_timing(config: SatConfig) -> ArrayTiming:
+    return ArrayTiming(
         config.rows,
         config.cols,
         config.weight_registers,
@@ -121,7 +121,7 @@ def array_job(config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int],
     check_pattern(config, pattern)
     n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
     a, k, b = size
-    return derive_job(machine_of(config), int(dataflow == "OS"), a, k, b, n, m, interleave)
+    return derive_job(array_timing(config), int(dataflow == "OS"), a, k, b, n, m, interleave)
 
 
 @kernel
@@ -140,7 +140,7 @@ def sore_latency(lanes: int, groups: int, n: int, m: int) -> int:
 
 
 @kernel
-def derive_job(machine: Machine, is_os: int, a: int, k: int, b: int, n: int, m: int, interleave: int) -> Job:
+def derive_job(machine: ArrayTiming, is_os: int, a: int, k: int, b: int, n: int, m: int, interleave: int) -> Job:
     """The constants of a job; ``n = m = 1`` is dense. Sizes are checked by the caller."""
     depth = n
     if m == 1 and not is_os:

@@ -18,7 +18,7 @@ import numpy as np
 from dataflow.mapping.lowering import Operand, Product
 from hwsim.core.kernels import kernel
 
-from .job import Machine, derive_job, index_bits, sore_latency, stored_length
+from .job import ArrayTiming, derive_job, index_bits, sore_latency, stored_length
 from .tile import job_accesses, job_cycles
 
 WINDOW_FIELDS = 12
@@ -131,7 +131,7 @@ class _Tiling(NamedTuple):
 
 
 @kernel
-def run_nest(machine: Machine, nest: Nest, windows: np.ndarray, mapping: np.ndarray, out: np.ndarray) -> int:
+def run_nest(machine: ArrayTiming, nest: Nest, windows: np.ndarray, mapping: np.ndarray, out: np.ndarray) -> int:
     """Cycles of a product under a mapping (`dataflow.mapping.schedule.Mapping` as int64[7]).
 
     Args:
@@ -173,7 +173,7 @@ def _tiling_of(nest: Nest, mapping: np.ndarray) -> _Tiling:
 
 
 @kernel(inner=True)
-def _array_time(machine: Machine, t: _Tiling, is_os: int, inter: int, out: np.ndarray) -> np.ndarray:
+def _array_time(machine: ArrayTiming, t: _Tiling, is_os: int, inter: int, out: np.ndarray) -> np.ndarray:
     """Array cycles by class of tile, int64[2, 2, 2] (is it the row, column, reduction tail); adds causes and port
     bytes of one instance to ``out``."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -228,7 +228,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 @kernel(inner=True)
 def _walk(
-    machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray, cycles: np.ndarray, instances: int,
+    machine: ArrayTiming, t: _Tiling, left: np.ndarray, right: np.ndarray, cycles: np.ndarray, instances: int,
     moved: np.ndarray,
 ) -> None:  # fmt: skip
     """Walk the jobs of ``instances`` products in a row; fills ``moved``: total cycles, DRAM and SORE stall cycles, DRAM
@@ -302,7 +302,7 @@ def _next_job(state: np.ndarray, load: int, prune: int, moved: np.ndarray) -> No
 
 @kernel(inner=True)
 def _load(
-    machine: Machine,
+    machine: ArrayTiming,
     t: _Tiling,
     left: np.ndarray,
     right: np.ndarray,
@@ -337,7 +337,7 @@ def _load(
 
 
 @kernel(inner=True)
-def _store(machine: Machine, t: _Tiling, ia: int, ib: int, moved: np.ndarray) -> int:
+def _store(machine: ArrayTiming, t: _Tiling, ia: int, ib: int, moved: np.ndarray) -> int:
     """DMA cycles to store a finished output tile as FP16; adds the bytes to ``moved``."""
     size = 2 * min(t.at, t.a - ia * t.at) * min(t.bt, t.b - ib * t.bt)
     moved[4] += size
@@ -348,7 +348,7 @@ _UNKNOWN = np.int64(1) << 62
 
 
 @kernel(inner=True)
-def _floor(machine: Machine, t: _Tiling, is_os: int, inter: int) -> int:
+def _floor(machine: ArrayTiming, t: _Tiling, is_os: int, inter: int) -> int:
     """A lower bound of the array's time for one instance, in closed form: exact for OS; for WS without the waits for
     partial sums."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -397,7 +397,7 @@ def _once(t: _Tiling, left: np.ndarray, right: np.ndarray, rows: int, k: int, co
 
 
 @kernel(inner=True)
-def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
+def _traffic_floor(machine: ArrayTiming, t: _Tiling, left: int, right: int) -> int:
     """A lower bound of the DMA's cycles for one instance: each operand (``left``, ``right`` bytes) as often as the
     loops come back to it, each time only once."""
     n_a, n_b, n_k = -(-t.a // t.at), -(-t.b // t.bt), -(-t.k // t.kt)
@@ -408,7 +408,7 @@ def _traffic_floor(machine: Machine, t: _Tiling, left: int, right: int) -> int:
 
 
 @kernel(inner=True)
-def _exposed(machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray) -> int:
+def _exposed(machine: ArrayTiming, t: _Tiling, left: np.ndarray, right: np.ndarray) -> int:
     """Cycles of the DMA that nothing hides: the first load and the last store."""
     left_bytes, right_bytes = _once(t, left, right, t.at, t.kt, t.bt)
     rows, cols = t.a - (t.a - 1) // t.at * t.at, t.b - (t.b - 1) // t.bt * t.bt
@@ -417,7 +417,7 @@ def _exposed(machine: Machine, t: _Tiling, left: np.ndarray, right: np.ndarray) 
 
 @kernel
 def _floors(
-    machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, both: np.ndarray,
+    machine: ArrayTiming, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, both: np.ndarray,
     walk: np.ndarray,
 ) -> None:  # fmt: skip
     """Lower bounds of each mapping's cycles: the ``array``'s of one instance, ``both`` array and DMA of all; and a
@@ -441,7 +441,7 @@ def _floors(
 
 @kernel
 def _walk_best(
-    machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, costs: np.ndarray,
+    machine: ArrayTiming, nest: Nest, windows: np.ndarray, mappings: np.ndarray, array: np.ndarray, costs: np.ndarray,
     order: np.ndarray,
 ) -> None:  # fmt: skip
     """Walk the mappings in this order, those that can still be the best; ``costs`` holds their lower bounds before."""
@@ -468,7 +468,7 @@ def _walk_best(
             best = min(best, costs[i, 0])
 
 
-def cost_table(machine: Machine, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
+def cost_table(machine: ArrayTiming, nest: Nest, windows: np.ndarray, mappings: np.ndarray) -> np.ndarray:
     """int64[n, 2]: cycles and DRAM bytes of each mapping (int64[n, 7]).
 
     Exact for each mapping that can be the best one. The array's own time and the DMA's bound a mapping's cycles from

@@ -21,7 +21,7 @@ from dataflow.mapping.tiling import Limits, ceil_div, misfit
 
 from ..config import SatConfig
 from ..result import StepResult, StepRow
-from .job import Machine, check_pattern, machine_of
+from .job import ArrayTiming, array_timing, check_pattern
 from .nest import NEST_COLUMNS, Nest, cost_table, nest_of, run_nest
 from .tile import sore_cycles, wuve_cycles
 
@@ -45,7 +45,7 @@ _MOST_KNOWN = 1 << 15
 
 def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
     """The schedule of a workload: by the offline scheduler, or `fixed_mapping` throughout where that is off."""
-    machine, limits = machine_of(config), limits_of(config)
+    machine, limits = array_timing(config), limits_of(config)
     how = (config.offline_scheduling, config.fixed_dataflow, config.interleaves)
     mappings: dict[str, Mapping] = {}
     for product in workload.products:
@@ -80,7 +80,7 @@ def fixed_mapping(config: SatConfig, product: Product) -> Mapping:
 class _Cost:
     """Cycles and DRAM bytes of candidate mappings, as `dataflow.mapping.offline_scheduling` wants them."""
 
-    def __init__(self, machine: Machine, pregeneration: bool) -> None:
+    def __init__(self, machine: ArrayTiming, pregeneration: bool) -> None:
         self.machine, self.pregeneration = machine, pregeneration
 
     def __call__(self, product: Product, mappings: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ class Simulation:
 
     def __init__(self, config: SatConfig, workload: Workload, schedule: Schedule) -> None:
         self.config, self.workload, self.schedule = config, workload, schedule
-        self.machine = machine_of(config)
+        self.machine = array_timing(config)
         mappings = schedule.mappings()
         self.items: list[Work | _Prepared] = []
         kinds: dict[object, int] = {}

@@ -22,9 +22,9 @@ from ..config import SpattenConfig
 from ..timing.fetch import ACCEPTED, BASE, TRANSACTIONS, new_record
 from ..timing.functional import SATURATED, QueryResult, confidence_limit, run_query
 from ..timing.lower import Builder, Group, Work
-from ..timing.machine import Machine
 from ..timing.pipeline import CAUSES, LOG, Segment
 from ..timing.scores import Head
+from ..timing.state import Pipeline
 from ..timing.topk import START_CYCLES
 
 CODES = {4: 0, 6: 1, 8: 2, 10: 3, 12: 4, 16: 5, 0: 7}
@@ -279,7 +279,7 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
     size = config.verilog_parameters()["SIZE"]
     places = 2 * size
     work = scene.segment()
-    machine = Machine(config)
+    machine = Pipeline(config)
     record = new_record(1 << 18)
     ready = np.zeros(1 << 18, np.int64)
     log = machine.run(work, record, ready)

@@ -37,7 +37,9 @@ def record(folder: Path, say: Say) -> Activity:
     rows = ran.run(ran.open()).steps
     taken = {(step["iteration"], step["layer"]) for step in steps[: len(cases)]}
     mine = [row for row in rows if (row["iteration"], row["layer"]) in taken]
-    events = {name: float(sum(row[name] for row in mine)) for name in ("qk_macs", "pv_macs", "rows", "compared")}
+    events = {
+        name: float(sum(row[name] for row in mine)) for name in ("qk_macs", "pv_macs", "softmax_elements", "compared")
+    }
     events["bytes"] = float(sum(row["dram_bytes"] for row in mine))
     label = f"{len(cases)} of {len(steps)} layers' steps"
     source = f"{meta['origin']}, {label}"

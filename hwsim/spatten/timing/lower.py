@@ -74,8 +74,8 @@ class Counts:
     qk_macs: int = 0
     """Multiplies of Q x K, those of recomputations included."""
     pv_macs: int = 0
-    rows: int = 0
-    """Scores that go through the softmax."""
+    softmax_elements: int = 0
+    """Scores that go through the softmax, those of recomputations included."""
     compared: int = 0
     """Keys that go past a top-k engine's comparators."""
     selected: int = 0
@@ -85,8 +85,8 @@ class Counts:
     outputs: int = 0
     """Elements of outputs."""
     queries: int = 0
-    again: int = 0
-    """Queries computed again with LSBs."""
+    lsb_recomputations: int = 0
+    """Queries whose scores are computed a second time, with the LSBs of the keys."""
     kinds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     """Of each job, an index into `KINDS`."""
 
@@ -362,12 +362,12 @@ class Builder:
         again = int((work.dots * work.again).sum())
         c.qk_macs += (int(work.dots.sum()) + again) * d
         c.pv_macs += int(work.kept.sum()) * d
-        c.rows += int(work.rows.sum()) + int((work.rows * work.again).sum())
+        c.softmax_elements += int(work.rows.sum()) + int((work.rows * work.again).sum())
         c.compared += work.compared
         c.selected += work.selected
         c.outputs += len(work.seen) * d
         c.queries += len(work.seen)
-        c.again += int(work.again.sum())
+        c.lsb_recomputations += int(work.again.sum())
 
     def segment(self) -> tuple[Segment, Counts]:
         """The finished tables."""

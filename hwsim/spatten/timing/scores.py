@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where importance and probabilities come from: drawn from a stated distribution, or a trace's.
 
-Drawn (`Drawn`), from one seed, independent of how a workload is cut into pieces:
+Synthetic (`SyntheticScores`): drawn from one seed, independent of how a workload is cut into pieces:
 
 - a token's importance is exponentially distributed and stays with it over layers, heads and iterations, so that sets
   of kept tokens are nested as a cascade's are. The newest token is always kept.
@@ -9,8 +9,8 @@ Drawn (`Drawn`), from one seed, independent of how a workload is cut into pieces
   is requantized. (Measured on MiniLM over 20 docstrings: 1.2 to 2.5 by layer, mean 1.9.) Where vectors are needed (A3),
   q and the keys are normal, so that q k / sqrt(D) has that deviation.
 
-Traced (`Traced`): kept tokens, probabilities and vectors of a trace folder (`dataflow.attention.trace`); a query sees
-the keys up to the last one that has a probability.
+Recorded (`RecordedScores`): kept tokens, probabilities and vectors of a trace folder (`dataflow.attention.trace`); a
+query sees the keys up to the last one that has a probability.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Source(Protocol):
         """float32 q [queries, D] and k [keys, D], q k / sqrt(D) being the scores."""
 
 
-class Drawn:
+class SyntheticScores:
     """See the module's text."""
 
     def __init__(self, seed: int, spread: float, bits: int) -> None:
@@ -116,7 +116,7 @@ class Drawn:
         return rng.standard_normal((head.queries, head.dimension), np.float32) * np.float32(self.spread), k
 
 
-class Traced:
+class RecordedScores:
     """See the module's text."""
 
     def __init__(self, steps: list[dict[str, Any]], bits: int, where: str) -> None:

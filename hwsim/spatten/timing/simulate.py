@@ -25,9 +25,9 @@ from ..config import SpattenConfig
 from ..result import SpattenResult
 from .fetch import STALLS, TRANSACTIONS, fetch
 from .lower import KINDS, Builder, Counts, Rows, Style, groups
-from .machine import Machine
 from .pipeline import AGAIN, CAUSES, CYCLES, DOT, LOG, OUT, ROW, TOPK, VALUE, VALUE_PARTS, Segment
 from .scores import Source
+from .state import Pipeline
 from .topk import SEED, select
 
 Tick = Callable[[int], None]
@@ -79,7 +79,7 @@ class _Run:
 
     def __init__(self, config: SpattenConfig, source: Source, style: Style) -> None:
         self.config, self.source, self.style = config, source, style
-        self.machine = Machine(config)
+        self.machine = Pipeline(config)
         self.heads = 0
         self.stream = 0.0
         self._begin()
@@ -160,7 +160,7 @@ class _Run:
         commands = counts(m.mem)
         log = m.run(work)
         row: dict[str, Any] = {"iteration": iteration, "layer": self.layers[0], "layers": len(self.layers)}
-        row |= self.facts | {"queries": done.queries, "again": done.again}
+        row |= self.facts | {"queries": done.queries, "lsb_recomputations": done.lsb_recomputations}
         row["cycles"] = m.now - before + selection + projections
         row |= {f"{n}_cycles": int(v) for n, v in zip(CAUSES, m.causes - causes, strict=True)}
         row |= {"selection_cycles": selection, "projections_cycles": projections}
@@ -204,6 +204,6 @@ def _pv_busy(work: Segment) -> int:
 
 
 def _work(done: Counts) -> dict[str, int]:
-    names = ("qk_macs", "pv_macs", "rows", "compared", "selected", "key_elements_written", "value_elements_written",
-             "outputs")  # fmt: skip
+    names = ("qk_macs", "pv_macs", "softmax_elements", "compared", "selected", "key_elements_written",
+             "value_elements_written", "outputs")  # fmt: skip
     return {name: int(getattr(done, name)) for name in names}

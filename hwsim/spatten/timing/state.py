@@ -15,7 +15,7 @@ from .fetch import kernel_fields, memory_rests, new_generators, new_lanes, new_r
 from .pipeline import CAUSES, LOG, Segment, run_segment, sizes
 
 
-class Machine:
+class Pipeline:
     """State that goes from segment to segment: the memory, the fetch units' turns, the time."""
 
     def __init__(self, config: SpattenConfig) -> None:
