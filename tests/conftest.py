@@ -59,20 +59,31 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit("the kernels do not compile (python -m tests.support.jit_digest)", returncode=1)
 
 
-@pytest.hookimpl(tryfirst=True)
+def _shares(item: pytest.Item) -> bool:
+    """Whether a test uses a fixture that is made once for its file."""
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - pytest has no public way
+    return any(f[-1].scope in ("module", "class") for f in fixtures)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if _shares(item):
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0].replace("/", ".")))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Longest first; what shares a fixture of its file is one group."""
     known = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     groups: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - pytest has no public way
-        shared = any(f[-1].scope in ("module", "class") for f in fixtures)
-        file = item.nodeid.split("::")[0]
-        groups[file if shared else item.nodeid].append(item)
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(file.replace("/", ".")))
-    cost = {name: sum(known.get(item.nodeid, 0.0) for item in group) for name, group in groups.items()}
+        groups[item.nodeid.split("::")[0] if _shares(item) else item.nodeid].append(item)
+    cost = {name: sum(known.get(_name(item.nodeid), 0.0) for item in group) for name, group in groups.items()}
     items[:] = [item for name in sorted(groups, key=lambda n: -cost[n]) for item in groups[name]]
+
+
+def _name(nodeid: str) -> str:
+    """A test's name without the group that xdist writes behind it."""
+    return nodeid if nodeid.rfind("@") < nodeid.rfind("]") else nodeid.split("@")[0]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,8 +105,7 @@ class Tally:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
-            name = report.nodeid if report.nodeid.rfind("@") < report.nodeid.rfind("]") else report.nodeid.split("@")[0]
-            self.cpu[name] = dict(report.user_properties).get("cpu", 0.0)
+            self.cpu[_name(report.nodeid)] = dict(report.user_properties).get("cpu", 0.0)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if config.getoption("--warm") or config.getoption("--keep-durations"):

@@ -37,6 +37,7 @@ def arrays() -> list[Netlist]:
     return [synthesize("stce", machine(*size), FLOW) for size in ((1, 1), (2, 3))]
 
 
+@pytest.mark.rtl
 def test_an_array_has_a_multiplier_a_pe(arrays: list[Netlist]) -> None:
     for found, pes in zip(arrays, (1, 6), strict=True):
         names = {row["module"]: row for row in found.by_name(fpga.price)}
@@ -48,6 +49,7 @@ def test_an_array_has_a_multiplier_a_pe(arrays: list[Netlist]) -> None:
         assert resources["BRAM36"] == resources["URAM"] == 0
 
 
+@pytest.mark.rtl
 def test_modules_add_up_to_the_whole(arrays: list[Netlist]) -> None:
     for found in arrays:
         rows = found.rows(fpga.price)
@@ -57,6 +59,7 @@ def test_modules_add_up_to_the_whole(arrays: list[Netlist]) -> None:
             assert found.total(fpga.price)[resource] == sum(row[resource] for row in found.by_name(fpga.price))
 
 
+@pytest.mark.rtl
 def test_a_pe_is_the_same_in_any_array(arrays: list[Netlist]) -> None:
     pes = [next(r for r in found.rows(fpga.price) if plain(r.module) == "uspe").whole for found in arrays]
     assert pes[0] == pes[1]
