@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies ``rtl/`` into the built package, so that an installed hwsim has its Verilog; all else is in pyproject.toml."""
+"""Copies ``rtl/`` and the glossary into the built package, so that an installed hwsim has its Verilog and pages explain
+their words; all else is in pyproject.toml."""
 
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ class BuildWithRtl(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
+            shutil.copyfile("docs/glossary.md", Path(self.build_lib) / "reports" / "glossary.md")
             for source in sorted(Path("rtl").rglob("*")):
                 if source.suffix in (".v", ".vh", ".md"):
                     target = Path(self.build_lib) / "hwsim" / source

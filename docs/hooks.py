@@ -6,6 +6,7 @@ Documents that lie elsewhere are pages of their own under their path; links to f
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -17,7 +18,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "rtl/README.md",
-           "hwsim/sweeps/README.md", "hwsim/sat/README.md", "hwsim/spatten/README.md"]  # fmt: skip
+           "hwsim/sweeps/README.md", "hwsim/sat/README.md", "hwsim/spatten/README.md", "hwsim/tensor24/README.md",
+           "tests/system/third_machine/README.md"]  # fmt: skip
 """Documents that are pages too; the README is the first page."""
 LINK = re.compile(r"(!?)\[((?:!\[[^\]]*\]\([^)]*\)|[^\[\]])*)\]\(([^)\s]+)\)")
 
@@ -32,7 +34,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), picture))
             if files.get_file_from_path(path) is None:
                 files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
+    for path in sorted((ROOT / "examples/notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=_notebook(path)))
     return files
+
+
+def _notebook(path: Path) -> str:
+    """A notebook as a page: its text and code, without output."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(c["source"]) if c["cell_type"] == "markdown" else _code("".join(c["source"])) for c in cells]
+    return "\n\n".join([*texts, f"To run it: `{path.relative_to(ROOT)}` (extras `notebooks`, `sweep`, `report`)."])
+
+
+def _code(source: str) -> str:
+    return f"```python\n{source}\n```"
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

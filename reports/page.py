@@ -20,6 +20,7 @@ from hwsim.core.study import StudyTables
 from hwsim.core.units import bytes_text, energy_text, time_text
 
 from .style import RC, save
+from .words import with_words
 
 UNITS = {
     "@s": (time_text, 1.0), "@ms": (time_text, 1e-3), "@us": (time_text, 1e-6),
@@ -125,4 +126,4 @@ def html_page(text: str, title: str, drawings: Mapping[str, str], more: str = ""
     if len(re.findall(r"<h[23] ", body)) >= CONTENTS:  # below the first paragraph, which says what the page is
         contents = f'</p><nav class="contents" aria-label="Contents">{made.toc}</nav>'
         body = body.replace("</p>", contents, 1)
-    return str(template("page.html.j2").render(title=html.escape(title), body=body + more))
+    return str(template("page.html.j2").render(title=html.escape(title), body=with_words(body) + more))

@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -129,7 +128,6 @@ def test_slow_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     run_all(SLOW, folder, monkeypatch, capsys)
 
 
-@pytest.mark.skipif(find_spec("reports.compare") is None, reason="pages of comparisons are not there yet")
 def test_the_library_code_runs_as_a_script(tmp_path: Path) -> None:
     """All of the README's Python, one block after another, in a process of its own, as a user's script."""
     script = tmp_path / "readme.py"
