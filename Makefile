@@ -10,7 +10,11 @@ export GOMP_SPINCOUNT ?= 0
 # tests on all cores, the longest first; kernels are compiled once before
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo check test test-rtl test-all lint types contract docs unit bench studies reproduce clean
+.PHONY: tools demo check test test-rtl test-all lint types contract docs unit bench studies reproduce clean
+
+# what no pip can install, on Debian and Ubuntu: a browser that looks at pages, a standard-cell library
+tools:
+	sh .ci/tools
 
 demo: $(VENV)/.run
 	$(BIN)/hwsim demo --out out/demo

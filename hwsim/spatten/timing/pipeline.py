@@ -104,8 +104,7 @@ def sizes(config: SpattenConfig) -> Sizes:
     """The kernel's numbers."""
     return Sizes(
         config.key_rows, config.value_rows, config.heads_in_flight, config.queries_in_flight, config.value_topk_engines,
-        config.dot_cycles + config.dequantize_cycles, config.exponential_cycles + config.accumulate_cycles,
-        config.divide_cycles + config.quantize_cycles, config.output_cycles, kernel_fields(config)[0],
+        config.score_latency, config.sum_latency, config.divide_latency, config.output_cycles, kernel_fields(config)[0],
     )  # fmt: skip
 
 
