@@ -41,7 +41,9 @@ def attention(
     share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of its words left in the end.")] = 0.4,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Only write a trace of the sentence, or of a prompt, into this folder: for `hwsim spatten`."),
+        typer.Option(
+            help="Only write a trace of the sentence, or of a prompt, into this folder, for a machine to run."
+        ),
     ] = None,
     finetune: Annotated[
         int, typer.Option(min=0, max=100_000, help="char-lm: first fine-tune it for so many steps, pruned to --share.")

@@ -29,9 +29,7 @@ class Figure:
 FP16_MULTIPLY = Figure("FP16 multiply", 1.1, "pJ/operation", HOROWITZ)
 FP32_MULTIPLY = Figure("FP32 multiply", 3.7, "pJ/operation", HOROWITZ)
 FP32_ADD = Figure("FP32 add", 0.9, "pJ/operation", HOROWITZ)
-INT16_ADD = Figure(
-    "16-bit integer add (a comparison in SORE)", 0.05, "pJ/operation", HOROWITZ + ", mean of 8 and 32 bit"
-)
+INT16_ADD = Figure("16-bit integer add (a comparison)", 0.05, "pJ/operation", HOROWITZ + ", mean of 8 and 32 bit")
 SRAM_8K = Figure("8 KiB SRAM bank, 64-bit access", 10.0, "pJ/access", HOROWITZ)
 DRAM = Figure("DRAM, 64-bit access, lower end of 1.3 to 2.6 nJ", 1300.0, "pJ/access", HOROWITZ)
 

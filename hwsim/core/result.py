@@ -12,6 +12,7 @@ columns and facts are only added; a file of another number is refused by name.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -241,7 +242,7 @@ def stored_facts(path: Path) -> dict[str, Any]:
     except ValueError:
         facts = {}
     found = facts.get("format") if isinstance(facts, dict) else None
-    if found in ("hwsim-result/1", "hwsim-spatten-result/1"):
+    if re.fullmatch(r"hwsim(-\w+)?-result/1", str(found)):
         raise InputError(f"{path}: field format: {found} was written by hwsim 0.1: run the same command again")
     if found != RESULT_FORMAT:
         raise InputError(f"{path}: field format: not a result of this version ({RESULT_FORMAT})")

@@ -157,14 +157,6 @@ def test_report_of_a_stored_result(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "## Cycles by cause" in text
 
 
-def test_pages_know_no_machine() -> None:
-    """No machine's or block's name, in any case or as a part of a word, in what makes pages."""
-    folder = Path(reports.__file__).parent
-    for path in (*folder.glob("*.py"), *(folder / "templates").iterdir()):
-        found = re.search(r"sat|stce|sore|wuve|tensor24", path.read_text(), re.IGNORECASE)
-        assert not found, (path.name, found)
-
-
 # --- how pages look
 
 WIDTHS = (390, 1280)

@@ -52,8 +52,9 @@ def test_it_runs_is_stored_compared_and_shown(site: Path, tmp_path: Path) -> Non
         found = json.loads(_hwsim(site, tmp_path, *words))
         assert found["cycles"] == -(-100 // lanes) * 1000 == sum(found["cycles_by_cause"].values())
         assert max(found["bounds_cycles"].values()) <= found["cycles"]
-    text = _hwsim(site, tmp_path, "compare", "lanes4", "lanes16")
+    text = _hwsim(site, tmp_path, "compare", "lanes4", "lanes16", "--out", "page")
     assert "3.571x" in text
+    assert "3.571" in (tmp_path / "page" / "report.md").read_text()
     assert "multiply" in _hwsim(site, tmp_path, "energy", NAME, "--from", "table")
     error = _hwsim(site, tmp_path, "simulate", NAME, "--set", "machine.lanez=3", code=2)
     assert error.startswith("hwsim: settings: ")
@@ -125,6 +126,7 @@ assert result.cycles == 200
 result.save("out")
 assert hwsim.load("out") == result
 assert hwsim.compare({"a": result, "b": hwsim.simulate(bank, "8x100")}).rows()["speedup"].tolist() == [1.0, 2.0]
+assert hwsim.compare({"a": result, "b": result}).report("page")
 front = hwsim.sweep(bank, "16x100", over={"lanes": [1, 2, 4]}, store="store", workers=0).pareto("cycles")
 assert front["cycles"].tolist() == [400]
 try:
@@ -138,3 +140,19 @@ else:
 
 def test_the_library_knows_it(site: Path, tmp_path: Path) -> None:
     _python(site, tmp_path, "-c", LIBRARY)
+
+
+def test_machines_of_any_kind_are_compared(site: Path, tmp_path: Path) -> None:
+    """Results of different machines stand side by side, also on a page."""
+    for name in ("sat", "tensor24"):
+        _hwsim(site, tmp_path, "simulate", name, "resnet9", "--set", "pattern=2:4", "--set", "batch=8", "--out", name)
+    _hwsim(site, tmp_path, "simulate", NAME, "64x64", "--out", NAME)
+    text = _hwsim(site, tmp_path, "compare", "sat", "tensor24", NAME, "--out", "page")
+    assert "tensor24" in text
+    assert "padding: edges of tiles and instructions" in text
+    assert "resnet9, batch 8, bdwp 2:4" in (tmp_path / "page" / "report.md").read_text()
+
+
+def test_a_machine_without_a_study_has_a_report(site: Path, tmp_path: Path) -> None:
+    _hwsim(site, tmp_path, "report", "--machine", "tensor24", "--workloads", "resnet9", "--out", "page")
+    assert "## Cycles by cause" in (tmp_path / "page" / "report.md").read_text()
