@@ -8,6 +8,7 @@ on disk and has to compile says so on stderr, once.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypeVar, overload
@@ -55,6 +56,21 @@ def _any_constant(dispatcher: Any) -> None:
     dispatcher.get_call_template = get_call_template
 
 
+def _old_cache_is_no_cache(dispatcher: Any) -> None:
+    """Compile anew where the index on disk cannot be read, as after a class in a kernel's arguments has got another
+    name; Numba would end with the error."""
+    file = dispatcher._cache._cache_file
+    read = file._load_index
+
+    def load_index() -> Any:
+        try:
+            return read()
+        except (AttributeError, ImportError, pickle.UnpicklingError, EOFError):
+            return {}
+
+    file._load_index = load_index
+
+
 @overload
 def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
@@ -85,6 +101,7 @@ def kernel(
         found: Any = numba.njit(**options)(plain)
         if isinstance(found, Dispatcher):
             _any_constant(found)
+            _old_cache_is_no_cache(found)
             _kernels.add(found)
         result: Callable[P, R] = found
         return result

@@ -74,3 +74,15 @@ def test_a_kernel_keeps_its_signature() -> None:
 
     assert half(np.array([1.0, 3.0]), at=1) == 1.5
     assert half.__doc__ == "Of an element."
+
+
+def test_an_index_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
+    """A class of the arguments gets another name: Numba's index then names one that nobody has."""
+    shape = "from typing import NamedTuple\nclass {0}(NamedTuple):\n    rows: int\nShape = {0}\n"
+    program = tmp_path / "rows.py"
+    program.write_text("from dataflow.kernels import kernel\nfrom shape import Shape\n\n@kernel\ndef rows(shape):\n"
+                       "    return shape.rows\n\nprint(rows(Shape(3)))\n")  # fmt: skip
+    for name in ("Before", "After", "After"):
+        (tmp_path / "shape.py").write_text(shape.format(name))
+        assert run(program)[0] == "3\n"
+    assert run(program)[1] == ""
