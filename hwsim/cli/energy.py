@@ -27,7 +27,9 @@ def energy(
     from_: Annotated[From, typer.Option("--from", help="Published figures, the RTL's cells, or both.")] = From.BOTH,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Record switching activity of this trace now (none: the kept record)."),
+        typer.Option(
+            help="Record switching activity of this trace now (default: the activity file shipped with the machine)."
+        ),
     ] = None,
     node: Annotated[int, typer.Option(help="Technology node, nm; figures are of 45 nm and scaled.")] = 45,
     config: ConfigFile = None,
@@ -76,7 +78,7 @@ def measure(
             tables["energy"], built = machine.silicon_energy(
                 result, activity, lambda n, d, of: tick(f"synthesis: {n}", d, of)
             )
-            facts |= {"activity": (activity or machine.kept_activity()).source}
+            facts |= {"activity": (activity or machine.reference_activity()).source}
             tables["area"] = built.rows(node)
             facts |= {"area_mm2": built.area_mm2(node)}
     tables["energy"] = scaled(tables["energy"], node)

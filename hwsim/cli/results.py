@@ -55,10 +55,10 @@ def results(
     if pareto is not None:
         objectives = list(spec.objectives) if pareto == "yes" else _objectives(pareto)
         for objective in objectives:
-            _known(table, objective.split()[1], "--pareto")
+            _check_column(table, objective.split()[1], "--pareto")
         table = table[fronts(table, objectives, fields)]
     if sort is not None:
-        _known(table, sort.removeprefix("-"), "--sort")
+        _check_column(table, sort.removeprefix("-"), "--sort")
         table = table.sort_values(sort.removeprefix("-"), ascending=not sort.startswith("-"), kind="stable")
     names = [*fields, *(["error"] if failed else [o.split()[1] for o in objectives])]
     if table["design"].any():
@@ -68,7 +68,7 @@ def results(
     elif columns is not None:
         names = [c.strip() for c in columns.split(",")]
     for name in names:
-        _known(table, name, "--columns")
+        _check_column(table, name, "--columns")
     chosen = table[list(dict.fromkeys(names))]
     if csv is not None:
         from dataflow.files import write_text
@@ -82,7 +82,7 @@ def results(
 
 
 def _read(folder: Path) -> Results:
-    """A folder's results; what was found damaged is told."""
+    """A folder's results; damaged files are named on standard error."""
     from hwsim.sweeps.table import read_results
 
     found = read_results(folder)
@@ -115,7 +115,7 @@ def _objectives(text: str) -> list[str]:
         raise InputError(f"--pareto {text}: {error}") from None
 
 
-def _known(table: pd.DataFrame, name: str, option: str) -> None:
+def _check_column(table: pd.DataFrame, name: str, option: str) -> None:
     if name not in table.columns:
         raise InputError(f"{option} {name}: no such column: {', '.join(c for c in table.columns if c != 'parts')}")
 

@@ -227,7 +227,7 @@ class Machine:
         """Energy of a result by what is done, from the table and from the RTL's cells, and the `Silicon` of it.
 
         Args:
-            activity: recorded switching (`hwsim.silicon.activity.Activity`); None: the kept record.
+            activity: recorded switching (`hwsim.silicon.activity.Activity`); None: the reference activity.
         """
         raise cls.without("RTL to cost")
 
@@ -237,8 +237,8 @@ class Machine:
         raise cls.without("RTL to record")
 
     @classmethod
-    def kept_activity(cls) -> Any:
-        """The kept record of switching activity (`hwsim.silicon.activity.Activity`)."""
+    def reference_activity(cls) -> Any:
+        """The switching activity that is shipped with the machine (`hwsim.silicon.activity.Activity`)."""
         raise cls.without("RTL to record")
 
     @classmethod

@@ -12,7 +12,7 @@ from dataflow.training.methods import Method
 from hwsim.core.claims import Row, Tables, bound, claim, costed
 from hwsim.core.study import StudyTables
 from hwsim.silicon import cells, fpga, scaling, sram
-from hwsim.silicon.activity import kept
+from hwsim.silicon.activity import reference_activity
 from hwsim.silicon.cost import EventEnergy, Silicon, scaled
 from hwsim.silicon.netlist import Tick, synthesize
 
@@ -90,7 +90,7 @@ def sat_costs(tables: Tables, steps: Sequence[StepResult], say: Say, tick: Tick)
     config = SatConfig()
     built = sat_silicon.machine_silicon(config, tick)
     tables["sat_area"] = built.rows()
-    events = EventEnergy(kept(sat_silicon.KEPT), sat_silicon.BLOCKS, tick)
+    events = EventEnergy(reference_activity(sat_silicon.REFERENCE_ACTIVITY), sat_silicon.BLOCKS, tick)
     by_step = [sat_silicon.step_energy_rtl(s, events, built) for s in steps]
     first = steps[0]
     tables["sat_energy"] = [{"run": f"{first.network}, {first.pattern}", **row} for row in by_step[0]]

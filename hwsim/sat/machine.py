@@ -90,16 +90,16 @@ class Sat(Machine):
 
         assert isinstance(result, StepResult)
         built = machine_silicon(SatConfig.model_validate(result.config), tick)
-        events = EventEnergy(activity or cls.kept_activity(), BLOCKS, tick)
+        events = EventEnergy(activity or cls.reference_activity(), BLOCKS, tick)
         return step_energy_rtl(result, events, built), built
 
     @classmethod
-    def kept_activity(cls) -> Any:
-        from hwsim.silicon.activity import kept
+    def reference_activity(cls) -> Any:
+        from hwsim.silicon.activity import reference_activity
 
-        from .silicon import KEPT
+        from .silicon import REFERENCE_ACTIVITY
 
-        return kept(KEPT)
+        return reference_activity(REFERENCE_ACTIVITY)
 
     @classmethod
     def record(cls, trace: Path, say: Callable[[str], None]) -> Any:

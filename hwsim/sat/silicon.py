@@ -15,7 +15,7 @@ from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ
 from hwsim.memory.config import ddr4_2400
 from hwsim.memory.energy import command_energy
 from hwsim.sat.energy import total_energy_j
-from hwsim.silicon.activity import OTHER, kept
+from hwsim.silicon.activity import OTHER, reference_activity
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, quiet
 from hwsim.silicon.sram import macro
@@ -26,7 +26,7 @@ from .result import StepResult
 BLOCKS = ("stce", "sore", "wuve", "weight_block", "ram")
 NAMES = {"stce": "array (STCE)", "sore": "SORE", "wuve": "WUVE", "weight_block": "weight block", "ram": "buffers",
          OTHER: "control, ports"}  # fmt: skip
-KEPT = Path(__file__).with_name("activity.json")
+REFERENCE_ACTIVITY = Path(__file__).with_name("activity.json")
 """Record of the digits CNN's second convolution: a traced BDWP 2:8 step (`hwsim energy sat --trace`)."""
 
 
@@ -46,7 +46,7 @@ def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
 def silicon_columns(config: SatConfig, result: StepResult) -> dict[str, float]:
     """Columns of a step's result: area, and energy from the RTL's cells and the kept record."""
     built = machine_silicon(config)
-    rows = step_energy_rtl(result, EventEnergy(kept(KEPT), BLOCKS), built)
+    rows = step_energy_rtl(result, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
     return columns(rows, built, 2 * result.total("macs"), result.seconds)
 
 

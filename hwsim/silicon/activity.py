@@ -37,7 +37,7 @@ class Record(BaseModel):
 
     label: str
     kind: str
-    """What sort of run it is, where energy is told apart by that; empty: all runs are of one."""
+    """Kind of run, where energy differs by it; empty: all runs are of one kind."""
     cycles: int
     events: dict[str, float]
     rates: dict[str, dict[str, float]]
@@ -63,7 +63,7 @@ class Activity(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Activity:
-        """A kept file.
+        """A stored file.
 
         Raises:
             InputError: no such file, broken, of another format or of other RTL.
@@ -77,8 +77,8 @@ class Activity(BaseModel):
         return validated(cls, data, str(path))
 
 
-def kept(path: Path) -> Activity:
-    """The record that comes along with a machine.
+def reference_activity(path: Path) -> Activity:
+    """A machine's reference activity, the file that is shipped with it.
 
     Raises:
         InputError: as `Activity.read`; also where the RTL has changed since.
@@ -86,7 +86,7 @@ def kept(path: Path) -> Activity:
     found = Activity.read(path)
     if found.rtl != rtl_digest(found.top):
         raise InputError(
-            f"{path}: the RTL has changed since activity was recorded: hwsim energy --trace records it anew"
+            f"{path}: the RTL has changed since activity was recorded: `hwsim energy --trace` records it again"
         )
     return found
 

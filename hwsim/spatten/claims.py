@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hwsim.core.claims import Row, Tables, bound, claim, costed, several
 from hwsim.core.devices import DEVICES, Device
 from hwsim.silicon import cells, scaling, sram
-from hwsim.silicon.activity import kept
+from hwsim.silicon.activity import reference_activity
 from hwsim.silicon.cost import EventEnergy, scaled
 from hwsim.silicon.netlist import Tick
 
@@ -96,7 +96,7 @@ def spatten_costs(tables: Tables, say: Say, tick: Tick) -> None:
     config = SpattenConfig()
     built = spatten_silicon.machine_silicon(config, tick)
     tables["spatten_area"] = built.rows(PAPER_NODE)
-    events = EventEnergy(kept(spatten_silicon.KEPT), spatten_silicon.BLOCKS, tick)
+    events = EventEnergy(reference_activity(spatten_silicon.REFERENCE_ACTIVITY), spatten_silicon.BLOCKS, tick)
     area = built.area_mm2(PAPER_NODE)
     command = f"hwsim energy spatten --node {PAPER_NODE}"
     sram_mm2 = sum(r["sram_mm2"] for r in tables["spatten_area"])

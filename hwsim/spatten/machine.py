@@ -103,16 +103,16 @@ class Spatten(Machine):
         assert isinstance(result, SpattenResult)
         config = result.settings
         built = machine_silicon(config, tick, result.style)
-        events = EventEnergy(activity or cls.kept_activity(), BLOCKS, tick)
+        events = EventEnergy(activity or cls.reference_activity(), BLOCKS, tick)
         return energy_rtl(config, result.steps, events, built), built
 
     @classmethod
-    def kept_activity(cls) -> Any:
-        from hwsim.silicon.activity import kept
+    def reference_activity(cls) -> Any:
+        from hwsim.silicon.activity import reference_activity
 
-        from .silicon import KEPT
+        from .silicon import REFERENCE_ACTIVITY
 
-        return kept(KEPT)
+        return reference_activity(REFERENCE_ACTIVITY)
 
     @classmethod
     def record(cls, trace: Path, say: Callable[[str], None]) -> Any:

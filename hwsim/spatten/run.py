@@ -190,7 +190,7 @@ class SpattenRun(RunSettings):
         if large:
             pieces = lambda: (_thin(p, self.iteration_stride) for p in stream_workload(path))  # noqa: E731
             return OpenWorkload(path.stem, None, pieces, drawn)
-        whole = self._thinned(_known(path, path.stat().st_mtime_ns))
+        whole = self._thinned(_cached_workload(path, path.stat().st_mtime_ns))
         return OpenWorkload(path.stem, whole, lambda: [whole.rows], drawn)
 
     def opened(self, workload: Workload) -> OpenWorkload:
@@ -222,8 +222,8 @@ class SpattenRun(RunSettings):
 
 
 @lru_cache(maxsize=4)
-def _known(path: Path, stamp: int) -> Workload:
-    """A file that is read once for many runs; ``stamp``: when it was last changed."""
+def _cached_workload(path: Path, stamp: int) -> Workload:
+    """A workload file, read once for many runs; ``stamp``: its time of modification, so that a changed file is read."""
     return read_workload(path)
 
 

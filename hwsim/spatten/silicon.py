@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsim.silicon.activity import OTHER, kept
+from hwsim.silicon.activity import OTHER, reference_activity
 from hwsim.silicon.cells import price
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, add, quiet
@@ -27,7 +27,7 @@ NAMES = {
     "query_schedule": "query schedule", "token_store": "token lists", OTHER: "the rest",
 }  # fmt: skip
 BLOCKS = tuple(name for name in NAMES if name != OTHER)
-KEPT = Path(__file__).with_name("activity.json")
+REFERENCE_ACTIVITY = Path(__file__).with_name("activity.json")
 """Record of queries of a character model (`hwsim energy spatten --trace`)."""
 
 
@@ -64,7 +64,7 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
 def silicon_columns(config: SpattenConfig, result: SpattenResult) -> dict[str, float]:
     """Columns of a result: area, and energy from the RTL's cells and the kept record."""
     built = machine_silicon(config, style=result.style)
-    rows = energy_rtl(config, result.steps, EventEnergy(kept(KEPT), BLOCKS), built)
+    rows = energy_rtl(config, result.steps, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
     return columns(rows, built, 2 * result.macs, result.seconds)
 
 

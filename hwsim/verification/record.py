@@ -51,7 +51,7 @@ def record_cases(
 
 
 def activity_of(bench: Bench, source: str, records: list[Record]) -> Activity:
-    """What `hwsim.silicon.activity.kept` reads again."""
+    """What `hwsim.silicon.activity.reference_activity` reads again."""
     parameters: dict[str, Any] = dict(bench.parameters)
     return Activity(
         top=bench.top, parameters=parameters, rtl=rtl_digest(bench.top), source=source, records=tuple(records)

@@ -47,7 +47,7 @@ def test_step(benchmark, what: str) -> None:
     simulation = Simulation(config, workload, schedule)
 
     def plan() -> None:
-        step._KNOWN.clear()
+        step._MAPPING_CACHE.clear()
         make_schedule(config, workload)
 
     benchmark(simulation.run if what == "simulate" else plan)
@@ -150,12 +150,12 @@ def test_sweep_overhead(benchmark, how: str, tmp_path: Path) -> None:
     space = Space(Spec.model_validate(spec))
 
     def loop() -> None:
-        step._KNOWN.clear()
+        step._MAPPING_CACHE.clear()
         for batch in range(1, 401):
             SatRun(network=str(network), batch=batch).measure()
 
     def sweep() -> None:
-        step._KNOWN.clear()
+        step._MAPPING_CACHE.clear()
         run_sweep(space, Path(tempfile.mkdtemp(dir=tmp_path)), serial)
 
     work = {"loop": loop, "sweep": sweep}[how]

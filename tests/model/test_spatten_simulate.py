@@ -29,7 +29,7 @@ from hwsim.spatten.timeline import stages, write_timeline
 from hwsim.spatten.timing import simulate as module
 from hwsim.spatten.timing.fetch import COUNT, FIRST, plan
 from hwsim.spatten.timing.lower import KINDS, Builder, Style, groups, layers
-from hwsim.spatten.timing.pipeline import QUERY_FIELDS, VALUE
+from hwsim.spatten.timing.pipeline import QUERY_FIELDS, VALUE_JOB
 from hwsim.spatten.timing.scores import RecordedScores, SyntheticScores
 from hwsim.spatten.timing.simulate import simulate
 
@@ -170,7 +170,7 @@ def test_a_trace_decides_what_is_fetched() -> None:
     builder = Builder(SpattenConfig())
     builder.add(group, source.tokens(4, 2, 13, 6), work)
     segment, counts = builder.segment()
-    job = segment.jobs[segment.queries[0, VALUE]]
+    job = segment.jobs[segment.queries[0, VALUE_JOB]]
     fetched = segment.tokens[job[FIRST] : job[FIRST] + job[COUNT]]
     integers = np.rint(p[0, 0] * 4095).astype(int)
     assert fetched.tolist() == keys[top_k(integers[:5], 2)].tolist()

@@ -15,7 +15,7 @@ from hwsim.sat import silicon as sat_silicon
 from hwsim.sat.config import SatConfig
 from hwsim.sat.run import SatRun
 from hwsim.silicon import cells, scaling, sram
-from hwsim.silicon.activity import Activity, Record, costs, dynamic_fj, kept, rates
+from hwsim.silicon.activity import Activity, Record, costs, dynamic_fj, rates, reference_activity
 from hwsim.silicon.asic import GATES
 from hwsim.silicon.cells import switching_fj
 from hwsim.silicon.cost import EventEnergy, Silicon, scaled
@@ -41,9 +41,9 @@ def small_spatten(**changes: int):
     )
 
 
-@pytest.mark.parametrize("path", [sat_silicon.KEPT, spatten_silicon.KEPT])
+@pytest.mark.parametrize("path", [sat_silicon.REFERENCE_ACTIVITY, spatten_silicon.REFERENCE_ACTIVITY])
 def test_kept_records_are_of_this_rtl(path: Path) -> None:
-    record = kept(path)
+    record = reference_activity(path)
     assert record.records
     for r in record.records:
         assert r.cycles > 0
@@ -51,15 +51,15 @@ def test_kept_records_are_of_this_rtl(path: Path) -> None:
 
 
 def test_a_record_of_other_rtl_is_refused(tmp_path: Path) -> None:
-    data = json.loads(sat_silicon.KEPT.read_text())
+    data = json.loads(sat_silicon.REFERENCE_ACTIVITY.read_text())
     path = tmp_path / "activity.json"
     path.write_text(json.dumps(data | {"rtl": "0" * 16}))
     with pytest.raises(InputError, match="the RTL has changed"):
-        kept(path)
+        reference_activity(path)
     for text, reason in {"{": "not a record", "{}": "field format", json.dumps(data | {"top": 1}): "top"}.items():
         path.write_text(text)
         with pytest.raises(InputError, match=reason):
-            kept(path)
+            reference_activity(path)
 
 
 def test_no_activity_takes_nothing_and_full_activity_every_cell() -> None:

@@ -12,13 +12,13 @@ import pytest
 from dataflow.errors import InputError
 from hwsim.rtl_tools.sources import RTL, sources
 from hwsim.sat.config import SatConfig
-from hwsim.sat.silicon import KEPT as SAT_KEPT
+from hwsim.sat.silicon import REFERENCE_ACTIVITY as SAT_ACTIVITY
 from hwsim.silicon import asic, cells, fpga, netlist
-from hwsim.silicon.activity import kept
+from hwsim.silicon.activity import reference_activity
 from hwsim.silicon.asic import GATES, Library, find_library
 from hwsim.silicon.fpga import DEVICE_RESOURCES, FLOW, RESOURCES
 from hwsim.silicon.netlist import Flow, Netlist, parameters_of, plain, synthesize
-from hwsim.spatten.silicon import KEPT as SPATTEN_KEPT
+from hwsim.spatten.silicon import REFERENCE_ACTIVITY as SPATTEN_ACTIVITY
 from tests.support import tools
 from tests.support.cli import check_refused
 from tests.support.cli import run as hwsim
@@ -75,8 +75,8 @@ def test_a_delay_has_its_flip_flops() -> None:
 def test_every_module_without_latches() -> None:
     """Both cores at the machines whose activity is kept; what is in neither, alone."""
     seen: set[str] = set()
-    for path in (SAT_KEPT, SPATTEN_KEPT):
-        record = kept(path)
+    for path in (SAT_ACTIVITY, SPATTEN_ACTIVITY):
+        record = reference_activity(path)
         found = synthesize(record.top, record.parameters, GATES)
         assert found.latches == 0
         seen |= {plain(name) for name in found.modules}

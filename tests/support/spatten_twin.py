@@ -119,13 +119,14 @@ class Twin:
             tokens = work.tokens[row[fetch.FIRST] : row[fetch.FIRST] + row[fetch.COUNT]]
             where = fetch.plan(c, row[fetch.BASE], tokens, row[fetch.BYTES])
             places = deque(zip(where.channel.tolist(), where.bank.tolist(), where.row.tolist(), strict=True))
-            jobs.append(Job(i, row[p.SPACE], row[p.USERS], row[p.CYCLES], row[p.AFTER], places, len(places)))
+            columns = (p.SRAM_ROWS, p.READERS, p.PART_CYCLES, p.AFTER_FAILED_CHECK)
+            jobs.append(Job(i, *(row[column] for column in columns), places, len(places)))
             jobs[-1].head = row[p.HEAD]
         queries = [Query(i, row) for i, row in enumerate(work.queries.tolist())]
         waiting = deque(queries)  # for a slot
         candidates, dots = deque(), deque()  # admitted, in order
         again: deque[tuple[int, Query]] = deque()
-        rest: deque[Job] = deque()
+        lsb_fetches: deque[Job] = deque()
         key_jobs = deque(jobs[i] for i in work.key_jobs.tolist())
         shared, wanted = deque(), deque()  # jobs of values
         exp, check, divide, topk, want = Unit(), Unit(), Unit(), Unit(), Unit()
@@ -137,9 +138,9 @@ class Twin:
         slots, gone, worked = c.queries_in_flight, 0, 0
         dot_free, pick_free, pv_free = 0, 0, 0
         scored_after = c.dot_cycles + c.dequantize_cycles
-        heads = [0] * (jobs[queries[-1][p.KEY]].head + 1)  # queries that are still to end
+        heads = [0] * (jobs[queries[-1][p.KEY_JOB]].head + 1)  # queries that are still to end
         for q in queries:
-            heads[jobs[q[p.KEY]].head] += 1
+            heads[jobs[q[p.KEY_JOB]].head] += 1
         places: list[int] = [0] * c.heads_in_flight  # from when on each head has a place
         self.start = self.now
         while True:
@@ -153,17 +154,17 @@ class Twin:
                     value_unit.take(line.popleft())
                     values.put(value_unit.job)
             if key_unit.job is None:
-                if rest:
-                    key_unit.take(rest.popleft())
-                elif slots and waiting and jobs[waiting[0][p.KEY]].begun:
+                if lsb_fetches:
+                    key_unit.take(lsb_fetches.popleft())
+                elif slots and waiting and jobs[waiting[0][p.KEY_JOB]].begun:
                     q = waiting.popleft()
-                    key_unit.take(jobs[q[p.QUERY]])
+                    key_unit.take(jobs[q[p.QUERY_JOB]])
                     q.times["admitted"] = now
                     slots -= 1
                     candidates.append(q)
                     dots.append(q)
-                    if q[p.SHARED] >= 0:
-                        shared.append(jobs[q[p.SHARED]])
+                    if q[p.SHARED_VALUE_JOB] >= 0:
+                        shared.append(jobs[q[p.SHARED_VALUE_JOB]])
                 elif key_jobs:
                     job = key_jobs[0]
                     decided = job.after < 0 or queries[job.after].failed
@@ -180,7 +181,7 @@ class Twin:
             if leaving and leaving[0][0] <= now:
                 q = leaving.popleft()[1]
                 q.times["end"] = now
-                heads[jobs[q[p.KEY]].head] -= 1
+                heads[jobs[q[p.KEY_JOB]].head] -= 1
                 slots += 1
                 gone += 1
             if (
@@ -202,7 +203,7 @@ class Twin:
                 if ready:
                     q, job, last = ready[0]
                     pv.remove(ready[0])
-                    cycles = 0 if job is None else job.cycles if q[p.VALUE_PARTS] else q[p.OUT]
+                    cycles = 0 if job is None else job.cycles if q[p.VALUE_PARTS] else q[p.OUTPUT_CYCLES]
                     if "output" not in q.times:
                         q.times["output"] = now
                         q.times["values"] = max(q.times["chosen"], job.done if job else 0)
@@ -214,71 +215,71 @@ class Twin:
             # values asked for
             if q := want.next(now):
                 count = q[p.VALUE_PARTS]
-                mine = [jobs[q[p.VALUE] + i] for i in range(count)]
+                mine = [jobs[q[p.VALUE_JOB] + i] for i in range(count)]
                 wanted.extend(mine)
                 if not count:
-                    mine = [jobs[q[p.VALUE]] if q[p.VALUE] >= 0 else None]
+                    mine = [jobs[q[p.VALUE_JOB]] if q[p.VALUE_JOB] >= 0 else None]
                 pv.extend((q, job, i == len(mine) - 1) for i, job in enumerate(mine))
             # top-k
             for e in range(len(engines)):
                 if engines[e] <= now and (q := topk.next(now)):
-                    q.times["topk"], q.times["chosen"] = now, now + q[p.TOPK]
+                    q.times["topk"], q.times["chosen"] = now, now + q[p.TOPK_CYCLES]
                     engines[e] = q.times["chosen"]
                     want.queue.append((engines[e], q))
             # divide
             if q := divide.next(now):
-                divide.free_at = now + q[p.ROW]
+                divide.free_at = now + q[p.SOFTMAX_CYCLES]
                 q.times["divide"] = now
                 q.times["weighed"] = divide.free_at + c.divide_cycles + c.quantize_cycles
                 topk.queue.append((q.times["weighed"], q))
             # check
             if q := check.next(now):
-                if q[p.AGAIN] and not q.failed:
+                if q[p.RECOMPUTE] and not q.failed:
                     q.failed = True
                     again.append((now + 1, q))
-                    if q[p.HOLD] and not jobs[q[p.REST]].begun:
-                        jobs[q[p.REST]].begun = True
-                        rest.append(jobs[q[p.REST]])
+                    if q[p.HOLD_KEYS] and not jobs[q[p.LSB_JOB]].begun:
+                        jobs[q[p.LSB_JOB]].begun = True
+                        lsb_fetches.append(jobs[q[p.LSB_JOB]])
                 else:
-                    if q[p.HOLD] and not q.failed:
-                        jobs[q[p.KEY]].users -= 1
+                    if q[p.HOLD_KEYS] and not q.failed:
+                        jobs[q[p.KEY_JOB]].users -= 1
                     divide.queue.append((now, q))
             # exp, sum
             if q := exp.next(now):
-                exp.free_at = now + q[p.ROW]
+                exp.free_at = now + q[p.SOFTMAX_CYCLES]
                 suffix = "_again" if q.failed else ""
                 q.times["exp" + suffix] = now
                 q.times["summed" + suffix] = exp.free_at + c.exponential_cycles + c.accumulate_cycles
                 check.queue.append((q.times["summed" + suffix], q))
             # candidates
-            while candidates and not candidates[0][p.CANDIDATES]:
+            while candidates and not candidates[0][p.CANDIDATE_CYCLES]:
                 candidates.popleft().picked = now
             if candidates and pick_free <= now:
                 q = candidates[0]
-                if self._there(jobs[q[p.QUERY]]) and self._there(jobs[q[p.KEY]]):
+                if self._there(jobs[q[p.QUERY_JOB]]) and self._there(jobs[q[p.KEY_JOB]]):
                     candidates.popleft()
-                    q.picked = pick_free = now + q[p.CANDIDATES]
+                    q.picked = pick_free = now + q[p.CANDIDATE_CYCLES]
             # Q x K
             if dot_free <= now:
                 q, second = None, False
-                if again and again[0][0] <= now and self._rest_there(jobs, again[0][1]):
+                if again and again[0][0] <= now and self._lsbs_fetched(jobs, again[0][1]):
                     q, second = again[0][1], True
                 elif dots:
                     first = dots[0]
-                    ready = first.picked is not None and first.picked <= now and self._there(jobs[first[p.QUERY]])
-                    if ready and self._there(jobs[first[p.KEY] + first.parts_done]):
+                    ready = first.picked is not None and first.picked <= now and self._there(jobs[first[p.QUERY_JOB]])
+                    if ready and self._there(jobs[first[p.KEY_JOB] + first.parts_done]):
                         q = first
                 if q:
                     parts = q[p.KEY_PARTS]
                     at = q.parts_again if second else q.parts_done
-                    job = jobs[(q[p.REST] if second and not q[p.HOLD] else q[p.KEY]) + at]
-                    dot_free = now + (job.cycles if parts > 1 else q[p.DOT])
+                    job = jobs[(q[p.LSB_JOB] if second and not q[p.HOLD_KEYS] else q[p.KEY_JOB]) + at]
+                    dot_free = now + (job.cycles if parts > 1 else q[p.DOT_CYCLES])
                     suffix = "_again" if second else ""
                     if at == 0:
                         q.times["dot" + suffix] = now
                         if not second:
-                            q.times["loaded"] = max(jobs[q[p.QUERY]].done, job.done)
-                    if parts > 1 or second or not q[p.HOLD]:
+                            q.times["loaded"] = max(jobs[q[p.QUERY_JOB]].done, job.done)
+                    if parts > 1 or second or not q[p.HOLD_KEYS]:
                         read.append((dot_free, job))
                     if second:
                         q.parts_again += 1
@@ -293,8 +294,8 @@ class Twin:
         log = np.array([[q.times.get(name, -1) for name in LOG] for q in queries], np.int64)
         return log, worked
 
-    def _rest_there(self, jobs: list[Job], q: Query) -> bool:
-        return self._there(jobs[q[pipeline.REST] + q.parts_again])
+    def _lsbs_fetched(self, jobs: list[Job], q: Query) -> bool:
+        return self._there(jobs[q[pipeline.LSB_JOB] + q.parts_again])
 
     def _there(self, job: Job) -> bool:
         return job.done is not None and job.done <= self.now

@@ -38,9 +38,9 @@ def limits_of(config: SatConfig) -> Limits:
     )
 
 
-_KNOWN: dict[object, Mapping] = {}
-"""Mappings found before in this process, by all that they depend on: steps of a sweep share many products."""
-_MOST_KNOWN = 1 << 15
+_MAPPING_CACHE: dict[object, Mapping] = {}
+"""Mappings that this process has found, by all that they depend on: points of a sweep share many products."""
+_MAPPING_CACHE_ENTRIES = 1 << 15
 
 
 def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
@@ -52,16 +52,16 @@ def make_schedule(config: SatConfig, workload: Workload) -> Schedule:
         check_pattern(config, product.pattern)
         nest, windows = nest_of(product, config.pregeneration)
         key = (machine, limits, how, nest, windows.tobytes())
-        if key not in _KNOWN:
+        if key not in _MAPPING_CACHE:
             if config.offline_scheduling:
                 candidates = mapping_candidates(product, limits, ("WS", "OS"), config.interleaves)
                 found = best_mapping(product, candidates, _Cost(machine, config.pregeneration), limits)
             else:
                 found = fixed_mapping(config, product)
-            if len(_KNOWN) >= _MOST_KNOWN:
-                _KNOWN.clear()
-            _KNOWN[key] = found
-        mappings[product.name] = _KNOWN[key]
+            if len(_MAPPING_CACHE) >= _MAPPING_CACHE_ENTRIES:
+                _MAPPING_CACHE.clear()
+            _MAPPING_CACHE[key] = found
+        mappings[product.name] = _MAPPING_CACHE[key]
     return Schedule.of(workload, mappings, config.model_dump(mode="json"))
 
 

@@ -32,25 +32,25 @@ from hwsim.core.kernels import kernel
 from ..config import SpattenConfig
 from .fetch import BASE, BYTES, COUNT, FIRST
 from .pipeline import (
-    AFTER,
-    AGAIN,
-    CANDIDATES,
-    CYCLES,
-    DOT,
+    AFTER_FAILED_CHECK,
+    CANDIDATE_CYCLES,
+    DOT_CYCLES,
     HEAD,
-    HOLD,
-    KEY,
+    HOLD_KEYS,
+    KEY_JOB,
     KEY_PARTS,
-    OUT,
-    QUERY,
+    LSB_JOB,
+    OUTPUT_CYCLES,
+    PART_CYCLES,
     QUERY_FIELDS,
-    REST,
-    ROW,
-    SHARED,
-    SPACE,
-    TOPK,
-    USERS,
-    VALUE,
+    QUERY_JOB,
+    READERS,
+    RECOMPUTE,
+    SHARED_VALUE_JOB,
+    SOFTMAX_CYCLES,
+    SRAM_ROWS,
+    TOPK_CYCLES,
+    VALUE_JOB,
     VALUE_PARTS,
     Segment,
     empty_jobs,
@@ -293,27 +293,29 @@ class Builder:
         fits = value_rows <= c.value_rows // 2
         shared = count > 1 and fits
         table = np.zeros((count, QUERY_FIELDS), np.int64)
-        table[:, DOT] = _dot_cycles(c, work.dots, d)
-        table[:, ROW] = -(-work.rows // c.softmax_lanes)
-        table[:, TOPK], table[:, CANDIDATES] = work.topk, work.candidates
-        table[:, HOLD], table[:, AGAIN] = group.progressive and resident, work.again
-        table[:, OUT] = _output_cycles(c, work.seen if shared and not work.all_values else work.kept, d)
-        table[:, [REST, VALUE, SHARED]] = -1
+        table[:, DOT_CYCLES] = _dot_cycles(c, work.dots, d)
+        table[:, SOFTMAX_CYCLES] = -(-work.rows // c.softmax_lanes)
+        table[:, TOPK_CYCLES], table[:, CANDIDATE_CYCLES] = work.topk, work.candidates
+        table[:, HOLD_KEYS], table[:, RECOMPUTE] = group.progressive and resident, work.again
+        table[:, OUTPUT_CYCLES] = _output_cycles(c, work.seen if shared and not work.all_values else work.kept, d)
+        table[:, [LSB_JOB, VALUE_JOB, SHARED_VALUE_JOB]] = -1
         table[:, KEY_PARTS] = 1
         if resident:
-            table[:, KEY] = self._job(_KEYS, key_base, group.key_bytes, first, n, key_rows, count)
-            self.key_jobs.append(int(table[0, KEY]))
+            table[:, KEY_JOB] = self._job(_KEYS, key_base, group.key_bytes, first, n, key_rows, count)
+            self.key_jobs.append(int(table[0, KEY_JOB]))
             self.counts.key_elements_written += n * d
             if work.again.any():
-                table[:, REST] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
+                table[:, LSB_JOB] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
         if shared or (work.all_values and fits):
             j = self._job(_VALUES, value_base, group.value_bytes, first, n, value_rows, count)
-            table[:, VALUE], table[0, SHARED] = j, j
+            table[:, VALUE_JOB], table[0, SHARED_VALUE_JOB] = j, j
             self.counts.value_elements_written += n * d
             shared = True
         position = max(group.head.length - count, 0)  # of the first query: they are a sequence's last
         for i in range(count):
-            table[i, QUERY] = self._job(_QUERIES, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1)
+            table[i, QUERY_JOB] = self._job(
+                _QUERIES, q_base + (position + i) * group.query_bytes, group.query_bytes, 0, 1
+            )
             if not resident:
                 self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_base)
             if not shared and work.kept[i]:
@@ -328,7 +330,7 @@ class Builder:
         check. Both planes count as one run of vectors that are as wide as both."""
         d, c = group.head.dimension, self.config
         room = self._room(group.key_bytes + group.lsb_bytes, c.key_row_bytes, c.key_rows)
-        for again in range(1 + int(row[AGAIN])):
+        for again in range(1 + int(row[RECOMPUTE])):
             size = group.key_bytes + group.lsb_bytes * again
             starts = range(0, n, room)
             for at in starts:
@@ -340,7 +342,7 @@ class Builder:
                 self.counts.key_elements_written += number * d
                 self.key_jobs.append(j)
                 if at == 0:
-                    row[REST if again else KEY] = j
+                    row[LSB_JOB if again else KEY_JOB] = j
             row[KEY_PARTS] = len(starts)
 
     def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, base: int) -> None:
@@ -354,7 +356,7 @@ class Builder:
             j = self._job(_VALUES, base, group.value_bytes, first + at, number, rows, 1, cycles)
             self.counts.value_elements_written += number * d
             if at == 0:
-                row[VALUE] = j
+                row[VALUE_JOB] = j
         row[VALUE_PARTS] = len(starts)
 
     def _count(self, group: Group, work: Work) -> None:
@@ -373,7 +375,7 @@ class Builder:
         """The finished tables."""
         jobs = empty_jobs(len(self.jobs))
         if self.jobs:
-            jobs[:, [BASE, BYTES, FIRST, COUNT, SPACE, USERS, CYCLES, AFTER, HEAD]] = self.jobs
+            jobs[:, [BASE, BYTES, FIRST, COUNT, SRAM_ROWS, READERS, PART_CYCLES, AFTER_FAILED_CHECK, HEAD]] = self.jobs
         self.counts.kinds = np.array(self.kinds, np.int64)
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)

@@ -53,34 +53,65 @@ from .fetch import (
 )
 
 # a job's further registers
-SPACE, USERS, CYCLES, AFTER, HEAD = range(JOB_FIELDS, JOB_FIELDS + 5)
+SRAM_ROWS, READERS, PART_CYCLES, AFTER_FAILED_CHECK, HEAD = range(JOB_FIELDS, JOB_FIELDS + 5)
 """Rows of an SRAM that it fills; passes that still read it; cycles of a pass over it where it is a part; the query
 whose check must have failed before it is fetched, or -1; its head, counted in the segment."""
 PIPELINE_JOB_FIELDS = JOB_FIELDS + 5
 
-# a query, a row of int64: jobs of q, of keys (the first, how many parts), of their LSBs or all bits (-1: none; the
-# first of as many parts), cycles of candidate selection (A3), Q x K, a row of the softmax; whether keys are held until
-# the check, whether it fails; cycles of the top-k; jobs of values (the first, how many; 0: shared), cycles of
-# prob x V over shared values, the shared job that is to be fetched with this query or -1
-QUERY, KEY, KEY_PARTS, REST, CANDIDATES, DOT, ROW, HOLD, AGAIN, TOPK, VALUE, VALUE_PARTS, OUT, SHARED = range(14)
+# columns of a query, a row of int64
+(
+    QUERY_JOB,  # job that fetches q
+    KEY_JOB,  # first job that fetches its keys
+    KEY_PARTS,  # how many jobs of keys; as many of LSBs
+    LSB_JOB,  # first job that fetches the keys' LSBs, or all bits; -1: none
+    CANDIDATE_CYCLES,  # of candidate selection (A3)
+    DOT_CYCLES,  # of Q x K
+    SOFTMAX_CYCLES,  # of a row of probabilities in exp and sum, and again in divide
+    HOLD_KEYS,  # whether its keys stay in the SRAM until the check
+    RECOMPUTE,  # whether it fails the check
+    TOPK_CYCLES,  # of the top-k of values
+    VALUE_JOB,  # first job that fetches its values
+    VALUE_PARTS,  # how many jobs of values; 0: shared with other queries
+    OUTPUT_CYCLES,  # of prob x V over shared values
+    SHARED_VALUE_JOB,  # job of shared values that is to be fetched with this query, or -1
+) = range(14)
 QUERY_FIELDS = 14
 
 LOG = (
     "admitted", "loaded", "dot", "scored", "exp", "summed", "dot_again", "scored_again", "exp_again", "summed_again",
     "divide", "weighed", "topk", "chosen", "values", "output", "end",
 )  # fmt: skip
-"""Cycles of a query's way; -1: did not happen."""
-(ADMITTED, LOADED, DOTTED, SCORED, EXPED, SUMMED, DOTTED2, SCORED2, EXPED2, SUMMED2, DIVIDED, WEIGHED, TOPPED, CHOSEN,
- THERE, OUTPUT, END) = range(17)  # fmt: skip
+"""A query's events, each the cycle in which it happened; -1: it did not happen."""
+(
+    LOG_ADMITTED, LOG_LOADED, LOG_DOT, LOG_SCORED, LOG_EXP, LOG_SUMMED, LOG_DOT_AGAIN, LOG_SCORED_AGAIN, LOG_EXP_AGAIN,
+    LOG_SUMMED_AGAIN, LOG_DIVIDE, LOG_WEIGHED, LOG_TOPK, LOG_CHOSEN, LOG_VALUES, LOG_OUTPUT, LOG_END,
+) = range(17)  # fmt: skip
+"""Columns of `LOG`, by the same names."""
+_AGAIN = LOG_DOT_AGAIN - LOG_DOT
+"""From a column of the first computation to that of the recomputation."""
 
 CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
-"""What the Q x K array does in a cycle: works; waits for keys or q, for room for them, for LSBs, for candidates; its
-keys are there but all slots were taken, and the most downstream unit with work is that one, or none (latency); has no
-query left."""
+"""What the Q x K array does in a cycle. It computes (qk); it waits for keys or q (keys), for room for them in the SRAM
+(key_sram), for LSBs (lsb), for candidates (candidates); no slot is free, and the last unit of the pipeline that has
+work is that one (softmax, topk, values, pv), or none has (latency); no query is left (drain)."""
 _QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
 
-# FIFOs of (item, cycle from which on it counts)
-_OUT, _PV_Q, _FREE_V, _WANT, _V, _V_SHARED, _TOP, _DIV, _CHECK, _EXP, _FREE_K, _REST, _AGAIN = range(13)
+# FIFOs of (item, first cycle in which it can be taken), by what they hold
+(
+    _OUTPUTS,  # queries whose output leaves
+    _PV_QUEUE,  # (query, job of its values) for prob x V
+    _VALUES_READ,  # jobs of values that a pass has read
+    _VALUES_WANTED,  # queries whose values are to be fetched
+    _VALUE_FETCHES,  # jobs of values that are to be fetched
+    _SHARED_VALUE_FETCHES,  # such jobs whose values several queries share
+    _TOPK_QUEUE,  # queries for the top-k
+    _DIVIDE_QUEUE,  # queries for divide
+    _CHECK_QUEUE,  # queries for the check
+    _EXP_QUEUE,  # queries for exp and sum
+    _KEYS_READ,  # jobs of keys that a pass has read
+    _LSB_FETCHES,  # jobs of LSBs that are to be fetched
+    _RECOMPUTATIONS,  # queries for Q x K once more
+) = range(13)
 _FIFOS = 13
 
 
@@ -109,7 +140,7 @@ def sizes(config: SpattenConfig) -> Sizes:
 
 
 class Segment(NamedTuple):
-    """Work that begins on an empty machine and ends with one; arrays of int64."""
+    """Work that begins on an empty machine and ends on an empty machine; arrays of int64."""
 
     jobs: np.ndarray
     """[jobs, PIPELINE_JOB_FIELDS]"""
@@ -133,7 +164,7 @@ def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens:
 
 
 @kernel(inner=True)
-def _put(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) -> None:
+def _push(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) -> None:
     at = ends[which, 1]
     fifo[which, at, 0], fifo[which, at, 1] = item, cycle
     ends[which, 1] = at + 1
@@ -141,14 +172,14 @@ def _put(fifo: np.ndarray, ends: np.ndarray, which: int, item: int, cycle: int) 
 
 @kernel(inline="always")
 def _ready(fifo: np.ndarray, ends: np.ndarray, which: int, now: int) -> bool:
-    """Whether the FIFO's first item counts."""
+    """Whether the FIFO's first item can be taken."""
     at = ends[which, 0]
-    counts: bool = at < ends[which, 1] and fifo[which, at, 1] <= now
-    return counts
+    can_be_taken: bool = at < ends[which, 1] and fifo[which, at, 1] <= now
+    return can_be_taken
 
 
 @kernel(inner=True)
-def _take(fifo: np.ndarray, ends: np.ndarray, which: int) -> int:
+def _pop(fifo: np.ndarray, ends: np.ndarray, which: int) -> int:
     at = ends[which, 0]
     ends[which, 0] = at + 1
     item: int = fifo[which, at, 0]
@@ -157,10 +188,10 @@ def _take(fifo: np.ndarray, ends: np.ndarray, which: int) -> int:
 
 @kernel(inner=True)
 def _oldest(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, now: int) -> int:
-    """The oldest entry of prob x V's queue whose values are there, a query's parts in their order; -1: none."""
+    """The oldest entry of prob x V's queue whose values are fetched, a query's parts in their order; -1: none."""
     last = -1
-    for at in range(ends[_PV_Q, 0], ends[_PV_Q, 1]):
-        q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
+    for at in range(ends[_PV_QUEUE, 0], ends[_PV_QUEUE, 1]):
+        q, j = fifo[_PV_QUEUE, at, 0], fifo[_PV_QUEUE, at, 1]
         if q >= 0 and q != last:
             if j < 0 or 0 <= jobs[j, DONE] <= now:
                 return at
@@ -169,14 +200,14 @@ def _oldest(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, now: int) -> i
 
 
 @kernel(inline="always")
-def _there(jobs: np.ndarray, j: int, now: int) -> bool:
-    there: bool = 0 <= jobs[j, DONE] <= now
-    return there
+def _fetched(jobs: np.ndarray, j: int, now: int) -> bool:
+    fetched: bool = 0 <= jobs[j, DONE] <= now
+    return fetched
 
 
 @kernel(inner=True)
-def _place(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
-    """When a key job's head has a place in the table: two cycles after one was given back; -1: not yet known."""
+def _head_place_cycle(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
+    """The cycle in which a key job's head gets a place in the table: two after one was freed; -1: not known yet."""
     head = jobs[k, HEAD]
     if head < s.heads:
         return 0
@@ -185,10 +216,10 @@ def _place(s: Sizes, jobs: np.ndarray, k: int, freed: np.ndarray) -> int:
 
 
 @kernel(inner=True)
-def _give_back(jobs: np.ndarray, order: np.ndarray, ring: np.ndarray) -> bool:
-    """Take the oldest job out of a ring if it has no readers left. ring: used, first, count of those in it."""
-    if ring[1] < ring[2] and jobs[order[ring[1]], USERS] == 0:
-        ring[0] -= jobs[order[ring[1]], SPACE]
+def _free_oldest_job(jobs: np.ndarray, order: np.ndarray, ring: np.ndarray) -> bool:
+    """Free a ring's oldest job if no pass reads it any more; ``ring``: rows in use, first job, count of jobs so far."""
+    if ring[1] < ring[2] and jobs[order[ring[1]], READERS] == 0:
+        ring[0] -= jobs[order[ring[1]], SRAM_ROWS]
         ring[1] += 1
         return True
     return False
@@ -248,7 +279,7 @@ def run_segment(
     key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
     left = np.zeros(1 + jobs[key_jobs[-1], HEAD], np.int64)  # of each head, queries that have not ended
     for q in range(count):
-        left[jobs[queries[q, KEY], HEAD]] += 1
+        left[jobs[queries[q, KEY_JOB], HEAD]] += 1
     freed = np.full(len(left), -1, np.int64)  # when the head's place was given back
     heads = 0  # whose places were
     engines = np.zeros(s.engines, np.int64)
@@ -277,58 +308,60 @@ def run_segment(
             mem_next = memory_next(mem) if asked else now
         # the address generators begin a job
         if idle(generators, VALUES):
-            which = _V_SHARED if ends[_V_SHARED, 0] < ends[_V_SHARED, 1] else _V
+            which = _VALUE_FETCHES
+            if ends[_SHARED_VALUE_FETCHES, 0] < ends[_SHARED_VALUE_FETCHES, 1]:
+                which = _SHARED_VALUE_FETCHES
             if ends[which, 0] < ends[which, 1]:
                 j = fifo[which, ends[which, 0], 0]
-                if value_ring[0] + jobs[j, SPACE] <= s.value_rows:
+                if value_ring[0] + jobs[j, SRAM_ROWS] <= s.value_rows:
                     ends[which, 0] += 1
-                    value_ring[0] += jobs[j, SPACE]
+                    value_ring[0] += jobs[j, SRAM_ROWS]
                     value_jobs[value_ring[2]] = j
                     value_ring[2] += 1
                     begin(generators, VALUES, jobs, j, tokens, s.size_bits)
                     changed = True
         if idle(generators, KEYS):
             j = -1
-            if ends[_REST, 0] < ends[_REST, 1]:
-                j = _take(fifo, ends, _REST)
-            elif free > 0 and admitted < count and begun[queries[admitted, KEY]]:
-                j = queries[admitted, QUERY]
-                log[admitted, ADMITTED] = now
-                if queries[admitted, SHARED] >= 0:
-                    _put(fifo, ends, _V_SHARED, queries[admitted, SHARED], now)
+            if ends[_LSB_FETCHES, 0] < ends[_LSB_FETCHES, 1]:
+                j = _pop(fifo, ends, _LSB_FETCHES)
+            elif free > 0 and admitted < count and begun[queries[admitted, KEY_JOB]]:
+                j = queries[admitted, QUERY_JOB]
+                log[admitted, LOG_ADMITTED] = now
+                if queries[admitted, SHARED_VALUE_JOB] >= 0:
+                    _push(fifo, ends, _SHARED_VALUE_FETCHES, queries[admitted, SHARED_VALUE_JOB], now)
                 admitted += 1
                 free -= 1
             elif next_key < len(key_jobs):
                 k = key_jobs[next_key]
-                after, wait = jobs[k, AFTER], _place(s, jobs, k, freed)
+                after, wait = jobs[k, AFTER_FAILED_CHECK], _head_place_cycle(s, jobs, k, freed)
                 if (
                     (after < 0 or state[after])
-                    and key_ring[0] + jobs[k, SPACE] <= s.key_rows
+                    and key_ring[0] + jobs[k, SRAM_ROWS] <= s.key_rows
                     and wait >= 0
                     and wait <= now
                 ):
                     j = k
                     begun[j] = True
-                    key_ring[0] += jobs[j, SPACE]
+                    key_ring[0] += jobs[j, SRAM_ROWS]
                     key_ring[2] += 1
                     next_key += 1
             if j >= 0:
                 begin(generators, KEYS, jobs, j, tokens, s.size_bits)
                 changed = True
-        # what nobody reads any more is given back
-        if _give_back(jobs, key_jobs, key_ring):
+        # SRAM rows and heads' places are freed
+        if _free_oldest_job(jobs, key_jobs, key_ring):
             changed = True
-        if _give_back(jobs, value_jobs, value_ring):
+        if _free_oldest_job(jobs, value_jobs, value_ring):
             changed = True
         if heads < len(left) and left[heads] == 0:
             freed[heads] = now
             heads += 1
             changed = True
         # outputs leave
-        if _ready(fifo, ends, _OUT, now):
-            q = _take(fifo, ends, _OUT)
-            log[q, END] = now
-            left[jobs[queries[q, KEY], HEAD]] -= 1
+        if _ready(fifo, ends, _OUTPUTS, now):
+            q = _pop(fifo, ends, _OUTPUTS)
+            log[q, LOG_END] = now
+            left[jobs[queries[q, KEY_JOB], HEAD]] -= 1
             free += 1
             finished += 1
             changed = True
@@ -341,113 +374,119 @@ def run_segment(
         ):
             return now
         # prob x V
-        while _ready(fifo, ends, _FREE_V, now):
-            jobs[_take(fifo, ends, _FREE_V), USERS] -= 1
+        while _ready(fifo, ends, _VALUES_READ, now):
+            jobs[_pop(fifo, ends, _VALUES_READ), READERS] -= 1
             changed = True
         if pv_busy <= now:
             at = _oldest(fifo, ends, jobs, now)
             if at >= 0:
-                q, j = fifo[_PV_Q, at, 0], fifo[_PV_Q, at, 1]
-                fifo[_PV_Q, at, 0] = -1
-                while ends[_PV_Q, 0] < ends[_PV_Q, 1] and fifo[_PV_Q, ends[_PV_Q, 0], 0] < 0:
-                    ends[_PV_Q, 0] += 1
+                q, j = fifo[_PV_QUEUE, at, 0], fifo[_PV_QUEUE, at, 1]
+                fifo[_PV_QUEUE, at, 0] = -1
+                while ends[_PV_QUEUE, 0] < ends[_PV_QUEUE, 1] and fifo[_PV_QUEUE, ends[_PV_QUEUE, 0], 0] < 0:
+                    ends[_PV_QUEUE, 0] += 1
                 parts = queries[q, VALUE_PARTS]
-                cycles = 0 if j < 0 else jobs[j, CYCLES] if parts else queries[q, OUT]
-                if log[q, OUTPUT] < 0:
-                    log[q, THERE] = log[q, CHOSEN] if j < 0 else max(jobs[j, DONE], log[q, CHOSEN])
-                    log[q, OUTPUT] = now
+                cycles = 0 if j < 0 else jobs[j, PART_CYCLES] if parts else queries[q, OUTPUT_CYCLES]
+                if log[q, LOG_OUTPUT] < 0:
+                    log[q, LOG_VALUES] = log[q, LOG_CHOSEN] if j < 0 else max(jobs[j, DONE], log[q, LOG_CHOSEN])
+                    log[q, LOG_OUTPUT] = now
                 pv_busy = now + cycles
                 if j >= 0:
-                    _put(fifo, ends, _FREE_V, j, pv_busy)
-                if parts == 0 or j == queries[q, VALUE] + parts - 1:
-                    _put(fifo, ends, _OUT, q, pv_busy + s.output)
+                    _push(fifo, ends, _VALUES_READ, j, pv_busy)
+                if parts == 0 or j == queries[q, VALUE_JOB] + parts - 1:
+                    _push(fifo, ends, _OUTPUTS, q, pv_busy + s.output)
                 changed = True
         # values are asked for
-        if _ready(fifo, ends, _WANT, now):
-            q = _take(fifo, ends, _WANT)
+        if _ready(fifo, ends, _VALUES_WANTED, now):
+            q = _pop(fifo, ends, _VALUES_WANTED)
             for i in range(queries[q, VALUE_PARTS]):
-                _put(fifo, ends, _V, queries[q, VALUE] + i, now)
-                _put(fifo, ends, _PV_Q, q, queries[q, VALUE] + i)
+                _push(fifo, ends, _VALUE_FETCHES, queries[q, VALUE_JOB] + i, now)
+                _push(fifo, ends, _PV_QUEUE, q, queries[q, VALUE_JOB] + i)
             if queries[q, VALUE_PARTS] == 0:
-                _put(fifo, ends, _PV_Q, q, queries[q, VALUE])
+                _push(fifo, ends, _PV_QUEUE, q, queries[q, VALUE_JOB])
             changed = True
         # top-k of the probabilities
         for e in range(s.engines):
-            if engines[e] <= now and _ready(fifo, ends, _TOP, now):
-                q = _take(fifo, ends, _TOP)
-                log[q, TOPPED], log[q, CHOSEN] = now, now + queries[q, TOPK]
-                engines[e] = log[q, CHOSEN]
-                _put(fifo, ends, _WANT, q, log[q, CHOSEN])
+            if engines[e] <= now and _ready(fifo, ends, _TOPK_QUEUE, now):
+                q = _pop(fifo, ends, _TOPK_QUEUE)
+                log[q, LOG_TOPK], log[q, LOG_CHOSEN] = now, now + queries[q, TOPK_CYCLES]
+                engines[e] = log[q, LOG_CHOSEN]
+                _push(fifo, ends, _VALUES_WANTED, q, log[q, LOG_CHOSEN])
                 changed = True
         # divide
-        if div_busy <= now and _ready(fifo, ends, _DIV, now):
-            q = _take(fifo, ends, _DIV)
-            div_busy = now + queries[q, ROW]
-            log[q, DIVIDED], log[q, WEIGHED] = now, div_busy + s.divide
-            _put(fifo, ends, _TOP, q, log[q, WEIGHED])
+        if div_busy <= now and _ready(fifo, ends, _DIVIDE_QUEUE, now):
+            q = _pop(fifo, ends, _DIVIDE_QUEUE)
+            div_busy = now + queries[q, SOFTMAX_CYCLES]
+            log[q, LOG_DIVIDE], log[q, LOG_WEIGHED] = now, div_busy + s.divide
+            _push(fifo, ends, _TOPK_QUEUE, q, log[q, LOG_WEIGHED])
             changed = True
         # check
-        if _ready(fifo, ends, _CHECK, now):
-            q = _take(fifo, ends, _CHECK)
-            if queries[q, AGAIN] and state[q] == 0:
+        if _ready(fifo, ends, _CHECK_QUEUE, now):
+            q = _pop(fifo, ends, _CHECK_QUEUE)
+            if queries[q, RECOMPUTE] and state[q] == 0:
                 state[q] = 1
-                j = queries[q, REST]
-                if queries[q, HOLD] and not begun[j]:
+                j = queries[q, LSB_JOB]
+                if queries[q, HOLD_KEYS] and not begun[j]:
                     begun[j] = True
-                    _put(fifo, ends, _REST, j, now)
-                _put(fifo, ends, _AGAIN, q, now + 1)
+                    _push(fifo, ends, _LSB_FETCHES, j, now)
+                _push(fifo, ends, _RECOMPUTATIONS, q, now + 1)
             else:
-                if queries[q, HOLD] and state[q] == 0:
-                    jobs[queries[q, KEY], USERS] -= 1
-                _put(fifo, ends, _DIV, q, now)
+                if queries[q, HOLD_KEYS] and state[q] == 0:
+                    jobs[queries[q, KEY_JOB], READERS] -= 1
+                _push(fifo, ends, _DIVIDE_QUEUE, q, now)
             changed = True
         # exp and sum
-        if exp_busy <= now and _ready(fifo, ends, _EXP, now):
-            q = _take(fifo, ends, _EXP)
-            exp_busy = now + queries[q, ROW]
-            log[q, EXPED + 4 * state[q]], log[q, SUMMED + 4 * state[q]] = now, exp_busy + s.total
-            _put(fifo, ends, _CHECK, q, exp_busy + s.total)
+        if exp_busy <= now and _ready(fifo, ends, _EXP_QUEUE, now):
+            q = _pop(fifo, ends, _EXP_QUEUE)
+            exp_busy = now + queries[q, SOFTMAX_CYCLES]
+            log[q, LOG_EXP + _AGAIN * state[q]], log[q, LOG_SUMMED + _AGAIN * state[q]] = now, exp_busy + s.total
+            _push(fifo, ends, _CHECK_QUEUE, q, exp_busy + s.total)
             changed = True
         # candidates (A3)
-        while pick < admitted and queries[pick, CANDIDATES] == 0:
+        while pick < admitted and queries[pick, CANDIDATE_CYCLES] == 0:
             pick += 1
-        fetched = pick < admitted and _there(jobs, queries[pick, QUERY], now) and _there(jobs, queries[pick, KEY], now)
+        fetched = (
+            pick < admitted
+            and _fetched(jobs, queries[pick, QUERY_JOB], now)
+            and _fetched(jobs, queries[pick, KEY_JOB], now)
+        )
         if fetched and pick_busy <= now:
-            pick_busy = now + queries[pick, CANDIDATES]
+            pick_busy = now + queries[pick, CANDIDATE_CYCLES]
             picked[pick] = pick_busy
             pick += 1
             changed = True
         # Q x K
-        while _ready(fifo, ends, _FREE_K, now):
-            jobs[_take(fifo, ends, _FREE_K), USERS] -= 1
+        while _ready(fifo, ends, _KEYS_READ, now):
+            jobs[_pop(fifo, ends, _KEYS_READ), READERS] -= 1
             changed = True
         if dot_busy <= now:
             q, i = -1, 0
-            if _ready(fifo, ends, _AGAIN, now):
-                q, i = fifo[_AGAIN, ends[_AGAIN, 0], 0], again_part
-                if not _there(jobs, queries[q, REST] + i, now):
+            if _ready(fifo, ends, _RECOMPUTATIONS, now):
+                q, i = fifo[_RECOMPUTATIONS, ends[_RECOMPUTATIONS, 0], 0], again_part
+                if not _fetched(jobs, queries[q, LSB_JOB] + i, now):
                     q = -1
             second = q >= 0
             if q < 0 and query < admitted and pick > query and picked[query] <= now:
-                fetched = _there(jobs, queries[query, QUERY], now) and _there(jobs, queries[query, KEY] + part, now)
+                fetched = _fetched(jobs, queries[query, QUERY_JOB], now) and _fetched(
+                    jobs, queries[query, KEY_JOB] + part, now
+                )
                 if fetched:
                     q, i = query, part
             if q >= 0:
                 parts = queries[q, KEY_PARTS]
-                j = (queries[q, REST] if second and not queries[q, HOLD] else queries[q, KEY]) + i
-                dot_busy = now + (jobs[j, CYCLES] if parts > 1 else queries[q, DOT])
+                j = (queries[q, LSB_JOB] if second and not queries[q, HOLD_KEYS] else queries[q, KEY_JOB]) + i
+                dot_busy = now + (jobs[j, PART_CYCLES] if parts > 1 else queries[q, DOT_CYCLES])
                 if i == 0:
-                    log[q, DOTTED + 4 * second] = now
+                    log[q, LOG_DOT + _AGAIN * second] = now
                     if not second:
-                        log[q, LOADED] = max(jobs[queries[q, QUERY], DONE], jobs[j, DONE])
-                if parts > 1 or second or not queries[q, HOLD]:
-                    _put(fifo, ends, _FREE_K, j, dot_busy)
+                        log[q, LOG_LOADED] = max(jobs[queries[q, QUERY_JOB], DONE], jobs[j, DONE])
+                if parts > 1 or second or not queries[q, HOLD_KEYS]:
+                    _push(fifo, ends, _KEYS_READ, j, dot_busy)
                 if i == parts - 1:
-                    log[q, SCORED + 4 * second] = dot_busy + s.dot
-                    _put(fifo, ends, _EXP, q, dot_busy + s.dot)
+                    log[q, LOG_SCORED + _AGAIN * second] = dot_busy + s.dot
+                    _push(fifo, ends, _EXP_QUEUE, q, dot_busy + s.dot)
                     i = -1
                     if second:
-                        ends[_AGAIN, 0] += 1
+                        ends[_RECOMPUTATIONS, 0] += 1
                     else:
                         query += 1
                 if second:
@@ -459,7 +498,16 @@ def run_segment(
         later = now + 1
         if not changed and not working:
             later = mem_next
-            for which in (_OUT, _FREE_V, _WANT, _CHECK, _FREE_K, _TOP, _DIV, _EXP):
+            for which in (
+                _OUTPUTS,
+                _VALUES_READ,
+                _VALUES_WANTED,
+                _CHECK_QUEUE,
+                _KEYS_READ,
+                _TOPK_QUEUE,
+                _DIVIDE_QUEUE,
+                _EXP_QUEUE,
+            ):
                 if ends[which, 0] < ends[which, 1]:
                     cycle = fifo[which, ends[which, 0], 1]
                     if cycle > now:
@@ -471,7 +519,7 @@ def run_segment(
                 if engines[e] > now:
                     later = min(later, engines[e])
             if next_key < len(key_jobs):
-                wait = _place(s, jobs, key_jobs[next_key], freed)
+                wait = _head_place_cycle(s, jobs, key_jobs[next_key], freed)
                 if wait > now:
                     later = min(later, wait)
             if later == NEVER:
@@ -481,27 +529,27 @@ def run_segment(
         if dot_busy > now:
             cause = _QK
         elif query == count:
-            cause = _LSB if ends[_AGAIN, 0] < ends[_AGAIN, 1] else _DRAIN
-        elif free == 0 and (query == admitted or _there(jobs, queries[query, KEY] + part, now)):
+            cause = _LSB if ends[_RECOMPUTATIONS, 0] < ends[_RECOMPUTATIONS, 1] else _DRAIN
+        elif free == 0 and (query == admitted or _fetched(jobs, queries[query, KEY_JOB] + part, now)):
             cause = _LATENCY
-            if ends[_PV_Q, 0] < ends[_PV_Q, 1]:
+            if ends[_PV_QUEUE, 0] < ends[_PV_QUEUE, 1]:
                 cause = _PV if pv_busy > now else _VALUES
-            elif _ready(fifo, ends, _TOP, now):
+            elif _ready(fifo, ends, _TOPK_QUEUE, now):
                 cause = _TOPK
-            elif _ready(fifo, ends, _DIV, now) or _ready(fifo, ends, _EXP, now):
+            elif _ready(fifo, ends, _DIVIDE_QUEUE, now) or _ready(fifo, ends, _EXP_QUEUE, now):
                 cause = _SOFTMAX
-            elif ends[_AGAIN, 0] < ends[_AGAIN, 1]:
+            elif ends[_RECOMPUTATIONS, 0] < ends[_RECOMPUTATIONS, 1]:
                 cause = _LSB
         elif query < admitted and pick > query and picked[query] > now:
             cause = _CANDIDATES
-        elif begun[queries[query, KEY] + part]:
+        elif begun[queries[query, KEY_JOB] + part]:
             cause = _KEYS
         else:
             k = key_jobs[next_key]
-            if jobs[k, AFTER] >= 0 and not state[jobs[k, AFTER]]:
+            if jobs[k, AFTER_FAILED_CHECK] >= 0 and not state[jobs[k, AFTER_FAILED_CHECK]]:
                 cause = _LSB
             else:
-                cause = _KEY_SRAM if key_ring[0] + jobs[k, SPACE] > s.key_rows else _KEYS
+                cause = _KEY_SRAM if key_ring[0] + jobs[k, SRAM_ROWS] > s.key_rows else _KEYS
         dt = later - now
         causes[cause] += dt
         used[0] += key_ring[0] * dt
@@ -513,6 +561,6 @@ def run_segment(
 def empty_jobs(count: int) -> np.ndarray:
     """Jobs as `Segment` wants them, to be filled in."""
     jobs = np.zeros((count, PIPELINE_JOB_FIELDS), np.int64)
-    jobs[:, [DONE, AFTER]] = -1
+    jobs[:, [DONE, AFTER_FAILED_CHECK]] = -1
     jobs[:, COUNT] = 1
     return jobs

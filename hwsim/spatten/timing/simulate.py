@@ -25,7 +25,19 @@ from ..config import SpattenConfig
 from ..result import SpattenResult
 from .fetch import STALLS, TRANSACTIONS, fetch
 from .lower import KINDS, Builder, Counts, Rows, Style, groups
-from .pipeline import AGAIN, CAUSES, CYCLES, DOT, LOG, OUT, ROW, TOPK, VALUE, VALUE_PARTS, Segment
+from .pipeline import (
+    CAUSES,
+    DOT_CYCLES,
+    LOG,
+    OUTPUT_CYCLES,
+    PART_CYCLES,
+    RECOMPUTE,
+    SOFTMAX_CYCLES,
+    TOPK_CYCLES,
+    VALUE_JOB,
+    VALUE_PARTS,
+    Segment,
+)
 from .scores import Source
 from .state import Pipeline
 from .topk import SEED, select
@@ -183,10 +195,13 @@ class _Run:
         table = work.queries
         if len(table):
             row |= {
-                "exp_busy": int((table[:, ROW] * (1 + table[:, AGAIN])).sum()), "divide_busy": int(table[:, ROW].sum()),
-                "topk_busy": int(table[:, TOPK].sum()), "pv_busy": _pv_busy(work),
+                "exp_busy": int((table[:, SOFTMAX_CYCLES] * (1 + table[:, RECOMPUTE])).sum()),
+                "divide_busy": int(table[:, SOFTMAX_CYCLES].sum()),
+                "topk_busy": int(table[:, TOPK_CYCLES].sum()), "pv_busy": _pv_busy(work),
             }  # fmt: skip
-            log = np.concatenate([np.concatenate(self.places), log, table[:, [DOT, ROW, OUT]]], axis=1)
+            log = np.concatenate(
+                [np.concatenate(self.places), log, table[:, [DOT_CYCLES, SOFTMAX_CYCLES, OUTPUT_CYCLES]]], axis=1
+            )
         else:
             row |= dict.fromkeys(("exp_busy", "divide_busy", "topk_busy", "pv_busy"), 0)
             log = np.zeros((0, 3 + len(LOG) + 3), np.int64)
@@ -197,9 +212,11 @@ class _Run:
 def _pv_busy(work: Segment) -> int:
     """Cycles in which prob x V takes rows."""
     table, jobs = work.queries, work.jobs
-    shared = int(table[table[:, VALUE_PARTS] == 0, OUT].sum())
+    shared = int(table[table[:, VALUE_PARTS] == 0, OUTPUT_CYCLES].sum())
     own = table[table[:, VALUE_PARTS] > 0]
-    parts = [jobs[first : first + count, CYCLES].sum() for first, count in own[:, [VALUE, VALUE_PARTS]].tolist()]
+    parts = [
+        jobs[first : first + count, PART_CYCLES].sum() for first, count in own[:, [VALUE_JOB, VALUE_PARTS]].tolist()
+    ]
     return shared + int(sum(parts))
 
 

@@ -5,7 +5,7 @@ The engine compares unsigned keys (`ordered_key`). A pass reads a pivot, chosen 
 streams the candidates, P a cycle, past the comparators; larger and smaller ones are packed into a FIFO each by zero
 eliminators, equal ones are counted. Then one FIFO holds the candidates of the next pass, and the other is emptied; or
 the pivot is the k-th largest. A last pass streams all n keys and lets through those above the k-th, and of the equal
-ones the first, as many as are missing: places come out in order.
+ones the first, as many as are missing: their places come out in ascending order.
 
     cycles of a pass     ceil(candidates / P) + PASS_CYCLES
     cycles of a command  START_CYCLES + those of its passes, the filter pass (of n candidates) included
@@ -25,7 +25,7 @@ PASS_CYCLES = 4
 """Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
 START_CYCLES = 1
 SEED = 1
-"""Of the random register, for every command of a machine: what a query takes does not hang on those before it."""
+"""Start of the random register, the same for every command: a query's cycles do not depend on earlier queries."""
 LFSR_TAPS = 0xB400
 """x^16 + x^14 + x^13 + x^11 + 1, Galois form: period 65,535."""
 
@@ -40,7 +40,7 @@ def ordered_key(values: np.ndarray) -> np.ndarray:
 
 @kernel
 def lfsr_step(state: int) -> int:
-    """The register's next value; 0 would stay 0 and stands for 1."""
+    """The register's next value. A state of 0 would never change, so it counts as 1."""
     state = state & 0xFFFF
     if state == 0:
         state = 1
@@ -53,10 +53,10 @@ def select(keys: np.ndarray, k: int, parallel: int, state: int, keep: np.ndarray
 
     Args:
         keys: uint32[n]; a pivot's place is a 16-bit random number times the candidates, over 2^16.
-        k: how many to keep; cut to 0..n.
+        k: how many to keep; limited to 0..n.
         parallel: P, comparators.
         state: the random register.
-        keep: bool[n], filled with what is kept.
+        keep: bool[n], filled in: True for the k largest.
 
     Returns:
         cycles, passes (the filter pass included), keys streamed, and the register afterwards.
