@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dataflow.errors import InputError
 from dataflow.files import read_yaml, validated
-from hwsim.core.machine import find, names
+from hwsim.core.machine import every
 
 
 class Published(BaseModel):
@@ -43,7 +43,7 @@ def published() -> dict[str, Published]:
     """
     found: dict[str, Published] = {}
     files = {path.stem: path for path in sorted(Path(__file__).with_name("published").glob("*.yaml"))}
-    files |= {name: path for name in names() if (path := find(name).published()) is not None}
+    files |= {kind.name: path for kind in every() if (path := kind.published()) is not None}
     for machine, path in files.items():
         for key, raw in read_yaml(path).items():
             if key in found:

@@ -7,6 +7,7 @@ Wrong input ends with one line on standard error and exit code 2. Ctrl-C ends wi
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -95,8 +96,17 @@ _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2
 """Packages that only some commands need, and the extra that brings them."""
 
 
+_USUAL = warnings.formatwarning
+
+
+def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> str:
+    """A warning of ours as a line, as an error is; others as usual."""
+    return f"hwsim: warning: {message}\n" if category is UserWarning else _USUAL(message, category, *where)
+
+
 def main() -> None:
     """Entry point of the ``hwsim`` program."""
+    warnings.formatwarning = _one_line
     sys.argv[1:] = sys.argv[1:] or ["--help"]
     add_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), None))
     try:

@@ -27,7 +27,7 @@ def demo(
 
     from dataflow.pattern import NM
     from hwsim.core.demo import Demo
-    from hwsim.core.machine import find, names
+    from hwsim.core.machine import every
     from reports.report import write_report
 
     target = out or Path("out/demo")
@@ -40,7 +40,7 @@ def demo(
             lambda folder: _attention_trace(folder, target / "train" / "char-lm"), show=not json_,
         )  # fmt: skip
         shown = []
-        for kind in map(find, names()):
+        for kind in every():
             if kind.demo(context):
                 shown.append(kind.title.partition(":")[0])
         context.tables.meta["title"] = f"{' and '.join(shown)}, simulated"

@@ -11,7 +11,7 @@ import typer
 
 from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, ticking, words
-from hwsim.core.machine import Machine, find, names
+from hwsim.core.machine import Machine, every, find
 from hwsim.core.machine import load as load_result
 from hwsim.core.result import Result
 
@@ -56,7 +56,7 @@ def report(
             )
         tables = StudyTables.read(study)
     else:
-        kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.Study is not None)
+        kind = find(machine) if machine is not None else next(m for m in every() if m.Study is not None)
         if kind.Study is None:
             if nm is not None or batch is not None:
                 raise InputError(f"machine {kind.name}: --nm, --batch: it has no study; give its settings with --set")

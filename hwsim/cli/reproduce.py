@@ -18,15 +18,13 @@ def reproduce(
 ) -> None:
     """Compute every headline claim of the machines, areas, energies and FPGA resources; one page (about 16 minutes)."""
     from hwsim.core.claims import Tables
-    from hwsim.core.machine import find, names
+    from hwsim.core.machine import every, find
     from hwsim.core.study import StudyTables
     from hwsim.core.version import facts
     from reports.claims import write_reproduction
 
     target = out or Path("out/reproduction")
-    kinds = [find(name) for name in machine or names()]
-    if machine is None:
-        kinds = [kind for kind in kinds if "claims" in kind.can()]
+    kinds = [find(name) for name in machine or ()] or [kind for kind in every() if "claims" in kind.can()]
     tables: Tables = {}
     assumptions: dict[str, str] = {}
     with ticking("claims") as tick:

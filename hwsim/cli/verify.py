@@ -42,12 +42,12 @@ def verify(
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
     options |= {"coverage": coverage}
     run = load(VerifyRun, config, set_, **options, failures=failures)
-    from hwsim.core.machine import find, names
+    from hwsim.core.machine import every, find
     from hwsim.rtl_tools.sources import RTL, sources
     from hwsim.verification.case import VerifyOptions, rerun
     from hwsim.verification.runner import verify as compare
 
-    kind = find(machine) if machine is not None else next(m for m in map(find, names()) if m.blocks())
+    kind = find(machine) if machine is not None else next(m for m in every() if m.blocks())
     blocks = kind.blocks()
     if not blocks:
         raise kind.without("blocks of RTL to verify")

@@ -11,7 +11,8 @@ Machines are registered by name (`register_machine`) or offered by an installed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -324,8 +325,19 @@ def find(name: str) -> type[Machine]:
 
 
 def names() -> tuple[str, ...]:
-    """All machines by name; nothing is imported."""
-    return tuple(sorted(MACHINES.names()))
+    """All machines by name, those that come along first; nothing is imported."""
+    return tuple(sorted(MACHINES.names(), key=lambda name: (not MACHINES.source(name).startswith("hwsim "), name)))
+
+
+def every() -> Iterator[type[Machine]]:
+    """All machines, in the order of `names`; one that cannot be loaded is a warning, and does not end the others."""
+    for name in names():
+        try:
+            kind = find(name)
+        except InputError as error:
+            warnings.warn(f"{error}; it is left out", stacklevel=2)
+        else:
+            yield kind
 
 
 def load(path: Path | str) -> Result:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dataflow.registry import Registry
 
-from .machine import find, names
+from .machine import every
 from .study import StudyTables
 
 if TYPE_CHECKING:
@@ -174,6 +174,6 @@ def sections() -> tuple[Section, ...]:
     Raises:
         InputError: a machine or a section that cannot be loaded.
     """
-    found = [s for name in names() for s in _sections(name, find(name).report_sections())]
+    found = [s for kind in every() for s in _sections(kind.name, kind.report_sections())]
     found += [s for name in SECTIONS for s in SECTIONS.get(name)]
     return tuple(sorted(found, key=lambda s: (s.order, s.key)))

@@ -57,7 +57,7 @@ class Tensor24(Machine):
         what = "dense" if work.method.is_dense else f"{work.method} {work.pattern}"
         rows = [_row(run.machine, w) for w in work.work]
         if what != "dense" and not any(r["pattern"] == "2:4" for r in rows):
-            why = "; ".join(dict.fromkeys(r["dense_cause"] for r in rows if r["dense_cause"]))
+            why = "; ".join(dict.fromkeys(r["dense_cause"] for r in rows if r["macs"] and r["phase"] != "WU"))
             warnings.warn(f"every layer runs dense: {why}", stacklevel=4)
         return SimpleResult(cls.name, f"{work.network}, batch {work.batch}, {what}", run.model_dump(mode="json"),
                             run.machine.frequency_hz, rows, CAUSES)  # fmt: skip

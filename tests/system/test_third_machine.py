@@ -156,3 +156,23 @@ def test_machines_of_any_kind_are_compared(site: Path, tmp_path: Path) -> None:
 def test_a_machine_without_a_study_has_a_report(site: Path, tmp_path: Path) -> None:
     _hwsim(site, tmp_path, "report", "--machine", "tensor24", "--workloads", "resnet9", "--out", "page")
     assert "## Cycles by cause" in (tmp_path / "page" / "report.md").read_text()
+
+
+def test_commands_without_a_machine_are_ours_as_before(site: Path, tmp_path: Path) -> None:
+    """A machine from outside does not become the default by its name; a broken one does not end the others."""
+    broken = tmp_path / "broken" / "broken-1.0.dist-info"
+    broken.mkdir(parents=True)
+    (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (broken / "entry_points.txt").write_text("[hwsim.machines]\nabroken = nowhere:Nothing\n")
+    path = f"{site}{os.pathsep}{broken.parent}"
+    error = _hwsim(Path(path), tmp_path, "verify", "--block", "nothing", code=2)
+    assert "sore" in error
+    assert "dot_mul" not in error
+    words = ("--networks", "resnet9", "--nm", "2:4", "--batch", 8, "--out", "page")
+    done = subprocess.run([sys.executable, "-m", "hwsim", "report", *map(str, words)], cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "hwsim: warning: machine 'abroken': offered by broken 1.0" in done.stderr
+    assert "it is left out" in done.stderr
+    assert (tmp_path / "page" / "report.md").exists()
+    assert "broken 1.0" in _hwsim(Path(path), tmp_path, "simulate", "abroken", code=2)
