@@ -99,9 +99,12 @@ _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2
 _USUAL = warnings.formatwarning
 
 
-def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> str:
+def _one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
     """A warning of ours as a line, as an error is; others as usual."""
-    return f"hwsim: warning: {message}\n" if category is UserWarning else _USUAL(message, category, *where)
+    mine = category is UserWarning
+    return f"hwsim: warning: {message}\n" if mine else _USUAL(message, category, filename, lineno, line)
 
 
 def main() -> None:

@@ -335,7 +335,7 @@ def every() -> Iterator[type[Machine]]:
         try:
             kind = find(name)
         except InputError as error:
-            warnings.warn(f"{error}; it is left out", stacklevel=2)
+            warnings.warn(f"{error}; it is left out", stacklevel=1)  # one place: told once
         else:
             yield kind
 
