@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -329,13 +330,19 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(MACHINES.names(), key=lambda name: (not MACHINES.source(name).startswith("hwsim "), name)))
 
 
+@cache
+def _left_out(why: str) -> None:
+    """Warn, once a process."""
+    warnings.warn(f"{why}; it is left out", stacklevel=3)
+
+
 def every() -> Iterator[type[Machine]]:
     """All machines, in the order of `names`; one that cannot be loaded is a warning, and does not end the others."""
     for name in names():
         try:
             kind = find(name)
         except InputError as error:
-            warnings.warn(f"{error}; it is left out", stacklevel=1)  # one place: told once
+            _left_out(str(error))
         else:
             yield kind
 
