@@ -153,7 +153,7 @@ def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
             "energy_j": total_energy_j(r),
         }
 
-    summary = {**result.facts(), **facts(result)}
+    summary = {"machine": result.machine, **result.facts(), **facts(result)}
     if dense is not None:
         summary["dense"] = facts(dense)
         summary["speedup"] = dense.cycles / result.cycles
