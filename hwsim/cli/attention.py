@@ -28,30 +28,38 @@ SENTENCE = (
 
 def attention(
     model: Annotated[
-        Model | None, typer.Option(help="Which; none: minilm where its weights are installed, else char-lm.")
+        Model | None, typer.Option(help="Model (default: minilm where its weights are installed, else char-lm).")
     ] = None,
     texts: Annotated[
-        int, typer.Option(min=2, max=1200, help="Texts (at least 24 are used), or prompts of char-lm.")
+        int, typer.Option(min=2, max=1200, help="Texts to measure on (at least 24 are used), or prompts of char-lm.")
     ] = 48,
     steps: Annotated[int, typer.Option(min=1, max=100_000, help="Training steps of char-lm.")] = 400,
     sentence: Annotated[
         str | None,
-        typer.Option(help="minilm: show which words of this are left, layer by layer (default: a sentence of ours)."),
+        typer.Option(
+            help="minilm: show which words of this text are left, layer by layer (default: a sentence on str.rsplit)."
+        ),
     ] = None,
-    share: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of its words left in the end.")] = 0.4,
+    share: Annotated[
+        float, typer.Option(min=0.05, max=1.0, help="Share of the words that are left after the last layer.")
+    ] = 0.4,
     trace: Annotated[
         Path | None,
         typer.Option(
-            help="Only write a trace of the sentence, or of a prompt, into this folder, for a machine to run."
+            help="Only write a trace of the sentence, or of a prompt, into this folder, for a machine (default: none)."
         ),
     ] = None,
     finetune: Annotated[
-        int, typer.Option(min=0, max=100_000, help="char-lm: first fine-tune it for so many steps, pruned to --share.")
+        int,
+        typer.Option(min=0, max=100_000, help="char-lm: first fine-tune it for this many steps, pruned to --share."),
     ] = 0,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Prune tokens, heads, values and bits: quality beside random and first-N pruning at the same ratio."""
+    """Prune tokens, heads, values and bits: quality beside random and first-N pruning at the same ratio.
+
+    Example: hwsim attention --model char-lm --steps 100
+    """
     sentence = SENTENCE if sentence is None else sentence
     from algorithms.attention import minilm
     from algorithms.training.train import use_one_thread
@@ -170,9 +178,9 @@ def _show(model: Model, rows: list[dict[str, Any]], picture: list[dict[str, Any]
     from rich.text import Text
 
     console = Console()
-    names = {"setting": "pruned to", "cosine": "cosine", "worst_cosine": "worst", "nearest_same": "nearest",
-             "module_accuracy": "module", "bits_per_character": "bits a character",
-             "refetched": "again", "keys_share": "keys"}  # fmt: skip
+    names = {"setting": "pruned to", "cosine": "cosine", "worst_cosine": "worst cosine", "nearest_same": "same nearest",
+             "module_accuracy": "right module", "bits_per_character": "bits a character",
+             "refetched": "LSBs fetched", "keys_share": "keys fetched"}  # fmt: skip
     shown = [k for k in names if k in rows[0]]
     title = {
         Model.MINILM: "all-MiniLM-L6-v2 on docstrings of the standard library",
@@ -192,9 +200,13 @@ def _show(model: Model, rows: list[dict[str, Any]], picture: list[dict[str, Any]
         )
     show(table)
     if model is Model.MINILM:
-        console.print("nearest: the nearest other text is the full model's; module: which module a text is from")
+        console.print(
+            "same nearest: share of texts whose nearest other text is the same as with the full model\n"
+            "right module: share of texts that are put into the module that they come from"
+        )
     console.print(
-        "again: queries computed again with LSBs; keys: keys fetched, of those without pruning", highlight=False
+        "LSBs fetched: queries computed again with LSBs, of all; keys fetched: of those without pruning",
+        highlight=False,
     )
     if picture:
         console.print("Words that are left, layer by layer:")

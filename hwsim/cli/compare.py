@@ -14,12 +14,15 @@ from hwsim.core.command import Json, Out, made, print_json
 
 def compare(
     results: Annotated[
-        list[Path], typer.Argument(help="Folders of stored results (--out of a run); the first is the base.")
+        list[Path], typer.Argument(help="Folders of stored results (--out of a run); speeds are relative to the first.")
     ],
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Show stored runs side by side: cycles by cause, time, energy; with --out also as a page."""
+    """Show stored runs side by side: cycles by cause, time, energy; with --out also as a page.
+
+    Example: hwsim compare out/dense out/sparse
+    """
     from hwsim.core.machine import load
 
     from .simulate import show_results, summary

@@ -9,19 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, ticking
+from hwsim.core.command import ConfigFile, Json, Sets, load, made, print_json, ticking
 
 
 def demo(
-    pattern: Annotated[str, typer.Option("--nm", help="N:M pattern that the small network is trained with.")] = "2:8",
+    pattern: Annotated[str, typer.Option("--nm", help="N:M pattern of the small network that is trained.")] = "2:8",
     config: ConfigFile = None,
     set_: Sets = None,
-    out: Out = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write results into this folder.")] = Path(
+        "out/demo"
+    ),
     json_: Json = False,
 ) -> None:
     """Every machine's demonstration: train, trace, replay, prune, simulate; then the report.
 
     Settings (--config, --set) are those of `hwsim report`: another machine, another batch. A stopped demo goes on.
+
+    Example: hwsim demo --nm 2:4
     """
     from rich.console import Console
 
@@ -30,14 +34,13 @@ def demo(
     from hwsim.core.machine import every
     from reports.report import write_report
 
-    target = out or Path("out/demo")
     nm = NM.parse(pattern)
     if nm.is_dense:
         raise InputError("--nm dense: the demo compares an N:M pattern with dense")
     with ticking("demo") as tick:
         context = Demo(
-            target, Console(stderr=json_).print, tick, str(nm), lambda kind: load(kind, config, set_), _train,
-            lambda folder: _attention_trace(folder, target / "train" / "char-lm"), show=not json_,
+            out, Console(stderr=json_).print, tick, str(nm), lambda kind: load(kind, config, set_), _train,
+            lambda folder: _attention_trace(folder, out / "train" / "char-lm"), show=not json_,
         )  # fmt: skip
         shown = []
         for kind in every():
@@ -45,7 +48,7 @@ def demo(
                 shown.append(kind.title.partition(":")[0])
         context.tables.meta["title"] = f"{' and '.join(shown)}, simulated"
         context.step("Report", ": where the difference to the ideal goes, layer by layer and technique by technique")
-        paths = write_report(context.tables, target)
+        paths = write_report(context.tables, out)
     if json_:
         print_json([str(p) for p in paths])
     else:

@@ -34,7 +34,10 @@ TOOLS = {
 
 
 def doctor(json_: Json = False) -> None:
-    """Say what is installed, which extra each command needs, where caches lie, and which Verilog is used."""
+    """Print what is installed, which extra each command needs, where caches are, and which Verilog is used.
+
+    Example: hwsim doctor
+    """
     found = examine()
     if json_:
         print_json(found)

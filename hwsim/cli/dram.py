@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``hwsim dram``: a list of transactions through the memory, or its bandwidth against locality."""
+"""``hwsim dram``: a list of transactions through the memory, or its bandwidth by run length."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
 
 def dram(
     trace: Annotated[
-        Path | None, typer.Argument(help='Transactions, "LD 0x1f40" or "ST 0x1f40" a line; none: random runs.')
+        Path | None,
+        typer.Argument(
+            help='File of transactions, "LD 0x1f40" or "ST 0x1f40" a line (default: reads at random addresses).'
+        ),
     ] = None,
-    memory: Annotated[str | None, typer.Option(help="DRAM standard: hbm2 (default), ddr4-2400, or one added.")] = None,
-    channels: Annotated[int | None, typer.Option(help="Channels.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="DRAM standard: hbm2 (default), ddr4-2400, or one of another package.")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels (default: as many as the standard has).")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Run memory transactions: cycles, commands, bandwidth, energy; without a trace, bandwidth against locality."""
+    """Simulate memory transactions: cycles, commands, bandwidth, energy; without a trace, bandwidth by run length.
+
+    Example: hwsim dram --memory ddr4-2400
+    """
     import pandas as pd
     from rich.table import Table
 
@@ -37,7 +45,9 @@ def dram(
     if trace is None:
         sizes = [settings.transaction_bytes << i for i in range(9)]
         found = bandwidth_by_run(settings, sizes, transactions=settings.channels << 12)
-        title = f"{settings.standard}, {settings.channels} channels: reads of consecutive bytes at random places"
+        title = (
+            f"{settings.standard}, {settings.channels} channels: reads of runs of consecutive bytes at random addresses"
+        )
     else:
         result = run(settings, *read_trace(trace))
         row = {"transactions": result.transactions, "bytes": result.bytes, "cycles": result.cycles,
@@ -49,7 +59,7 @@ def dram(
     if json_:
         print_json(found.to_dict("records"))
     elif trace is None:
-        table = Table("bytes in one piece", "bandwidth, GB/s", "of peak", "row hits", "energy, pJ/byte",
+        table = Table("bytes of a run", "bandwidth, GB/s", "of peak", "row hits", "energy, pJ/byte",
                       title=title, title_justify="left")  # fmt: skip
         for size, bandwidth_, share, hits, energy in found.itertuples(index=False):
             table.add_row(f"{size:,}", f"{bandwidth_:.3g}", f"{share:.1%}", f"{hits:.1%}", f"{energy:.3g}")

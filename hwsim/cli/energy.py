@@ -23,27 +23,32 @@ class From(StrEnum):
 
 
 def energy(
-    machine: Annotated[str, typer.Argument(help="Which machine, by name (`hwsim machines`).")],
-    from_: Annotated[From, typer.Option("--from", help="Published figures, the RTL's cells, or both.")] = From.BOTH,
+    machine: Annotated[str, typer.Argument(help="Name of the machine (`hwsim machines` lists them).")],
+    from_: Annotated[
+        From, typer.Option("--from", help="table: published figures; rtl: the cells of the synthesized RTL; or both.")
+    ] = From.BOTH,
     trace: Annotated[
         Path | None,
         typer.Option(
             help="Record switching activity of this trace now (default: the activity file shipped with the machine)."
         ),
     ] = None,
-    node: Annotated[int, typer.Option(help="Technology node, nm; figures are of 45 nm and scaled.")] = 45,
+    node: Annotated[int, typer.Option(help="Technology node, nm; figures of 45 nm are scaled to it.")] = 45,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Energy of a run (settings: `hwsim schema MACHINE`) and area of its machine, by what is done."""
+    """Energy of a run by kind of operation, and area of its machine. Settings: `hwsim schema MACHINE`.
+
+    Example: hwsim energy MACHINE --from table --node 28
+    """
     from hwsim.silicon.scaling import NODES
 
     if node not in NODES:
         raise InputError(f"--node {node}: one of {', '.join(map(str, NODES))}")
     if from_ is From.TABLE and trace is not None:
-        raise InputError("--trace: records activity, which --from table has no use for")
+        raise InputError("--trace: records switching activity, which --from table does not use")
     facts, tables = measure(find(machine), config, set_, from_, trace, node)
     if out is not None:
         from hwsim.core.study import StudyTables
@@ -109,7 +114,7 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
     unit, scale = next((u for u in (("J", 1.0), ("mJ", 1e3)) if facts[f"{both[0]}_j"] * u[1] >= 1), ("uJ", 1e6))
     columns = [*(f"{n}\npJ" for n in both if per), *(f"{n}\n{unit}" for n in both)]
     columns += ["rtl /\ntable"] if len(both) == 2 else []
-    table.add_column("each" if per else "", no_wrap=True)
+    table.add_column("operation" if per else "", no_wrap=True)
     for column in (["number"] if per else []) + columns:
         table.add_column(column, justify="right")
 
@@ -128,14 +133,14 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
     table.add_section()
     totals = [cell(facts[f"{n}_j"], scale) for n in both]
     ratio = [f"{facts['rtl_j'] / facts['table_j']:.2f}"] if len(both) == 2 else []
-    table.add_row("whole", *[""] * (len(table.columns) - 1 - len(totals) - len(ratio)), *totals, *ratio)
+    table.add_row("total", *[""] * (len(table.columns) - 1 - len(totals) - len(ratio)), *totals, *ratio)
     show(table)
     for name in both:
         rate = f", {facts[f'{name}_gop_per_j']:.3g} GOP/J" if facts["operations"] else ""
         console.print(f"{name}: {facts[f'{name}_w']:.3g} W{rate}")
     if "area" in tables:
         shown = Table(
-            title=f"area at {facts['node_nm']} nm: {facts['area_mm2']:.3g} mm2, unplaced", title_justify="left"
+            title=f"area at {facts['node_nm']} nm: {facts['area_mm2']:.3g} mm2, before placement", title_justify="left"
         )
         shown.add_column("block", no_wrap=True)
         for column in ("logic\nmm2", "SRAM\nmm2", "share", "gates", "flip-\nflops", "SRAM\nKiB"):

@@ -10,7 +10,10 @@ from hwsim.core.command import Json, print_json, show
 
 
 def machines(json_: Json = False) -> None:
-    """List the machines: those that come along and those that installed packages offer."""
+    """List the machines: those of hwsim and those of other installed packages.
+
+    Example: hwsim machines
+    """
     from rich.table import Table
 
     from hwsim.core.machine import MACHINES, find, names
@@ -29,7 +32,7 @@ def machines(json_: Json = False) -> None:
         return
     table = Table(title="Machines", title_justify="left")
     table.add_column("name", no_wrap=True)
-    for column in ("what it is", "besides simulate and sweep", "offered by"):
+    for column in ("description", "commands besides simulate and sweep", "package"):
         table.add_column(column)
     for row in rows:
         table.add_row(row["name"], row["title"] or row["error"], ", ".join(row["can"]), row["offered_by"])

@@ -13,14 +13,20 @@ from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_js
 
 
 def networks(
-    name: Annotated[str | None, typer.Argument(help="Show the layers of this network (name or file).")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show the layers of this network, a name or a file (default: list all networks)."),
+    ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file of other contents.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that was changed.")] = False,
     json_: Json = False,
 ) -> None:
-    """List networks, or show the layers of one; --out writes it as a YAML file to edit."""
+    """List networks, or show the layers of one; --out writes it as a YAML file to edit.
+
+    Example: hwsim networks resnet9 --out out
+    """
     if name is None and config is None and not set_:
         _list(json_)
         return
@@ -30,7 +36,7 @@ def networks(
     from hwsim.core.training import TrainingRun
 
     class Settings(TrainingRun):
-        """A run's file may be given: what it says of a machine is not looked at."""
+        """Settings of a run; those of the machine are not used."""
 
         machine: dict[str, Any] = Field({})
 
@@ -38,7 +44,7 @@ def networks(
     if json_:
         print_json(net.model_dump(mode="json"))
     else:
-        table = Table("layer", "kind", "sizes", "MACs", title=net.name, title_justify="left")
+        table = Table("layer", "kind", "sizes", "MACs of a sample's forward pass", title=net.name, title_justify="left")
         for layer in net.layers:
             sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad", "sparsity"}, exclude_defaults=True)
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
@@ -56,7 +62,7 @@ def networks(
 
 
 def _list(json_: bool) -> None:
-    """Every network by name; one of a package that cannot be loaded is told, and hides no other."""
+    """Every network by name; one that cannot be loaded is a warning, and the others are listed."""
     from rich.table import Table
 
     from dataflow.networks.zoo import NETWORKS, network
@@ -70,7 +76,7 @@ def _list(json_: bool) -> None:
     if json_:
         print_json({k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in found.items()})
         return
-    table = Table("network", "layers", "MACs, forward, a sample", "weights")
+    table = Table("network", "layers", "MACs of a sample's forward pass", "weights")
     for key, net in found.items():
         table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
     show(table)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, ticking, words
+from hwsim.core.command import ConfigFile, Json, Sets, load, made, print_json, ticking, words
 from hwsim.core.machine import Machine, every, find
 from hwsim.core.machine import load as load_result
 from hwsim.core.result import Result
@@ -20,34 +20,43 @@ def report(
     study: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder of a stored study (DIR/study of an earlier run), or of a stored result; none: a new one."
+            help="Folder of a stored study (DIR/study of an earlier run) or stored result (default: run a new study)."
         ),
     ] = None,
     machine: Annotated[
-        str | None, typer.Option(help="Machine of a new study, by name (`hwsim machines`); none: the first with one.")
+        str | None,
+        typer.Option(help="Machine of a new study, by name (default: the first in `hwsim machines` with a study)."),
     ] = None,
     workloads: Annotated[
         str | None,
         typer.Option(
-            "--workloads", "--networks", help="What runs in a new study, by name or file, separated by commas."
+            "--workloads",
+            "--networks",
+            help="Workloads of a new study, by name or file, separated by commas (default: those of the study).",
         ),
     ] = None,
-    nm: Annotated[str | None, typer.Option(help="N:M patterns of a new study, separated by commas.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples in a step of a new study.")] = None,
+    nm: Annotated[
+        str | None, typer.Option(help="N:M patterns of a new study, separated by commas (default: 2:4,2:8,2:16).")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a training step of a new study (default: 512).")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
-    out: Out = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write results into this folder.")] = Path(
+        "out/report"
+    ),
     json_: Json = False,
 ) -> None:
-    """Write a report: HTML, Markdown, CSV, PNG, SVG."""
+    """Write a report: HTML, Markdown, CSV, PNG, SVG.
+
+    Example: hwsim report --networks resnet9 --nm 2:4,2:8
+    """
     from hwsim.core.result import result_file
     from hwsim.core.study import StudyTables
     from reports.compare import write_comparison
     from reports.report import write_report
 
-    target = out or Path("out/report")
     if study is not None and result_file(study).exists():
-        _say(write_comparison({study.name: load_result(study)}, target), json_)
+        _say(write_comparison({study.name: load_result(study)}, out), json_)
         return
     if study is not None:
         if set_ or any(v is not None for v in (workloads, nm, batch, config, machine)):
@@ -60,7 +69,7 @@ def report(
         if kind.Study is None:
             if nm is not None or batch is not None:
                 raise InputError(f"machine {kind.name}: --nm, --batch: it has no study; give its settings with --set")
-            paths = write_comparison(_runs(kind, words(workloads) or [None], config, set_), target, kind.title)
+            paths = write_comparison(_runs(kind, words(workloads) or [None], config, set_), out, kind.title)
             _say(paths, json_)
             return
         flags: dict[str, Any] = {}
@@ -73,7 +82,7 @@ def report(
         settings = load(kind.Study, config, set_, **flags)
         with ticking(kind.name) as tick:
             tables = kind.study(settings, tick)
-    _say(write_report(tables, target), json_)
+    _say(write_report(tables, out), json_)
 
 
 def _runs(

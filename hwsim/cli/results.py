@@ -20,26 +20,43 @@ if TYPE_CHECKING:
 
 
 def results(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep's results.")],
     where: Annotated[
-        list[str] | None, typer.Option(help="Condition, as in 'machine.rows <= 32 and cycles < 1e9'; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Condition, as in 'machine.rows <= 32 and cycles < 1e9'; may be repeated (default: all points)."
+        ),
     ] = None,
-    sort: Annotated[str | None, typer.Option(help="Column; with a - before it the largest first.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many rows are printed.")] = 20,
-    columns: Annotated[str | None, typer.Option(help="Columns, separated by commas; all: every one.")] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Column to sort by; -COLUMN: the largest first (default: the order of the sweep)."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 20,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns, separated by commas; all: every one (default: what the sweep changes, and its objectives)."
+        ),
+    ] = None,
     pareto: Annotated[
         str | None,
-        typer.Option(help="Only the front of these objectives, one a workload, as in 'cycles,max quality'; or 'yes'."),
+        typer.Option(
+            help="Only the Pareto front of each workload, of these objectives, as in 'cycles,max quality'; yes: of the "
+            "sweep's own (default: all points)."
+        ),
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="The points that failed, and why.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Show the points that failed, and why.")] = False,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Also write all chosen rows into this file, text in quotes (results.parquet keeps types)."),
+        typer.Option(help="Also write all chosen rows into this CSV file (default: none); results.parquet has types."),
     ] = None,
-    page: Annotated[bool, typer.Option("--page", help="Only make report.html and the figures again.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Only write report.html and the figures again.")] = False,
     json_: Json = False,
 ) -> None:
-    """Show a sweep's results: filter, sort, Pareto front."""
+    """Show a sweep's results: filter, sort, Pareto front.
+
+    Example: hwsim results out/array --pareto yes --sort cycles
+    """
     import pyarrow.compute as pc
 
     from hwsim.sweeps.analysis import fronts, select

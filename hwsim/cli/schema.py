@@ -24,14 +24,17 @@ FILES = {
 
 def schema(
     what: Annotated[
-        str, typer.Argument(help="A machine (settings of a run), MACHINE-study, or " + ", ".join(FILES) + ".")
+        str, typer.Argument(help="MACHINE (settings of a run), MACHINE-study, or " + ", ".join(FILES) + ".")
     ],
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Print the JSON schema of a settings, network or schedule file; with --config, check that file against it."""
+    """Print the JSON schema of a settings, network or schedule file; with --config, check that file against it.
+
+    Example: hwsim schema sweep
+    """
     model = _model(what)
     if config is not None or set_:
         print_json(load(model, config, set_).model_dump(mode="json"))

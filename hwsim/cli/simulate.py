@@ -11,16 +11,20 @@ from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_js
 
 
 def simulate(
-    machine: Annotated[str, typer.Argument(help="Which machine, by name (`hwsim machines`).")],
+    machine: Annotated[str, typer.Argument(help="Name of the machine (`hwsim machines` lists them).")],
     workload: Annotated[
-        str | None, typer.Argument(help="What runs: a name or a file, as the machine takes it.")
+        str | None,
+        typer.Argument(help="Name or file of the workload (default: that of the settings, `hwsim schema MACHINE`)."),
     ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Run a machine: cycles by cause, energy, and how close to what bounds it. Settings: `hwsim schema MACHINE`."""
+    """Simulate one run of a machine: cycles by cause, energy, lower bounds. Settings: `hwsim schema MACHINE`.
+
+    Example: hwsim simulate MACHINE resnet9 --set batch=64
+    """
     from hwsim.core.machine import find
 
     kind = find(machine)
@@ -48,7 +52,7 @@ def summary(result: Any, bounds: dict[str, float] | None = None) -> dict[str, An
 
 
 def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | None = None) -> None:
-    """A table of results side by side; the first is what the others' speed is given against."""
+    """A table of results side by side; speeds are relative to the first."""
     from rich.table import Table
 
     from hwsim.core.units import energy_text, time_text
@@ -61,7 +65,7 @@ def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | 
     table.add_row("cycles", *(f"{r.cycles:,}" for r in found))
     table.add_row("time at clock", *(time_text(r.seconds) for r in found))
     if len(found) > 1:
-        table.add_row(f"as fast as {next(iter(results))}", *(_ratio(found[0].seconds, r.seconds) for r in found))
+        table.add_row(f"speed, of {next(iter(results))}", *(_ratio(found[0].seconds, r.seconds) for r in found))
     table.add_section()
     texts = {cause: text for r in found for cause, text in r.CAUSES.items()}
     for cause, text in texts.items():
@@ -71,7 +75,7 @@ def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | 
         if each and results[name].cycles:
             table.add_section()
             for what, cycles in each.items():
-                table.add_row(f"lower bound set by {what}", f"{cycles / results[name].cycles:.1%}")
+                table.add_row(f"lower bound set by {what}, of cycles", f"{cycles / results[name].cycles:.1%}")
     energies = [r.energy() if r.energy_rows() else None for r in found]
     if any(energies):
         table.add_section()

@@ -25,16 +25,19 @@ if TYPE_CHECKING:
 
 SpecFile = Annotated[str, typer.Argument(metavar="SPEC", help="Sweep file (YAML), or the name of a shipped study.")]
 Folder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the results (default: out/NAME of the file).")
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder of the results (default: out/NAME, of the file NAME.yaml)."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=0, max=4096, help="Processes (default: one a core); 0: in this process.")
+    int | None,
+    typer.Option(min=0, max=4096, help="Worker processes (default: one for each core); 0: run in this process."),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Dask scheduler, as in tcp://host:8786; the folder that `python -m hwsim.sweeps.cluster` made; or local.",
+        help="Dask scheduler: tcp://host:8786, the folder that `python -m hwsim.sweeps.cluster` made, or local "
+        "(default: none, worker processes).",
     ),
 ]
 SchedulerTimeout = Annotated[
@@ -42,14 +45,16 @@ SchedulerTimeout = Annotated[
     typer.Option(
         min=1,
         metavar="SECONDS",
-        help="On Dask: without any worker for so long, or an answer of the scheduler (10 s at most), the run ends with "
-        "exit code 2; what is finished is kept.",
+        help="With Dask: the run ends with exit code 2 after this time without a worker, or without an answer of the "
+        "scheduler (10 s at most); finished points are stored.",
         show_default=True,
     ),
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one entry of the file, as in sample.count=50."),
+    typer.Option(
+        "--set", metavar="KEY.PATH=VALUE", help="Change one entry of the file, as in sample.count=50 (default: none)."
+    ),
 ]
 Page = Annotated[bool, typer.Option(help="Write report.html and figures at the end.")]
 
@@ -61,12 +66,17 @@ def sweep(
     scheduler: Scheduler = None,
     scheduler_timeout: SchedulerTimeout = 60,
     set_: Changes = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many points there are and how long.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run points again that failed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the number of points and the expected time.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False,
     page: Page = True,
     json_: Json = False,
 ) -> None:
-    """Run every point of a sweep file that is not finished yet; results are kept as they come."""
+    """Run every point of a sweep file that is not finished yet; each result is stored at once.
+
+    Example: hwsim sweep examples/array.yaml --workers 4
+    """
     from hwsim.sweeps.sweep import run_sweep
 
     space, out = open_space(spec, set_, out)
@@ -89,7 +99,10 @@ def search(
     page: Page = True,
     json_: Json = False,
 ) -> None:
-    """Look for the best points of a sweep file with Optuna (its `search` section), over all its objectives at once."""
+    """Search the best points of a sweep file with Optuna (its `search` section), for all its objectives at once.
+
+    Example: hwsim search examples/array.yaml --workers 4
+    """
     from hwsim.sweeps.search import run_search
 
     space, out = open_space(spec, set_, out)
@@ -172,10 +185,10 @@ def _going_on(out: Path) -> Iterator[None]:
     try:
         yield
     except SweepStopped as error:
-        kept = f"finished points are kept in {out}; to go on" if error.kept else "to run it again"
-        raise InputError(f"{error}; {kept}: {command}") from None
+        go_on = f"finished points are stored in {out}; to go on" if error.kept else "to run it again"
+        raise InputError(f"{error}; {go_on}: {command}") from None
     except KeyboardInterrupt:
-        sys.stderr.write(f"hwsim: stopped; finished points are kept in {out}; to go on: {command}\n")
+        sys.stderr.write(f"hwsim: stopped; finished points are stored in {out}; to go on: {command}\n")
         sys.stderr.flush()
         if "distributed" in sys.modules:  # it would wait for what its workers do; they end with this process
             os._exit(130)
@@ -197,15 +210,15 @@ def _shown(space: Space) -> Iterator[Tick]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-    told = 0
+    reported = 0
     column = space.spec.objectives[0].split()[1]
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(space.spec.title, total=None)
 
         def tick(p: Progress) -> None:
-            nonlocal told
-            tell_damaged(p.damaged[told:], "its points run again")
-            told = len(p.damaged)
+            nonlocal reported
+            tell_damaged(p.damaged[reported:], "its points run again")
+            reported = len(p.damaged)
             text = f"{p.failed} failed, {p.rate * 60:,.0f} a minute"
             if p.best:
                 text += f", best {column} {p.best[column]:.4g} ({describe(json.loads(p.best['point']))})"
@@ -265,7 +278,7 @@ def _end(space: Space, out: Path, found: Progress, page: bool, json_: bool) -> N
         return
     sys.stdout.write(
         f"{found.total:,} points: {found.ran:,} run now ({found.seconds:.1f} s), "
-        f"{found.total - found.ran:,} known already"
+        f"{found.total - found.ran:,} finished before"
         + (f"; {found.failed:,} failed (hwsim results {out} --failed)" if found.failed else "")
         + "\n"
     )

@@ -29,20 +29,26 @@ class Target(StrEnum):
 
 
 def synth(
-    machine: Annotated[str, typer.Argument(help="Whose RTL, by name (`hwsim machines`).")],
+    machine: Annotated[str, typer.Argument(help="Name of the machine (`hwsim machines` lists them).")],
     top: Annotated[
-        str | None, typer.Option(help="Module, any of its Verilog (default: the machine's own choice).")
+        str | None, typer.Option(help="Verilog module to synthesize (default: one that the machine names).")
     ] = None,
-    target: Annotated[Target, typer.Option(help="UltraScale+ primitives, or cells of a liberty file.")] = Target.FPGA,
+    target: Annotated[
+        Target, typer.Option(help="fpga: UltraScale+ primitives; asic: standard cells of a liberty file.")
+    ] = Target.FPGA,
     liberty: Annotated[
-        Path | None, typer.Option(help="Standard-cell library (default: an installed qflow-tech-osu018).")
+        Path | None,
+        typer.Option(help="Liberty file of standard cells (default: that of the package qflow-tech-osu018)."),
     ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Synthesize a module with Yosys: LUT, FF, DSP and RAM, or gate equivalents and paths, by module; no frequency."""
+    """Synthesize a module with Yosys: LUT, FF, DSP and RAM, or gate equivalents and paths, by module; no frequency.
+
+    Example: hwsim synth MACHINE --target asic
+    """
     kind = find(machine)
     run: Any = load(kind.Run, config, set_)
     parameters = kind.verilog_parameters(run.machine)
@@ -56,7 +62,7 @@ def synth(
     if json_:
         print_json(facts | {"modules": rows})
     else:
-        _show(f"{found.top}, {facts['library']}: by module, without those in it", rows, totals)
+        _show(f"{found.top}, {facts['library']}: by module, each without its submodules", rows, totals)
         if found.latches:
             sys.stdout.write(f"{found.latches} latches\n")
     if out is not None:
@@ -78,8 +84,8 @@ def _fpga(name: str, parameters: dict[str, int], liberty: Path | None, rtl: Path
     share = {r: resources[r] / DEVICE_RESOURCES[r] for r in RESOURCES}
     used = [r for r in RESOURCES if resources[r]]
     rows = found.by_name(price)
-    shown: Rows = [{"module": "whole", **{r: resources[r] for r in used}},
-             {"module": f"of an {DEVICE}", **{r: f"{share[r]:.2%}" for r in used}}]  # fmt: skip
+    shown: Rows = [{"module": "total", **{r: resources[r] for r in used}},
+             {"module": f"share of an {DEVICE}", **{r: f"{share[r]:.2%}" for r in used}}]  # fmt: skip
     facts = {"library": f"UltraScale+ ({DEVICE})", "resources": resources, "device": DEVICE, "share": share}
     return found, rows, shown, facts
 
@@ -100,7 +106,7 @@ def _asic(name: str, parameters: dict[str, int], liberty: Path | None, rtl: Path
         ps = slowest.get(row["module"], 0.0)
         row |= {"path_ps": ps, "path_relative": ps / longest if longest else 0.0}
     facts = {"library": library.path.stem, "total": total}
-    return found, rows, [{"module": "whole", **total}], facts
+    return found, rows, [{"module": "total", **total}], facts
 
 
 def _synthesize(name: str, parameters: dict[str, int], flow: Any, rtl: Path) -> Netlist:

@@ -13,21 +13,35 @@ from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_js
 
 
 def train(
-    task: Annotated[str | None, typer.Argument(help="digits-cnn, digits-mlp, digits-vit or char-lm.")] = None,
-    nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
-    method: Annotated[str | None, typer.Option(help="N:M training method (an unknown name lists all).")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None,
-    trace: Annotated[str | None, typer.Option(help="Steps to trace, separated by commas, as in 0,100.")] = None,
+    task: Annotated[str | None, typer.Argument(help="digits-cnn (default), digits-mlp, digits-vit or char-lm.")] = None,
+    nm: Annotated[str | None, typer.Option(help="N:M pattern, N of M weights not 0, or dense (default: 2:8).")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="N:M training method (default: bdwp; an unknown name lists all).")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps (default: 230).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and batches (default: 0).")] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option(
+            help="Optimizer steps whose tensors are stored, separated by commas, as in 0,100 (default: none)."
+        ),
+    ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Every method, 2:4 to 2:16, three seeds, three tasks (over an hour).")
+        bool,
+        typer.Option(
+            "--full",
+            help="Every method, 2:4 to 2:16, three seeds, three tasks (over an hour; default folder out/accuracy).",
+        ),
     ] = False,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Train a small network N:M sparse on real data; --out keeps result and trace, and a stopped run goes on."""
+    """Train a small network N:M sparse on real data; --out stores result and trace, and a stopped run goes on.
+
+    Example: hwsim train digits-cnn --nm 2:8 --steps 100 --trace 0,99 --out out/train
+    """
     if full:
         if any(v is not None for v in (task, nm, method, steps, seed, trace, config)) or set_:
             raise InputError("--full: its settings are fixed; only --out and --json go with it")
@@ -70,14 +84,14 @@ def _show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     c = result["config"]
-    table = Table("layer", "kept in FF", "kept in BP", "dense because")
+    table = Table("layer", "weights not 0 in FF", "weights not 0 in BP", "why dense")
     for layer in result["layers"]:
-        kept = (f"{layer['ff_density']:.1%}", f"{layer['bp_density']:.1%}")
-        table.add_row(layer["name"], *kept, layer["dense_cause"] or "")
+        densities = (f"{layer['ff_density']:.1%}", f"{layer['bp_density']:.1%}")
+        table.add_row(layer["name"], *densities, layer["dense_cause"] or "")
     console = Console()
     show(table)
     figures = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in result["test"].items())
-    console.print(f"{c['task']}, {c['method']} {c['pattern']}, seed {c['seed']}: held-out {figures}")
+    console.print(f"{c['task']}, {c['method']} {c['pattern']}, seed {c['seed']}: on test data {figures}")
 
 
 def _full(out: Path, json_: bool) -> None:

@@ -17,26 +17,47 @@ if TYPE_CHECKING:
 
 
 def verify(
-    machine: Annotated[str | None, typer.Argument(help="Which machine, by name (none: the first with RTL).")] = None,
-    cases: Annotated[int | None, typer.Option(help="Random cases a block.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the cases.")] = None,
-    block: Annotated[list[str] | None, typer.Option(help="Only this block; may be repeated.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Only an array of this many rows ...")] = None,
-    cols: Annotated[int | None, typer.Option(help="... and this many columns.")] = None,
-    rtl: Annotated[Path | None, typer.Option(help="Folder with one's own changed RTL.")] = None,
+    machine: Annotated[
+        str | None, typer.Argument(help="Name of the machine (default: the first in `hwsim machines` with RTL).")
+    ] = None,
+    cases: Annotated[
+        int | None, typer.Option(help="Random cases of each block (default: each block's own number).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the cases (default: 0).")] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this block; may be repeated (default: all; an unknown name lists them)."),
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Only an array of this many rows (default: arrays of several sizes).")
+    ] = None,
+    cols: Annotated[
+        int | None, typer.Option(help="Only an array of this many columns (default: as many as --rows).")
+    ] = None,
+    rtl: Annotated[
+        Path | None, typer.Option(help="Folder of Verilog files to verify (default: the machine's own).")
+    ] = None,
     coverage: Annotated[bool | None, typer.Option("--coverage", help="Also count line and toggle coverage.")] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="Run a trace's tensors through the machine's RTL, and nothing else.")
+        Path | None,
+        typer.Option(help="Run only the tensors of this trace folder through the RTL (default: random cases)."),
     ] = None,
-    case: Annotated[Path | None, typer.Option(help="Run a failing case that an earlier run left, alone.")] = None,
-    failures: Annotated[Path | None, typer.Option(help="Where a failing case and its waveform are left.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML file.")] = None,
+    case: Annotated[
+        Path | None, typer.Option(help="Run only this failing case, a file that an earlier run stored (default: none).")
+    ] = None,
+    failures: Annotated[
+        Path | None, typer.Option(help="Folder for a failing case and its waveform (default: out/verify).")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write this JUnit XML file (default: none).")] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch."""
+    """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch.
+
+    Example: hwsim verify MACHINE --cases 100
+    """
     from hwsim.verification.run import VerifyRun
 
     options: dict[str, Any] = {"cases": cases, "seed": seed, "blocks": block, "rows": rows, "cols": cols, "rtl": rtl}
@@ -101,7 +122,7 @@ def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
     modules = by_module(read_points(sorted(folder.glob("*.dat"))))
     if not quiet:
         table = Table(title="Coverage", title_justify="left")
-        for column in ("module", "lines", "of", "bits toggled", "of", "not covered"):
+        for column in ("module", "lines run", "of lines", "bits toggled", "of bits", "not covered"):
             table.add_column(column, justify="left" if column in ("module", "not covered") else "right")
         for m in modules:
             missed = ", ".join(m.missed[:6]) + (f" and {len(m.missed) - 6} more" if len(m.missed) > 6 else "")
@@ -111,7 +132,7 @@ def _coverage(folder: Path, *, quiet: bool) -> list[dict[str, Any]]:
         console = Console()
         show(table)
         console.print(
-            f"lines {sum(m.lines_covered for m in modules) / max(lines, 1):.1%}, "
+            f"covered: lines {sum(m.lines_covered for m in modules) / max(lines, 1):.1%}, "
             f"toggles {sum(m.toggles_covered for m in modules) / max(toggles, 1):.1%}"
         )
     columns = ("module", "lines", "lines_covered", "toggles", "toggles_covered")
@@ -123,7 +144,15 @@ def _show(rows: list[BlockRow]) -> None:
     from rich.table import Table
 
     table = Table(title="RTL against simulator", title_justify="left")
-    for column in ("block", "cases", "bits", "cycles", "wrong values", "wrong cycles", "cases a second"):
+    for column in (
+        "block",
+        "cases",
+        "bits compared",
+        "cycles",
+        "cases with wrong bits",
+        "with wrong cycles",
+        "cases a second",
+    ):
         table.add_column(column, justify="left" if column == "block" else "right", no_wrap=column == "block")
     for r in rows:
         sizes = (si(r.cases), si(r.bits), si(r.cycles))

@@ -23,13 +23,22 @@ if TYPE_CHECKING:
     from .machine import Tick
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="YAML file of settings (see `hwsim schema`).")
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="YAML file of settings, as `hwsim schema` describes (default: none)."
+    ),
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be repeated; wins over --config."),
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Change one setting (default: none); may be repeated; wins over --config.",
+    ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder (default: none is written).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 T = TypeVar("T", bound="BaseModel")
@@ -65,10 +74,10 @@ def load(
     where = "settings"
     if config is not None:
         where = str(config)
-        told = read_yaml(config)
-        data = data | told if isinstance(told, dict) else data if told is None else told
+        found = read_yaml(config)
+        data = data | found if isinstance(found, dict) else data if found is None else found
         if sets or any(v is not None for v in flags.values()):
-            validated(model, data, where)  # a fault of the file is told as the file's
+            validated(model, data, where)  # an error of the file names the file, not an option
     if not isinstance(data, dict):
         raise InputError(f"{where}: expected fields of {model.__name__}, found {type(data).__name__}")
     change(data, sets)

@@ -20,29 +20,40 @@ if TYPE_CHECKING:
 
 
 def sat(
-    network: Annotated[str | None, typer.Argument(help="Network name, or a .yaml, .csv or .onnx file.")] = None,
+    network: Annotated[
+        str | None, typer.Argument(help="Network name, or a .yaml, .csv or .onnx file (default: resnet18).")
+    ] = None,
     topology: Annotated[
         Path | None,
-        typer.Option(
-            help="SCALE-Sim topology CSV: one forward pass, batch 1, its own Sparsity, unless said otherwise."
-        ),
+        typer.Option(help="SCALE-Sim topology CSV; sets --passes FF, --batch 1 and its own Sparsity (default: none)."),
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="Trace folder: its network, method, pattern and batch; its tensors replayed at clock level."),
+        typer.Option(
+            help="Trace folder: simulate its network, method, pattern, batch; replay its tensors (default: none)."
+        ),
     ] = None,
-    nm: Annotated[str | None, typer.Option(help="N:M pattern, as in 2:8 (N kept of M), or dense.")] = None,
-    method: Annotated[str | None, typer.Option(help="N:M training method (an unknown name lists all).")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples in a step.")] = None,
-    passes: Annotated[str | None, typer.Option(help="Passes to run, as in FF or FF,BP,WU.")] = None,
-    schedule: Annotated[Path | None, typer.Option(help="Replay this schedule file instead of making one.")] = None,
-    compare: Annotated[bool, typer.Option(help="Also run the dense step and show the speedup.")] = True,
+    nm: Annotated[str | None, typer.Option(help="N:M pattern, N of M weights not 0, or dense (default: 2:8).")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="N:M training method (default: bdwp; an unknown name lists all).")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a training step (default: 512).")] = None,
+    passes: Annotated[
+        str | None, typer.Option(help="Passes: FF forward, BP backward, WU weight gradients (default: FF,BP,WU).")
+    ] = None,
+    schedule: Annotated[
+        Path | None, typer.Option(help="Use this schedule file (default: the offline scheduler makes one).")
+    ] = None,
+    compare: Annotated[bool, typer.Option(help="Also simulate the dense step and print the speedup.")] = True,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Simulate one training step on SAT: cycles by cause, traffic, energy."""
+    """Simulate one training step on SAT: cycles by cause, traffic, energy.
+
+    Example: hwsim sat resnet9 --nm 2:4 --batch 64
+    """
     from dataflow.mapping.schedule import Schedule
     from hwsim.sat.run import SatRun
 
@@ -123,7 +134,7 @@ def show_replay(rows: list[ReplayRow]) -> None:
     """Totals by unit: what ran at clock level, and what differed."""
     from rich.table import Table
 
-    table = Table(title="Traced tensors at clock level", title_justify="left")
+    table = Table(title="Traced tensors, cycle by cycle", title_justify="left")
     for column in ("unit", "values", "cycles", "cycles off", "bits off", "masks off", "error / bound"):
         table.add_column(column, justify="left" if column == "unit" else "right")
     for unit in dict.fromkeys(r.unit for r in rows):
@@ -134,6 +145,10 @@ def show_replay(rows: list[ReplayRow]) -> None:
             f"{max(r.error for r in mine):.3f}",
         )  # fmt: skip
     show(table)
+    sys.stdout.write(
+        "off: different from the functional level, must be 0; error / bound: difference from torch, of what rounding "
+        "allows, must be at most 1\n"
+    )
 
 
 def _summary(result: StepResult, dense: StepResult | None) -> dict[str, Any]:
@@ -196,7 +211,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
             table.add_row(CAUSE_TEXT[cause], *(f"{r.total(cause) / r.cycles:.2%}" for r in results))
     table.add_section()
     table.add_row("multiplies", *(si(r.total("macs_done")) for r in results))
-    table.add_row("share of peak multiply slots", *(f"{r.utilization:.1%}" for r in results))
+    table.add_row("multiplies, of the array's peak", *(f"{r.utilization:.1%}" for r in results))
     table.add_row("DRAM traffic", *(si(r.total("dram_read_bytes") + r.total("dram_write_bytes"), "B") for r in results))
     table.add_row("energy (45 nm table)", *(energy_text(sum(total_energy_j(r).values()), 4) for r in results))
     show(table)

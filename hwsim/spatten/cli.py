@@ -24,19 +24,25 @@ class Size(StrEnum):
 
 def spatten(
     workload: Annotated[
-        str | None, typer.Argument(help="A model's size (bert-base, gpt2-medium ...), a workload CSV, a trace folder.")
+        str | None,
+        typer.Argument(help="Model (gpt2-small (default), bert-base ...), a workload CSV, or a trace folder."),
     ] = None,
-    size: Annotated[Size, typer.Option(help="Machine to start from: the paper's, or SpAtten-1/8.")] = Size.FULL,
+    size: Annotated[Size, typer.Option(help="full: the paper's SpAtten; eighth: its SpAtten-1/8.")] = Size.FULL,
     compare: Annotated[
         bool, typer.Option(help="Also run the dense datapath, MNNFast and A3 on the same machine.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Of drawn importance and probabilities.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of synthetic importance and probabilities (default: 0).")
+    ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Simulate attention on SpAtten: cycles by cause, DRAM traffic by kind, energy, how close to the bound."""
+    """Simulate attention on SpAtten: cycles by cause, DRAM traffic by kind, energy, lower bounds.
+
+    Example: hwsim spatten bert-base --compare
+    """
     from hwsim.spatten.baselines import STYLES
     from hwsim.spatten.config import eighth
     from hwsim.spatten.run import SpattenRun
@@ -80,7 +86,7 @@ def _replay(run: SpattenRun, opened: OpenWorkload) -> list[dict[str, Any]]:
 
     meta, steps = opened.trace
     with progress() as bar:
-        task = bar.add_task("every bit, beside torch", total=len(steps))
+        task = bar.add_task("replay", total=len(steps))
         return [row.as_dict() for row in replay(run.machine, meta, steps, lambda: bar.update(task, advance=1))]
 
 
@@ -92,9 +98,9 @@ def _show_replay(rows: list[dict[str, Any]]) -> None:
     )
     units, error = (max(r[n] for r in rows) for n in ("probability_units", "output_error"))
     Console().print(
-        f"every bit of {queries:,} queries, beside torch's: probabilities within {units:.2f} units; {again} differ on "
-        f"LSBs; {values:,} kept other values of equal probability; outputs of the rest within {error:.2%} of a head's "
-        "largest",
+        f"{queries:,} queries in the hardware's arithmetic, compared with torch: probabilities differ by {units:.2f} "
+        f"units of their last bit at most; {again} decisions on LSBs differ; {values:,} queries chose other values of "
+        f"equal probability; outputs of the others differ by {error:.2%} of a head's largest at most",
         highlight=False,
     )
 
@@ -136,7 +142,7 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 120  # a file's lines need no folding
-    table = Table(title=f"{opened.name} on SpAtten's machine", title_justify="left")
+    table = Table(title=f"{opened.name} on SpAtten", title_justify="left")
     table.add_column("", no_wrap=console.width >= 60 + 18 * len(results))
     for r in results:
         table.add_column(r.style, justify="right")
@@ -148,16 +154,15 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
     add("cycles", [f"{r.cycles:,}" for r in results])
     add("time at clock", [time_text(r.seconds, 4) for r in results])
     add("lower bound set by", [r.bound for r in results])
-    add("  its share of the cycles", [f"{r.share_of_bound:.1%}" for r in results])
-    add("bottleneck", [r.bottleneck for r in results])
+    add("  lower bound, of cycles", [f"{r.share_of_bound:.1%}" for r in results])
     add("bottleneck", [r.bottleneck for r in results])
     table.add_section()
-    table.add_row("[bold]Q x K[/bold]")
+    table.add_row("[bold]what the Q x K unit does, of cycles[/bold]")
     for cause in ALL_CAUSES:
         if any(s["cycles_by_cause"][cause] for s in summaries):
             add(CAUSE_TEXT[cause], [f"{s['cycles_by_cause'][cause] / max(s['cycles'], 1):.1%}" for s in summaries])
     table.add_section()
-    table.add_row("[bold]busy[/bold]")
+    table.add_row("[bold]busy, of cycles[/bold]")
     for unit in summaries[0]["occupancy"]:
         add(unit, [f"{s['occupancy'][unit]:.1%}" for s in summaries])
     table.add_section()
@@ -170,7 +175,7 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
     add("multiplies", [si(r.macs) for r in results])
     add("throughput", [si(2 * r.macs / r.seconds if r.cycles else 0.0, "FLOP/s") for r in results])
     add(
-        "queries; recomputed with LSBs",
+        "queries; of them recomputed with LSBs",
         [f"{s['queries']:,}; {s['lsb_recomputations'] / max(s['queries'], 1):.1%}" for s in summaries],
     )
     energies = [s["energy_j"] for s in summaries]
@@ -180,7 +185,9 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
             add(f"  {component}", [f"{e[component] / sum(e.values()):.1%}" for e in energies])
     show(table)
     if opened.trace is None:
-        console.print("importance and probabilities: drawn (see `hwsim schema spatten`)", highlight=False)
+        console.print(
+            "importance and probabilities: synthetic, random with --seed (see `hwsim schema spatten`)", highlight=False
+        )
     for r in results[1:]:
-        console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] faster than {r.style}, "
+        console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] the speed of {r.style}, "
                       f"{r.dram_bytes / max(results[0].dram_bytes, 1):.2f}x less DRAM traffic")  # fmt: skip
