@@ -28,7 +28,7 @@ def report_sections() -> tuple[Section, ...]:
     """SAT's sections."""
     here = Path(__file__)
     return (
-        Section("sat", "SAT: sparse training", "speedup", here.with_name("report.md.j2"), figures, facts, order=10),
+        Section("sat", "SAT: sparse training", "waterfall", here.with_name("report.md.j2"), figures, facts, order=10),
         Section("sat", "SAT", "sat_area", here.with_name("claims.md.j2"), claim_figures, order=10, page=CLAIMS),
     )
 
