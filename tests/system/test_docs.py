@@ -66,6 +66,21 @@ def test_options_in_the_text_exist(capsys: pytest.CaptureFixture) -> None:
     assert seen > 60
 
 
+def test_modules_that_the_changelog_sends_to_exist() -> None:
+    table = (
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("### Modules that moved")[2].partition("###")[0]
+    )
+    seen = 0
+    for names, package in re.findall(r"^\| `[\w.]+`: (`.*`) \| `([\w.]+)` \|$", table, re.M):
+        for name in re.findall(r"`(\w+)`", names):
+            assert (ROOT / package.replace(".", "/") / f"{name}.py").is_file(), f"{package}.{name}"
+            seen += 1
+    for module in re.findall(r"^\| `[\w.]+` \| `([\w.]+)` \|$", table, re.M):
+        assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+        seen += 1
+    assert seen > 60
+
+
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
