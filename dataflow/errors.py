@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception type for wrong input, and how an unknown name is told.
+"""The one exception type for wrong input, and its message for an unknown name.
 
 The command line prints an `InputError` as one line and ends with exit code 2.
 """

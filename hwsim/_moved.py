@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules that have other names now: who asks for an old one is told the new one.
+"""Modules that were renamed: importing an old name is an error that says the new one.
 
 ``python -m hwsim.sweep.cluster`` ends with one line that names ``hwsim.sweeps.cluster``.
 """

@@ -292,7 +292,7 @@ def _field(kind: type[Machine], name: str) -> str:
 
 
 def _named(workload: Any, folder: Path) -> str:
-    """A workload by name or file, as other processes can find it: an object of ours is written into the store."""
+    """A workload by name or file, as other processes can find it: an object is written into the store."""
     if isinstance(workload, str | Path):
         return str(workload)
     from dataflow.attention.workload import Workload

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published reference figures, one file a machine: of those that come along here (``published/``), of others theirs."""
+"""Published reference figures, one file a machine: in ``published/`` for hwsim's, else in the machine's own package."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ _SWAP: dict[type, type] = {nn.Linear: NMLinear, nn.Conv1d: NMConv1d, nn.Conv2d: 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One weighted layer after `convert`: why it stayed dense (None: it did not) and what is kept in each pass."""
+    """One weighted layer after `convert`: why it stayed dense (None: it did not), and its density in each pass."""
 
     name: str
     kind: str

@@ -3,5 +3,5 @@
 
 from pathlib import Path
 
-KEPT_ACCURACY = Path(__file__).with_name("accuracy")
-"""Folder of the kept table of ``hwsim train --full``, with the networks it trained as shapes."""
+REFERENCE_ACCURACY = Path(__file__).with_name("accuracy")
+"""Folder of the reference table of ``hwsim train --full``, with the networks it trained as shapes."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The quality of a sweep's points: what their method and pattern cost in accuracy, from kept runs or from runs made now
-(and kept, by their settings, beside the sweep's results)."""
+"""The quality of a sweep's points: what their method and pattern cost in accuracy, from the reference table of training
+runs or from runs made now (and stored, by their settings, beside the sweep's results)."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def quality_of(space: Any, folder: Path) -> Callable[[Row, int], Row] | None:
 
 
 def _stored(task: str, table: Path | None, where: str) -> Callable[[Row, int], Row]:
-    from dataflow.training import KEPT_ACCURACY
+    from dataflow.training import REFERENCE_ACCURACY
     from hwsim.core.study import StudyTables
 
-    kept = StudyTables.read(table or KEPT_ACCURACY).tables.get("accuracy", [])
-    rows = {(r["method"], r["pattern"]): r for r in kept if r["task"] == task}
+    stored = StudyTables.read(table or REFERENCE_ACCURACY).tables.get("accuracy", [])
+    rows = {(r["method"], r["pattern"]): r for r in stored if r["task"] == task}
     if not rows:
-        known = ", ".join(dict.fromkeys(str(r["task"]) for r in kept))
+        known = ", ".join(dict.fromkeys(str(r["task"]) for r in stored))
         raise InputError(f"{where}: stored: {task}: no such task in the table: {known}")
 
     def find(settings: Row, repetition: int) -> Row:

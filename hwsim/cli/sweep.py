@@ -185,7 +185,7 @@ def _going_on(out: Path) -> Iterator[None]:
     try:
         yield
     except SweepStopped as error:
-        go_on = f"finished points are stored in {out}; to go on" if error.kept else "to run it again"
+        go_on = f"finished points are stored in {out}; to go on" if error.stored else "to run it again"
         raise InputError(f"{error}; {go_on}: {command}") from None
     except KeyboardInterrupt:
         sys.stderr.write(f"hwsim: stopped; finished points are stored in {out}; to go on: {command}\n")

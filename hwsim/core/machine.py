@@ -126,7 +126,7 @@ class Machine:
 
         Args:
             run: checked settings, a `Run`.
-            workload: what runs, if it is at hand as an object; None: what the settings name.
+            workload: the workload, as an object; None: the one that the settings name.
             tick: told how far it is.
 
         Raises:
@@ -326,7 +326,7 @@ def find(name: str) -> type[Machine]:
 
 
 def names() -> tuple[str, ...]:
-    """All machines by name, those that come along first; nothing is imported."""
+    """All machines by name, those of hwsim first; nothing is imported."""
     return tuple(sorted(MACHINES.names(), key=lambda name: (not MACHINES.source(name).startswith("hwsim "), name)))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements on the computer at hand that a machine's study sets beside its own figures.
+"""Measurements on this computer, which a machine's study shows beside its own figures.
 
 They need packages that the simulators do not (torch), so they are found by entry point (group ``hwsim.measurements``)
 and are missing where those packages are.

@@ -48,7 +48,7 @@ class Draw(Protocol):
 
     @property
     def palette(self) -> Sequence[str]:
-        """Colours that are told apart with any colour vision."""
+        """Colours that differ with any colour vision."""
 
     @property
     def ink(self) -> str:

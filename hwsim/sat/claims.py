@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from dataflow.networks.zoo import PAPER_NETWORKS, network
 from dataflow.pattern import DENSE, NM
-from dataflow.training import KEPT_ACCURACY
+from dataflow.training import REFERENCE_ACCURACY
 from dataflow.training.methods import Method
 from hwsim.core.claims import Row, Tables, bound, claim, costed
 from hwsim.core.study import StudyTables
@@ -75,7 +75,7 @@ def sat_claims(tables: Tables, say: Say) -> list[StepResult]:
 
 def accuracy_claim(tables: Tables) -> None:
     """Accuracy lost by BDWP at 2:8, mean of the tasks of the kept table of ``hwsim train --full``."""
-    rows = StudyTables.read(KEPT_ACCURACY).tables["accuracy"]
+    rows = StudyTables.read(REFERENCE_ACCURACY).tables["accuracy"]
     mine = [r for r in rows if r["method"] == "bdwp" and r["pattern"] == str(PATTERN) and r["metric"] == "accuracy"]
     if not mine:
         return

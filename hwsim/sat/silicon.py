@@ -44,7 +44,7 @@ def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
 
 
 def silicon_columns(config: SatConfig, result: StepResult) -> dict[str, float]:
-    """Columns of a step's result: area, and energy from the RTL's cells and the kept record."""
+    """Columns of a step's result: area, and energy from the RTL's cells and the reference activity."""
     built = machine_silicon(config)
     rows = step_energy_rtl(result, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
     return columns(rows, built, 2 * result.total("macs"), result.seconds)

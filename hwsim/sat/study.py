@@ -16,7 +16,7 @@ from dataflow.mapping.lowering import ALL_PASSES, lower
 from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import DENSE, NM
-from dataflow.training import KEPT_ACCURACY
+from dataflow.training import REFERENCE_ACCURACY
 from dataflow.training.methods import Method
 from hwsim.core.energy import TABLE
 from hwsim.core.machine import Tick as Progress
@@ -286,22 +286,22 @@ def sensitivity(
 
 
 def study_tables(settings: SatStudy, progress: Progress, extra: Sequence[Network]) -> StudyTables:
-    """Simulate each network (``extra``: further ones) at each pattern, and join the kept accuracy table with simulated
-    speedups."""
+    """Simulate each network (``extra``: further ones) at each pattern, and join the reference table of accuracy with
+    simulated speedups."""
     networks = [*settings.read_networks(), *extra]
     patterns = [NM.parse(p) for p in settings.patterns]
     names = [n.name for n in networks]
     detail = next((p for p in patterns if str(p) == "2:8"), patterns[-1])
     machine, batch = settings.machine, settings.batch
-    kept = StudyTables.read(KEPT_ACCURACY).tables["accuracy"]
-    total, done = simulations(len(networks), len(patterns)) + len(kept), itertools.count(1)
+    reference = StudyTables.read(REFERENCE_ACCURACY).tables["accuracy"]
+    total, done = simulations(len(networks), len(patterns)) + len(reference), itertools.count(1)
 
     def tick(text: str) -> None:
         progress(text, next(done), total)
 
     mean_of = PAPER_NETWORKS if set(PAPER_NETWORKS) <= set(names) else ()
     tables, _ = study(machine, networks, batch, patterns, mean_of=mean_of, detail=detail, tick=tick)
-    tables["accuracy"] = _accuracy(machine, batch, kept, tick)
+    tables["accuracy"] = _accuracy(machine, batch, reference, tick)
     meta: dict[str, Any] = {
         "title": "SAT: N:M sparse training, simulated",
         "command": command(),
@@ -316,12 +316,12 @@ def study_tables(settings: SatStudy, progress: Progress, extra: Sequence[Network
     return StudyTables(meta, tables)
 
 
-def _accuracy(machine: SatConfig, batch: int, kept: Sequence[Row], tick: Tick) -> list[Row]:
-    """The kept accuracy table with the speedup of each method's step of the same network."""
+def _accuracy(machine: SatConfig, batch: int, reference: Sequence[Row], tick: Tick) -> list[Row]:
+    """The reference accuracy table with the speedup of each method's step of the same network."""
     rows: list[Row] = []
     dense: dict[str, int] = {}
-    for row in kept:
-        network = read_network(KEPT_ACCURACY / "networks" / f"{row['task']}.yaml")
+    for row in reference:
+        network = read_network(REFERENCE_ACCURACY / "networks" / f"{row['task']}.yaml")
         if row["task"] not in dense:
             dense[row["task"]] = step(machine, network, batch, Method.DENSE, DENSE).cycles
         method, pattern = Method.parse(row["method"]), NM.parse(row["pattern"])
@@ -344,7 +344,7 @@ def study(
 
     Args:
         mean_of: networks whose mean is added as network ``mean`` (all of them must be present).
-        detail: the pattern whose per-layer tables and ablation are kept (default: the last one).
+        detail: the pattern whose per-layer tables and ablation are made (default: the last one).
         tick: called with a text after each simulation.
 
     Returns:
@@ -356,19 +356,19 @@ def study(
     for network in networks:
         dense = step(config, network, batch, Method.DENSE, DENSE)
         tick(f"{network.name}: dense")
-        kept = [dense]
+        detailed = [dense]
         for pattern in patterns:
             sparse = step(config, network, batch, Method.BDWP, pattern)
             tick(f"{network.name}: BDWP {pattern}")
             _extend(tables, compare(dense, sparse, Method.BDWP, pattern))
             if pattern == detail:
-                kept.append(sparse)
-        details = [describe(result) for result in kept]
+                detailed.append(sparse)
+        details = [describe(result) for result in detailed]
         _relate(details)
         for detail_tables in details:
             _extend(tables, detail_tables)
         _extend(tables, {"ablation": ablation(config, network, batch, detail, tick)})
-        results += kept
+        results += detailed
     chosen = [n for n in networks if n.name in mean_of] or networks
     _extend(tables, {"sensitivity": sensitivity(config, chosen, batch, detail, tick)})
     if mean_of:

@@ -192,7 +192,7 @@ def synthesize(top: str, machine: Mapping[str, int], flow: Flow, rtl: Path = RTL
 
 
 def _read(path: Path) -> Any:
-    """A kept file; None where there is none, or a broken one."""
+    """A stored netlist; None where there is no file, or a broken one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

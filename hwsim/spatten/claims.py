@@ -21,7 +21,7 @@ from .run import SpattenRun
 Say = Callable[[str], None]
 
 WORKLOADS = ("bert-base", "bert-large", "gpt2-small-wikitext2", "gpt2-medium")
-"""Those of the paper's models that come along; of a decoder's tokens every `STRIDE`-th."""
+"""The paper's models whose workloads are shipped; of a decoder's tokens every `STRIDE`-th is run."""
 STRIDE = 8
 STUDIED = ("gpt2-small-wikitext2", "bert-base")
 """Those with A3, MNNFast and the ladder of techniques."""

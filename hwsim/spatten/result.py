@@ -20,17 +20,17 @@ ALL_CAUSES = (*CAUSES, *BETWEEN)
 """They sum to the cycles."""
 BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K", "pv": "prob x V"}
 CAUSE_TEXT = {
-    "qk": "works",
-    "keys": "waits for q or keys: the memory",
-    "key_sram": "waits for room in the key SRAM",
+    "qk": "computes",
+    "keys": "waits for q or keys (memory)",
+    "key_sram": "waits for space in the key SRAM",
     "lsb": "waits for LSBs of keys",
-    "candidates": "waits for candidates",
-    "softmax": "all slots taken: softmax",
-    "topk": "all slots taken: top-k of values",
-    "values": "all slots taken: fetch of values",
-    "pv": "all slots taken: prob x V",
-    "latency": "all slots taken: latency of the pipeline",
-    "drain": "no query left in the layer: the pipeline empties",
+    "candidates": "waits for the candidate search",
+    "softmax": "no free query slot: softmax",
+    "topk": "no free query slot: top-k of values",
+    "values": "no free query slot: fetch of values",
+    "pv": "no free query slot: prob x V",
+    "latency": "no free query slot: latency of the pipeline",
+    "drain": "no query left in the layer (pipeline drains)",
     "selection": "top-k over tokens and heads, between layers",
     "projections": "projections, between layers",
 }
@@ -53,7 +53,7 @@ class SpattenResult(Result):
     steps: list[dict[str, Any]] = field(default_factory=list)
     """One a layer of an iteration (with overlap: an iteration): sizes, cycles by cause, bytes by kind, work."""
     queries: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """The first queries' way: iteration, layer, head, `LOG` in cycles of the run, and for how many cycles a unit took
+    """The first queries: iteration, layer, head, cycle of each event of `LOG`, and for how many cycles a unit took
     rows of it (``dot_busy``, ``row_busy`` of exp and divide, ``output_busy``)."""
     machine: str = "spatten"
 

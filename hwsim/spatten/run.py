@@ -194,7 +194,7 @@ class SpattenRun(RunSettings):
         return OpenWorkload(path.stem, whole, lambda: [whole.rows], drawn)
 
     def opened(self, workload: Workload) -> OpenWorkload:
-        """A workload that is at hand as an object."""
+        """A workload that is an object already."""
         whole = self._thinned(workload)
         draw = lambda: SyntheticScores(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
         return OpenWorkload(whole.name, whole, lambda: [whole.rows], draw)

@@ -62,7 +62,7 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
 
 
 def silicon_columns(config: SpattenConfig, result: SpattenResult) -> dict[str, float]:
-    """Columns of a result: area, and energy from the RTL's cells and the kept record."""
+    """Columns of a result: area, and energy from the RTL's cells and the reference activity."""
     built = machine_silicon(config, style=result.style)
     rows = energy_rtl(config, result.steps, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
     return columns(rows, built, 2 * result.macs, result.seconds)

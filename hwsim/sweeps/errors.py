@@ -10,9 +10,9 @@ class SweepStopped(InputError):
     """A run of a sweep cannot go on.
 
     Attributes:
-        kept: whether the points that were stored are still there; then the same command runs the rest only.
+        stored: whether finished points are in the store; then the same command runs only the others.
     """
 
-    def __init__(self, reason: str, *, kept: bool = True) -> None:
+    def __init__(self, reason: str, *, stored: bool = True) -> None:
         super().__init__(reason)
-        self.kept = kept
+        self.stored = stored

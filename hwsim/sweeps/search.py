@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Searching a space with Optuna instead of running all of it: several objectives, the same store, the same resume.
 
-The sampler is asked for points in batches, which run, and is told their results in the order in which it was asked. So
+The sampler is asked for points in batches, which run, and gets their results in the order in which it was asked. So
 a search is a function of its file: it takes the same way on any executor, and one that was ended goes on by asking for
 the same points again, whose results the store has. Points that a condition excludes, or that fail, are failed trials.
 """

@@ -137,7 +137,9 @@ class Search(BaseModel):
 
     sampler: Literal["nsga2", "tpe"] = Field("nsga2", description="genetic (NSGA-II), or tree-structured Parzen")
     trials: int = Field(400, ge=1, le=1_000_000, description="points asked for")
-    batch: int = Field(40, ge=1, le=10_000, description="points that run before the sampler is told; its population")
+    batch: int = Field(
+        40, ge=1, le=10_000, description="points that run between two asks of the sampler; its population"
+    )
     seed: int = Field(0, ge=0, lt=2**31)
 
 
@@ -151,14 +153,15 @@ class AttentionQuality(BaseModel):
 
 
 class Quality(BaseModel):
-    """Where a point's quality comes from: kept runs, or runs made (and kept) now. One of them."""
+    """Where a point's quality comes from: the reference table, or training runs made now (and stored). One of them."""
 
     model_config = _FORBID
 
     stored: str | None = Field(
-        None, description="task of the kept `hwsim train --full` table: mean over its seeds by method and pattern"
+        None,
+        description="task of the reference table of `hwsim train --full`: mean over its seeds by method and pattern",
     )
-    table: str | None = Field(None, description="folder of another such table (default: the one that comes along)")
+    table: str | None = Field(None, description="folder of another such table (default: the one of hwsim)")
     train: dict[str, Any] | None = Field(
         None, description="settings of `hwsim train`; method, pattern and repetition's seed come from the point"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results are kept: a folder of Parquet parts that are only ever added to, and a manifest.
+"""Where results are stored: a folder of Parquet parts that are only ever added to, and a manifest.
 
     manifest.json             format, code version, machine, the sweep it was last run for
     parts/part-<digest>.parquet   rows of finished points; the name holds the digest of the file's bytes
@@ -100,7 +100,7 @@ class Store:
         except OSError:
             there = False
         if not there or not (self.folder / "manifest.json").exists():
-            raise SweepStopped(f"{self.folder}: was removed, moved or emptied while the sweep ran", kept=False)
+            raise SweepStopped(f"{self.folder}: was removed, moved or emptied while the sweep ran", stored=False)
 
     def manifest(self) -> dict[str, Any]:
         """What the folder says of itself.

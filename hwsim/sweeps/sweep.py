@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a sweep: what is not yet in the store runs, what is finished is kept as it comes, the table is made at the
+"""Running a sweep: what is not yet in the store runs, finished points are stored as they come, the table is made at the
 end. The table does not depend on the executor, on the number of workers, or on how often the run was ended."""
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class Runner:
         """Mean of this run so far; 0 before its first point."""
 
     def run(self, tasks: Iterator[Task]) -> Iterator[Row]:
-        """Rows as they come. What is finished is kept, also when this ends early."""
+        """Rows as they come. Finished points are stored, also when this ends early."""
         waiting: list[Row] = []
-        began = kept = time.monotonic()
+        began = stored_at = time.monotonic()
         before = self.progress.seconds
         rows = self.executor(self._batches(tasks))
         try:
@@ -88,9 +88,9 @@ class Runner:
                 now = time.monotonic()
                 waiting += found
                 self._count(found, before + now - began)
-                if now - kept >= max(KEEP_SECONDS, KEEP_SHARE * (now - began)):
+                if now - stored_at >= max(KEEP_SECONDS, KEEP_SHARE * (now - began)):
                     self.store.append(waiting)
-                    waiting, kept = [], time.monotonic()
+                    waiting, stored_at = [], time.monotonic()
                 yield from found
         finally:
             with contextlib.suppress(AttributeError):  # an executor may be any iterator

@@ -2,7 +2,7 @@
 """A case: what a block's simulation is given and what must come back; comparing, and keeping a failing one.
 
 A bench is a program made of a module and a C++ side; it reads cases from its stdin and writes one answer each. A
-failing case is kept as a file that runs it alone, with a waveform beside it.
+failing case is stored as a file that runs it alone, with a waveform beside it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class VerifyOptions:
     smallest: bool = False
     """Build only the first machine of each block, which is its smallest."""
     coverage: Path | None = None
-    """Folder for coverage files. Such programs are several times slower: one machine stands for a block's several."""
+    """Folder for coverage files. They make programs several times slower: only a block's first machine is run."""
 
 
 class Block(NamedTuple):
@@ -107,7 +107,7 @@ class Block(NamedTuple):
 
     compare: Callable[[np.random.Generator, int, VerifyOptions], BlockRow]
     operands: int
-    """Random operands that stand for one case; 0: the block has a fixed number."""
+    """Random operands that count as one case; 0: the block has a fixed number."""
     cases: int
     """How many, where nobody says otherwise."""
 
@@ -208,7 +208,7 @@ def check(
 
 
 def check_all(block: str, work: Iterable[tuple[Bench, Sequence[Case]]], options: VerifyOptions) -> BlockRow:
-    """`check` on several machines, one row; the first mismatch of all is the one kept."""
+    """`check` on several machines, one row; the first mismatch of all is reported."""
     total = BlockRow(block)
     for bench, cases in work:
         total.add(check(block, bench, cases, options if not total.first else replace(options, failures=None)))
@@ -253,7 +253,7 @@ def keep(block: str, bench: Bench, case: Case, options: VerifyOptions) -> list[P
 
 
 def _checked(bench: Bench) -> Bench:
-    """The bench of a kept case, where it can only be one of ours: it is built and run, and files come from anywhere.
+    """The bench of a stored case, checked: it is built and run, and the file may come from anywhere.
 
     A C++ side of hwsim or of an installed machine; macros in capitals that are numbers or assignments of fields
     (``t.s_cmd_rows=a``), so that none is a call.
@@ -277,7 +277,7 @@ def _checked(bench: Bench) -> Bench:
 
 
 def rerun(path: Path, options: VerifyOptions) -> BlockRow:
-    """Run a kept case alone, leaving its waveform beside it.
+    """Run a stored case alone; its waveform is written beside it.
 
     Raises:
         InputError: not a case file.

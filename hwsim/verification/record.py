@@ -32,9 +32,9 @@ def record_cases(
     """Switching of a bench's scopes while it runs cases, one rate a block.
 
     Args:
-        blocks: modules whose activity is told apart.
+        blocks: modules whose activity is recorded apart.
         events: what was done meanwhile, as energy is counted.
-        kind: what sort of run it is, where energy is told apart by that.
+        kind: kind of run, where energy differs by it; empty: all runs are of one kind.
 
     Raises:
         InputError: no Verilator, RTL that answers wrongly.

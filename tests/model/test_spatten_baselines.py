@@ -70,10 +70,10 @@ def test_styles_say_what_is_done() -> None:
     group = Group(Head(0, 0, 0, 50, 50, 4, 64), 50, 96, 96, 0, 96, False, np.zeros(4, bool))
     work = {name: style(name, config, source).work(group) for name in STYLES}
     p = source.weights(group.head).probabilities
-    assert work["MNNFast"].kept.tolist() == (p >= MNNFAST_THRESHOLD * 4095).sum(1).tolist()
-    assert (work["dense"].kept == 50).all()
+    assert work["MNNFast"].value_count.tolist() == (p >= MNNFAST_THRESHOLD * 4095).sum(1).tolist()
+    assert (work["dense"].value_count == 50).all()
     assert (work["A3"].dots <= 50).all()
-    assert (work["A3"].kept <= work["A3"].dots).all()
+    assert (work["A3"].value_count <= work["A3"].dots).all()
     assert work["A3"].candidates.tolist() == [-(-25 // 8)] * 4
     assert style("A3", eighth(), source).work(group).candidates.tolist() == [25] * 4
     assert all(work[n].all_values for n in ("dense", "MNNFast", "A3"))

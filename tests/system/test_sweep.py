@@ -322,7 +322,7 @@ def test_a_folder_that_is_removed_while_the_sweep_runs(gone: str, network: str, 
     text = "of 53 points are missing" if gone == "part" else "was removed, moved or emptied while the sweep ran"
     with pytest.raises(SweepStopped, match=text) as stopped:
         run_sweep(space(network), folder, serial, tick=remove)
-    assert stopped.value.kept == (gone == "part")
+    assert stopped.value.stored == (gone == "part")
     assert not (folder / "results.parquet").exists()
     if gone == "part":  # what is missing runs again
         assert 0 < run_sweep(space(network), folder, serial).ran < 53

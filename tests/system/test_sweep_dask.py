@@ -138,7 +138,7 @@ def test_a_cluster_of_jobs_and_its_end_in_the_middle(network: str, tmp_path: Pat
         run = space(network, axes={"batch": {"from": 1, "to": 5000, "step": 1}}, where=[])
         with pytest.raises(SweepStopped, match="the scheduler (does not answer for 2 s|is gone)") as stopped:
             run_sweep(run, tmp_path / "out", dask(str(folder), 1, timeout=2), tick=end_cluster)
-        assert stopped.value.kept
+        assert stopped.value.stored
         assert 0 < len(Store(tmp_path / "out").finished()) < 5000
         assert cluster.wait(timeout=30) == 130
         assert not folder.exists()

@@ -117,7 +117,7 @@ class Work:
     """Keys that are multiplied."""
     rows: np.ndarray
     """Scores of the softmax."""
-    kept: np.ndarray
+    value_count: np.ndarray
     """Values that are multiplied."""
     topk: np.ndarray
     """Cycles."""
@@ -297,7 +297,9 @@ class Builder:
         table[:, SOFTMAX_CYCLES] = -(-work.rows // c.softmax_lanes)
         table[:, TOPK_CYCLES], table[:, CANDIDATE_CYCLES] = work.topk, work.candidates
         table[:, HOLD_KEYS], table[:, RECOMPUTE] = group.progressive and resident, work.again
-        table[:, OUTPUT_CYCLES] = _output_cycles(c, work.seen if shared and not work.all_values else work.kept, d)
+        table[:, OUTPUT_CYCLES] = _output_cycles(
+            c, work.seen if shared and not work.all_values else work.value_count, d
+        )
         table[:, [LSB_JOB, VALUE_JOB, SHARED_VALUE_JOB]] = -1
         table[:, KEY_PARTS] = 1
         if resident:
@@ -318,9 +320,11 @@ class Builder:
             )
             if not resident:
                 self._key_parts(table[i], self.query_count + i, group, first, int(work.seen[i]), key_base)
-            if not shared and work.kept[i]:
+            if not shared and work.value_count[i]:
                 chosen = tokens[: work.seen[i]] if work.all_values else tokens[work.keep[i]]
-                self._value_parts(table[i], group, self._list(chosen), len(chosen), int(work.kept[i]), value_base)
+                self._value_parts(
+                    table[i], group, self._list(chosen), len(chosen), int(work.value_count[i]), value_base
+                )
         self.queries.append(table)
         self.query_count += count
         self._count(group, work)
@@ -363,7 +367,7 @@ class Builder:
         c, d = self.counts, group.head.dimension
         again = int((work.dots * work.again).sum())
         c.qk_macs += (int(work.dots.sum()) + again) * d
-        c.pv_macs += int(work.kept.sum()) * d
+        c.pv_macs += int(work.value_count.sum()) * d
         c.softmax_elements += int(work.rows.sum()) + int((work.rows * work.again).sum())
         c.compared += work.compared
         c.selected += work.selected

@@ -44,9 +44,9 @@ from .topk import SEED, select
 
 Tick = Callable[[int], None]
 MAX_ROWS = 1 << 16
-"""Rows of a result; the last one, of iteration and layer -1, stands for all further ones."""
+"""Rows of a result; the last one, of iteration and layer -1, is the sum of all further ones."""
 MAX_QUERIES = 1 << 18
-"""Queries whose way is kept; and of a segment, where layers overlap."""
+"""Queries whose events are logged; and queries of a segment, where layers overlap."""
 
 
 def simulate(
@@ -63,7 +63,7 @@ def simulate(
     """
     run = _Run(config, source, style or Style(config, source))
     result = SpattenResult(style_name, workload, config.model_dump(mode="json"))
-    logs, kept = [], 0
+    logs, logged = [], 0
     waiting = iter(rows)
     frame = next(waiting, None)
     while frame is not None:
@@ -76,9 +76,9 @@ def simulate(
             else:
                 last = result.steps[-1]
                 last.update({k: last[k] + v for k, v in row.items()} | {"iteration": -1, "layer": -1})
-            if kept < MAX_QUERIES:
-                logs.append(log[: MAX_QUERIES - kept])
-                kept += len(logs[-1])
+            if logged < MAX_QUERIES:
+                logs.append(log[: MAX_QUERIES - logged])
+                logged += len(logs[-1])
         tick(len(frame["layer_id"]))
         frame = following
     names = ["iteration", "layer", "head", *LOG, "dot_busy", "row_busy", "output_busy"]
