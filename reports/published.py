@@ -27,11 +27,11 @@ class Published(BaseModel):
     of: str = ""
     """The model that it was measured with, where ours may be of others."""
     machine: str = ""
-    """Whose it is, by name."""
+    """Machine that it is of, by name."""
 
     @property
     def shown(self) -> str:
-        """Its text, and whose."""
+        """Text of the figure with the model it is of."""
         return f"{self.text} ({self.of})" if self.of else self.text
 
 

@@ -31,7 +31,7 @@ def program() -> tuple[str, ...]:
 
 @cache
 def version() -> str:
-    """Which one it is."""
+    """Version of Yosys, as it prints it."""
     if len(program()) == 3:
         return f"pyosys {importlib.metadata.version('pyosys')}"
     done = _process(["version"])

@@ -26,13 +26,13 @@ Say = Callable[[str], None]
 BATCH = 512
 PATTERN = NM(2, 8)
 FPGA_NODE = 16
-"""The XCVU9P's, nm."""
+"""Technology node of the XCVU9P, nm."""
 FPGA_LOGIC = 14.0
 """Dynamic power of logic in an FPGA over that in standard cells of the same node. An assumption: I. Kuon, J. Rose,
 Measuring the Gap Between FPGAs and ASICs, IEEE TCAD 26(2), 2007 (mean of their circuits without hard blocks, 90 nm)."""
 ARRAYS = (4, 8, 16, 32)
 LARGEST = 8
-"""Modules of the FPGA's list."""
+"""Modules in the table of FPGA resources: the largest ones."""
 ASSUMPTIONS = {
     "logic cells": cells.SOURCE,
     "SRAM": sram.SOURCE,
@@ -74,7 +74,7 @@ def sat_claims(tables: Tables, say: Say) -> list[StepResult]:
 
 
 def accuracy_claim(tables: Tables) -> None:
-    """Accuracy lost by BDWP at 2:8, mean of the tasks of the kept table of ``hwsim train --full``."""
+    """Accuracy lost by BDWP at 2:8, mean of the tasks of the reference table of ``hwsim train --full``."""
     rows = StudyTables.read(REFERENCE_ACCURACY).tables["accuracy"]
     mine = [r for r in rows if r["method"] == "bdwp" and r["pattern"] == str(PATTERN) and r["metric"] == "accuracy"]
     if not mine:
@@ -152,5 +152,5 @@ def _fpga_watts(result: StepResult, rows: Sequence[Row]) -> float:
 
 
 def _gops(result: StepResult) -> float:
-    """Billions of the dense step's operations a second."""
+    """Operations of the dense step a second, GOP/s."""
     return 2e-9 * result.total("macs") / result.seconds

@@ -52,14 +52,14 @@ class ReplayRow:
     mapping: str
     jobs: int
     cycles: int
-    """Clock level."""
+    """Cycles at clock level."""
     cycles_different: int
-    """From the tile level, summed over the jobs."""
+    """Difference to the tile level's cycles, summed over the jobs; must be 0."""
     values: int
     bits_different: int
     """Values whose bits differ from the functional level."""
     masks_different: int
-    """Positions kept that the trace's mask does not keep."""
+    """Elements that SORE keeps and the trace's mask does not."""
     error: float
     """Largest distance to torch's value, as a share of the bound for that value."""
 

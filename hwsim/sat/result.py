@@ -49,7 +49,7 @@ COMPONENT_TEXT = {
     "wuve": "update engine (WUVE)",
     "sore": "pruning engine (SORE)",
 }
-"""Where energy goes (`hwsim.sat.energy`)."""
+"""Components of energy, in words (`hwsim.sat.energy`)."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from .netlist import Cost, Netlist, add, plain
 
 ACTIVITY_FORMAT = "hwsim-activity/2"
 OTHER = "rest"
-"""The block of modules that are in none of the named ones."""
+"""Block of the modules that belong to no named block."""
 
 
 class Record(BaseModel):
@@ -53,9 +53,9 @@ class Activity(BaseModel):
     top: str
     parameters: dict[str, int]
     rtl: str
-    """Digest of the design's files: a record of other RTL says nothing."""
+    """Digest of the design's files: activity of other RTL is not used."""
     source: str
-    """What data."""
+    """Data that the design ran on, in words."""
     records: tuple[Record, ...]
 
     def write(self, path: Path) -> None:
@@ -92,7 +92,7 @@ def reference_activity(path: Path) -> Activity:
 
 
 def rtl_digest(top: str, rtl: Path = RTL) -> str:
-    """Of all files of a design, without their comments: words switch nothing."""
+    """Digest of all files of a design, without comments, which change no circuit."""
     digest = hashlib.sha256()
     for path in needed(top, rtl):
         code = re.sub(r"//.*|/\*(?s:.*?)\*/", "", path.read_text(encoding="utf-8"))

@@ -25,14 +25,14 @@ class Silicon:
 
     @property
     def total(self) -> Cost:
-        """Of all blocks."""
+        """Sum over all blocks."""
         found = dict.fromkeys(KINDS, 0.0)
         for cost in self.blocks.values():
             add(found, {k: v for k, v in cost.items() if k in KINDS})
         return found
 
     def area_mm2(self, node: int = 45) -> float:
-        """Cells and SRAM, unplaced."""
+        """Area of cells and SRAM before placement, mm^2."""
         total = self.total
         return (total["area_um2"] + total["sram_um2"]) * 1e-6 * area_factor(node)
 
@@ -81,7 +81,7 @@ def scaled(rows: Sequence[Mapping[str, Any]], node: int) -> list[dict[str, Any]]
 
 
 def ratio(a: float, b: float) -> float:
-    """0 where nothing was done."""
+    """``a / b``; 0 where ``b`` is 0."""
     return a / b if b else 0.0
 
 

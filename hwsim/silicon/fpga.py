@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FPGA resources of a module: UltraScale+ primitives by Yosys, counted by module over the kept hierarchy.
+"""FPGA resources of a module: UltraScale+ primitives by Yosys, counted by module, without flattening.
 
 Left out: placement and routing, so also any clock frequency; the packing of LUT pairs and of registers into DSP blocks
 (Yosys leaves the DSP48E2's own registers unused), so a vendor's tool needs somewhat fewer LUTs and flip-flops.
@@ -50,7 +50,7 @@ def price(cell: str) -> Cost:
     """Resources of a primitive.
 
     Raises:
-        InputError: one that nobody has counted before.
+        InputError: a primitive that the table does not have.
     """
     if cell not in _PRIMITIVES:
         raise unknown(cell)

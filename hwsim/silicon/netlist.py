@@ -29,13 +29,13 @@ NETLIST_FORMAT = "hwsim-netlist/1"
 ALONE = "alone"
 Cost = dict[str, float]
 Tick = Callable[[str, int, int], None]
-"""Told a module's name, how many are done, and of how many."""
+"""Called with a module's name, how many modules are done, and of how many."""
 Price = Callable[[str], Mapping[str, float]]
 """What one cell of a type costs, by kind of cost."""
 
 
 def quiet(name: str, done: int, of: int) -> None:
-    """A `Tick` that tells nobody."""
+    """A `Tick` that does nothing."""
 
 
 _LATCH = re.compile(r"LDCE|LDPE|\$_DLATCH.*|\$_SR_.*|\$s?d?latch.*")
@@ -59,9 +59,9 @@ class Row(NamedTuple):
     module: str
     instances: int
     own: Cost
-    """Of one instance, without the modules in it."""
+    """Cost of one instance, without its submodules."""
     whole: Cost
-    """With them."""
+    """Cost of one instance with its submodules."""
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Netlist:
         return sorted(rows, key=lambda r: (r.module != top, *(-r.instances * v for v in r.own.values())))
 
     def own(self, module: str, price: Price) -> Cost:
-        """Of one module, without the modules in it."""
+        """Cost of one module, without its submodules."""
         found: Cost = {}
         for cell, count in self.modules[module].items():
             if cell not in self.modules:
@@ -121,7 +121,7 @@ class Netlist:
         return found
 
     def total(self, price: Price) -> Cost:
-        """Of the whole design."""
+        """Cost of the whole design."""
         return self.rows(price)[0].whole
 
     def by_name(self, price: Price) -> list[dict[str, Any]]:
@@ -306,5 +306,5 @@ def ram_size(cell: str) -> tuple[int, int] | None:
 
 
 def unknown(cell: str) -> InputError:
-    """A cell that no table has."""
+    """The error for a cell that no table has."""
     return InputError(f"synthesis: cell {cell}: is not in the table of cells")

@@ -15,9 +15,9 @@ from math import exp, log
 
 SOURCE = "A. Stillmaker, B. Baas, Integration, the VLSI Journal 58 (2017), 74-81"
 NODES = (130, 90, 65, 45, 40, 32, 28, 20, 16, 14, 10, 7)
-"""That can be asked for, nm."""
+"""Technology nodes that figures can be scaled to, nm."""
 SUPPLY = {130: 1.3, 90: 1.2, 65: 1.1, 45: 1.1, 32: 1.0, 20: 0.9, 16: 0.8, 14: 0.8, 10: 0.75, 7: 0.7}
-"""Volts of a node (ours, the usual ones of its products)."""
+"""Supply voltage of a node, V (our choice: usual for its products)."""
 _AREA = {130: 6.4, 90: 2.8, 65: 1.5, 45: 1.0, 32: 0.46, 20: 0.21, 16: 0.19, 14: 0.17, 10: 0.1, 7: 0.059}
 """Of the same logic, 45 nm = 1. The row of 45 nm in their table."""
 _ENERGY = {
@@ -25,7 +25,7 @@ _ENERGY = {
     32: (0.9559, -0.7823, 0.471), 20: (0.373, -0.1582, 0.04104), 16: (0.2958, -0.1241, 0.03024),
     14: (0.2363, -0.09675, 0.02239), 10: (0.2068, -0.09311, 0.02375), 7: (0.1776, -0.09097, 0.02447),
 }  # fmt: skip
-"""Coefficients of V^2, V and 1."""
+"""Energy polynomial of a node: coefficients of V^2, V and 1."""
 
 
 def _between(table: Mapping[int, float], node: float) -> float:

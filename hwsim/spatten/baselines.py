@@ -38,7 +38,7 @@ A3_NEAR = 0.05
 
 
 class Dense(Style):
-    """Everything is multiplied."""
+    """The dense datapath: every key and every value is multiplied."""
 
     def work(self, group: Group) -> Work:
         count, keys = group.head.queries, group.head.keys
@@ -49,7 +49,7 @@ class Dense(Style):
 
 
 class MnnFast(Style):
-    """Values of small probability are left out."""
+    """MNNFast: values of small probability are not multiplied."""
 
     def work(self, group: Group) -> Work:
         weights = self.source.weights(group.head)
@@ -61,7 +61,7 @@ class MnnFast(Style):
 
 
 class A3(Style):
-    """Candidates by greedy search, then the near ones."""
+    """A3: keys chosen by a greedy search, then those whose score is near the largest."""
 
     def work(self, group: Group) -> Work:
         q, k = self.source.vectors(group.head)
@@ -124,7 +124,7 @@ def _a3(
 
 
 class AblationStep(NamedTuple):
-    """A technique of a ladder."""
+    """A step of the ablation: the techniques up to one."""
 
     name: str
     workload: Workload
@@ -193,7 +193,7 @@ def dense_of(workload: Workload) -> Workload:
 
 
 def ladder(workload: Workload, config: SpattenConfig) -> list[AblationStep]:
-    """The paper's ladder: the dense datapath, then technique by technique."""
+    """The paper's ablation: the dense datapath, then one technique more in each step."""
     serial = config.model_copy(update={"topk_parallel": 1})
     tokens = without(workload, heads=True, values=True, quantization="none")
     heads = without(workload, values=True, quantization="none")

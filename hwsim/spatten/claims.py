@@ -24,9 +24,9 @@ WORKLOADS = ("bert-base", "bert-large", "gpt2-small-wikitext2", "gpt2-medium")
 """The paper's models whose workloads are shipped; of a decoder's tokens every `STRIDE`-th is run."""
 STRIDE = 8
 STUDIED = ("gpt2-small-wikitext2", "bert-base")
-"""Those with A3, MNNFast and the ladder of techniques."""
+"""Workloads that are compared with A3 and MNNFast and have the ablation."""
 PAPER_NODE = 40
-"""SpAtten's, nm."""
+"""Technology node of the paper's SpAtten, nm."""
 ASSUMPTIONS = {
     "logic cells": cells.SOURCE,
     "SRAM": sram.SOURCE,
@@ -45,7 +45,7 @@ WHY: dict[str, str] = {
     "spatten_topk_saturates": "every query has a top-k of its values here: 16 comparators are slower than multipliers",
     "spatten_sram_saturates": "keys that wait for the quantization check must stay in the SRAM: longest in a decoder",
 }
-"""What stands behind claims for which the study counts no cause."""
+"""Reasons for claims of which the study counts no cause."""
 
 
 def spatten_claims(tables: Tables, study: Tables) -> None:

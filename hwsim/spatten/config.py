@@ -85,12 +85,12 @@ class SpattenConfig(BaseModel):
 
     @property
     def peak_tflops(self) -> float:
-        """Of both arrays, two operations a multiplier and cycle."""
+        """Peak of both arrays, TFLOP/s: two operations of each multiplier in a cycle."""
         return 2e-12 * (self.qk_multipliers + self.pv_multipliers) * self.frequency_hz
 
     @property
     def peak_bytes_per_s(self) -> float:
-        """Of the memory's data buses."""
+        """Peak of the memory's data buses, bytes a second."""
         return float(self.memory.peak_bytes_per_cycle * self.frequency_hz)
 
     @property

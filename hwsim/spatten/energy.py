@@ -26,22 +26,22 @@ TABLE = (INT8_MULTIPLY, INT32_ADD, FP32_MULTIPLY, FP32_ADD, SRAM_8K, *figures(hb
 
 COMPONENTS = ("dram", "qk", "pv", "key_sram", "value_sram", "softmax", "topk", "candidates", "projections")
 DIVIDE_MULTIPLIES = 4
-"""Multiplies that a division is counted as (two Newton steps; ours)."""
+"""Multiplies that a division counts as (two Newton steps; our assumption)."""
 SOFTMAX_MULTIPLIES = 1 + 8 + DIVIDE_MULTIPLIES + 1
 """Of an element: dequantize, exponential (`functional.exponential`), divide, quantize."""
 SOFTMAX_ADDS = 7 + 1
 TOPK_BYTES = 8
-"""A key out of a top-k engine's FIFO and into one."""
+"""Bytes a comparison moves: a key out of a top-k engine's FIFO and into one."""
 
 
 SOFTMAX_PJ = SOFTMAX_MULTIPLIES * FP32_MULTIPLY.value_pj + SOFTMAX_ADDS * FP32_ADD.value_pj
-"""Of an element."""
+"""Energy of a softmax element, pJ."""
 COMPARE_PJ = INT32_ADD.value_pj + TOPK_BYTES * SRAM_8K.value_pj / 8
-"""Of a comparison in a top-k engine."""
+"""Energy of a comparison in a top-k engine, pJ."""
 
 
 def multiply_pj(config: SpattenConfig) -> float:
-    """A multiply and an add at the machine's width."""
+    """Energy of a multiply and an add at the machine's width, pJ."""
     return INT8_MULTIPLY.value_pj * (config.operand_bits / 8) ** 2 + INT32_ADD.value_pj
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SpAtten as the rest of the house sees it."""
+"""SpAtten as a machine of hwsim: settings, simulation, RTL, claims (`hwsim.core.machine`)."""
 
 from __future__ import annotations
 

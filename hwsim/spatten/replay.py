@@ -33,7 +33,7 @@ class ReplayRow:
     probability_units: float = 0.0
     """Largest distance of a requantized probability from torch's, in its units (queries that agree on LSBs)."""
     values_different: int = 0
-    """Queries that kept other values: probabilities that are equal in the machine's units."""
+    """Queries that chose other values, whose probabilities are equal in the machine's units."""
     output_error: float = 0.0
     """Largest distance of an output from torch's over the head's largest one (queries that agree on both)."""
 

@@ -17,7 +17,7 @@ from .timing.pipeline import CAUSES
 BETWEEN = ("selection", "projections")
 """Causes of cycles between segments: top-k over tokens and heads; products."""
 ALL_CAUSES = (*CAUSES, *BETWEEN)
-"""They sum to the cycles."""
+"""All causes; their cycles sum to the run's cycles."""
 BOUND_TEXT = {"memory": "peak bandwidth", "qk": "Q x K", "pv": "prob x V"}
 CAUSE_TEXT = {
     "qk": "computes",
@@ -47,7 +47,7 @@ class SpattenResult(Result):
     }  # fmt: skip
 
     style: str
-    """What the machine does with a head: SpAtten, or what it is compared with."""
+    """SpAtten, or a baseline by name (`hwsim.spatten.baselines`)."""
     workload: str
     config: dict[str, Any]
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -105,7 +105,7 @@ class SpattenResult(Result):
 
     @property
     def operations(self) -> int:
-        """Of what was done: a workload file has no more."""
+        """Operations that were done, two a multiply; a workload file does not have the dense count."""
         return 2 * self.macs
 
     @property
@@ -122,7 +122,7 @@ class SpattenResult(Result):
 
     @property
     def bottleneck(self) -> str:
-        """The busiest unit, in words, with its occupancy; where that is below a half, none is one."""
+        """The busiest unit, in words, with its occupancy; "none" where that is below a half."""
         occupancy = self.occupancy
         unit = max(occupancy, key=occupancy.__getitem__)
         none = "none: " if occupancy[unit] < 0.5 else ""
@@ -142,7 +142,7 @@ class SpattenResult(Result):
 
     @property
     def bound(self) -> str:
-        """What the largest of `bounds` is of, in words."""
+        """What sets the largest of `bounds`, in words."""
         bounds = self.bounds()
         return BOUND_TEXT[max(bounds, key=bounds.__getitem__)]
 

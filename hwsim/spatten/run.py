@@ -43,7 +43,7 @@ class OpenWorkload(NamedTuple):
 
     name: str
     whole: Workload | None
-    """None: too large to be held."""
+    """The workload in memory; None: it is too large and is streamed."""
     pieces: Callable[[], Iterable[pd.DataFrame]]
     source: Callable[[], Source]
     trace: tuple[dict[str, Any], list[dict[str, Any]]] | None = None

@@ -36,10 +36,10 @@ Tick = Callable[[str], None]
 PARALLEL = (1, 2, 4, 8, 16, 32, 64)
 ENGINES = (1, 2)
 SRAM_KB = (24, 48, 96, 192, 384)
-"""Of each SRAM, KiB; the paper's 196 KB are 192 KiB."""
+"""Sizes of each SRAM, KiB; the paper's 196 KB are 192 KiB."""
 ENGINE_KEYS = (32, 64, 128, 256, 512, 1024)
 SYNTHETIC, RECORDED = "synthetic", "recorded"
-"""Where probabilities are from."""
+"""Source of a case's probabilities."""
 LAST_RUNG = "all of them, recorded probabilities"
 
 
@@ -49,11 +49,11 @@ class Case(NamedTuple):
     name: str
     workload: Workload
     note: str
-    """Where it is from."""
+    """Source of the workload, in words."""
     model: str = ""
-    """Whose sizes it has (`dataflow.attention.workload.MODELS`); empty: another's."""
+    """Model whose sizes it has (`dataflow.attention.workload.MODELS`); empty: none of them."""
     traced: Source | None = None
-    """Its importance and probabilities; none: drawn."""
+    """Recorded importance and probabilities; None: synthetic."""
 
 
 def _of(case: Case) -> str:
@@ -149,7 +149,7 @@ def _run(config: SpattenConfig, workload: Workload, source: Source, name: str = 
 
 
 def _energy(result: SpattenResult) -> float:
-    """Microjoules."""
+    """Energy, uJ."""
     return 1e6 * sum(total_energy_j(result.settings, result.steps).values())
 
 
@@ -254,7 +254,7 @@ def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
         return ", ".join(f"{c['text']} {c['share']:.0%}" for c in worst if c["share"] >= 0.05)
 
     def parts(row: Row) -> str:
-        """What pruning and what narrower numbers are worth, of DRAM traffic."""
+        """DRAM traffic saved by pruning, and by narrower numbers."""
         mine = [r for r in tables["ladder"] if r["workload"] == row["workload"]]
         pruned = next(r["dram_ratio"] for r in mine if r["technique"] == "+ parallel top-k")
         return f"{pruned:.1f}x by pruning, {row['dram_ratio'] / pruned:.1f}x by narrower numbers"

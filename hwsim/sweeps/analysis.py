@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a table of results says: its Pareto front, how much each field matters, one field against another."""
+"""Analysis of a table of results: Pareto fronts, sensitivity to each field, heat maps of two fields."""
 
 from __future__ import annotations
 

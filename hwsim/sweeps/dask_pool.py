@@ -28,9 +28,9 @@ from .pool import POLL_SECONDS, ResultLost, WorkerDied, check_interrupted
 from .space import code_version
 
 CONNECT_SECONDS = 10.0
-"""A scheduler that does not answer is given up after so long, at most."""
+"""Time after which a scheduler that does not answer is given up, s."""
 CHECK_SECONDS = 2.0
-"""How often it is checked that the scheduler answers and has workers."""
+"""Time between checks that the scheduler answers and has workers, s."""
 CERTIFICATE, KEY, ADDRESS = "cert.pem", "key.pem", "scheduler.json"
 
 

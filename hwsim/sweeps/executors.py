@@ -23,7 +23,7 @@ BATCHES_PER_WORKER = 2
 MAX_DEATHS = 2
 """A point is given up when so many workers died while they had it alone."""
 SCHEDULER_SECONDS = 60.0
-"""How long a run on Dask goes on without any worker."""
+"""Time after which a run on Dask without any worker ends, s."""
 
 
 def serial(batches: Batches) -> Iterator[list[Row]]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from .evaluate import Row, Task
 
 POLL_SECONDS = 0.5
-"""How often whoever waits for a result checks whether the run is interrupted."""
+"""Time between checks for Ctrl-C while waiting for a result, s."""
 INTERRUPTED = threading.Event()
 """Set by the handler of Ctrl-C: the exception that it raises may be lost in a library that swallows exceptions."""
 

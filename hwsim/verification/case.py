@@ -53,12 +53,12 @@ class Case:
     timed: bool = True
     """Compare ``cycles`` and ``when``; a case with stalls or a reset compares values alone."""
     care: np.ndarray | None = None
-    """bool, as ``output``: words that mean something."""
+    """bool, shaped as ``output``: words that are compared."""
 
 
 @dataclass(slots=True)
 class BlockRow:
-    """What one block's comparison found."""
+    """Result of one block's comparison."""
 
     block: str
     cases: int = 0
@@ -72,7 +72,7 @@ class BlockRow:
     first: str = ""
     """The first mismatch, in words."""
     left: list[str] = field(default_factory=list)
-    """Files left of the first mismatch: the case, its waveform."""
+    """Files of the first mismatch: the case, its waveform."""
 
     @property
     def agrees(self) -> bool:
@@ -109,7 +109,7 @@ class Block(NamedTuple):
     operands: int
     """Random operands that count as one case; 0: the block has a fixed number."""
     cases: int
-    """How many, where nobody says otherwise."""
+    """Number of random cases by default."""
 
 
 def program(bench: Bench, options: VerifyOptions, *, trace: bool = False) -> Path:

@@ -17,7 +17,7 @@ _POINT = re.compile(r"^C '(.*)' (\d+)$")
 
 @dataclass(slots=True)
 class ModuleCoverage:
-    """What of a module was reached."""
+    """Coverage of one module."""
 
     module: str
     lines: int = 0

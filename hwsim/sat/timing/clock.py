@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clock level of the STCE: every register stepped by the clock; the drawing from which the RTL is written.
+"""Clock level of the STCE: every register stepped by the clock; the RTL is written from it.
 
 What is a register here is a register there; the numbered phases of a cycle are the array's stages:
 

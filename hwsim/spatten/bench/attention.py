@@ -28,11 +28,11 @@ from ..timing.state import Pipeline
 from ..timing.topk import START_CYCLES
 
 CODES = {4: 0, 6: 1, 8: 2, 10: 3, 12: 4, 16: 5, 0: 7}
-"""Bits of an element as a descriptor has them; 0: no such plane."""
+"""Codes of an element's bits in a descriptor; 0: there is no such plane."""
 HEAD_FIELDS = ("key_address", "lsb_address", "value_address", "list", "count", "dimension", "query_bits", "key_bits",
                "lsb_bits", "value_bits", "shared", "queries", "scale", "limit", "number")  # fmt: skip
 QUERY_FIELDS = ("address", "count", "keep", "seed", "tag")
-"""Fields of the descriptors, in the order in which they stand here."""
+"""Fields of the descriptors, in their order."""
 RIGHT, HEAD_ILLEGAL, QUERY_ILLEGAL, MEMORY_FAILED = range(4)
 """Status of an answer."""
 _ALIGN = 32
@@ -96,7 +96,7 @@ class Attention:
     """int[n, D], all bits."""
     v: np.ndarray
     bits: tuple[int, int, int, int]
-    """Of q, of k's first plane, of its LSBs (0: one plane), of v."""
+    """Bits of q, of k's first plane, of its LSBs (0: one plane), of v."""
     scale: float
     threshold: float
     seen: np.ndarray
@@ -139,7 +139,7 @@ class Scene:
         return self.base + at
 
     def _vectors(self, integers: np.ndarray, tokens: np.ndarray, bits: int) -> int:
-        """Vectors at their tokens' places; what lies between is never looked at."""
+        """Vectors at their tokens' addresses; the bytes between are never read."""
         size = integers.shape[1] * bits // 8
         first = int(tokens[0]) // 4 * 4  # four vectors are whole transactions
         region = bytearray(np.random.default_rng(len(self.memory)).bytes((int(tokens[-1]) + 1 - first) * size))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetch: from the places of the kept tokens to their vectors in SRAM, through both crossbars and the memory's channels.
+"""Fetch: from the addresses of the tokens to their vectors in SRAM, through both crossbars and the memory's channels.
 
 Two units share the memory: one fetches queries and keys, the other values; each has half of the crossbars' lanes. Clock
 level, steps of a cycle as `pipeline` calls them:
@@ -55,14 +55,14 @@ _GENERATOR_FIELDS = 5
 
 STALL_LANES, STALL_QUEUE, STALL_SRAM = 0, 1, 2
 STALLS = ("lane_full", "queue_full", "sram_busy")
-"""Why something waited: a generator for a lane; a lane's head for its channel; data for its SRAM lane."""
+"""Causes of waiting: a generator for a lane; a lane's oldest request for its channel; data for its SRAM lane."""
 KEYS, VALUES = 0, 1
 """The two units."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRun:
-    """What a fetch took."""
+    """Result of a fetch."""
 
     transactions: int
     cycles: int
@@ -102,7 +102,7 @@ def new_lanes(config: SpattenConfig) -> np.ndarray:
 
 
 def new_sticky(config: SpattenConfig) -> np.ndarray:
-    """Of each channel, the lane that found no room in its queue, or -1."""
+    """For each channel, the lane whose request its full queue refused, or -1."""
     return np.full(config.memory.channels, -1, np.int64)
 
 
@@ -298,7 +298,7 @@ def memory_next(mem: np.ndarray) -> int:
 
 @kernel
 def memory_rests(mem: np.ndarray, t: Timing, until: int) -> None:
-    """Nothing is asked of the memory up to ``until``: it refreshes itself."""
+    """Let time pass to cycle ``until`` without requests; the memory refreshes itself."""
     for c in range(len(mem)):
         while wake(mem, c) < until:
             tick(mem, c, t, wake(mem, c))
@@ -352,5 +352,5 @@ def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: in
         units = (new_lanes(config), new_sticky(config), new_generators())
         memory = (mem, config.memory.timing())
         cycles = _run(jobs, tokens, *units, *kernel_fields(config), *memory, stalls, new_record())
-    told = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
-    return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), told, counts(mem))
+    waits = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
+    return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), waits, counts(mem))

@@ -48,12 +48,12 @@ SCALE_LIMIT = 2.0**96
 
 
 class QueryResult(NamedTuple):
-    """A query's outcome."""
+    """Result of a query."""
 
     probabilities: np.ndarray
-    """uint16[L1], integers."""
+    """uint16[L1]: probabilities as integers, in units of their last bit."""
     kept: np.ndarray
-    """bool[L1]: whose values were multiplied."""
+    """bool[L1]: which keys' values were multiplied."""
     output: np.ndarray
     """int64[D]: sums of probability x value integers."""
     again: bool

@@ -60,7 +60,7 @@ from .scores import Head, Source, Weights
 from .topk import SEED, START_CYCLES, select
 
 KINDS = ("query", "key", "lsb", "value")
-"""What a job fetches."""
+"""Kinds of jobs, by what they fetch."""
 _QUERIES, _KEYS, _LSBS, _VALUES = range(len(KINDS))
 _HEADS = 64
 """Heads that a layer's regions are laid out for."""
@@ -101,11 +101,11 @@ class Group:
     query_bytes: int
     key_bytes: int
     lsb_bytes: int
-    """0: one plane."""
+    """Bytes of a key's LSBs; 0: keys have one plane."""
     value_bytes: int
     progressive: bool
     again: np.ndarray
-    """bool[queries]"""
+    """bool[queries]: whether a query is computed again with LSBs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +114,22 @@ class Work:
 
     seen: np.ndarray
     dots: np.ndarray
-    """Keys that are multiplied."""
+    """Number of keys that are multiplied."""
     rows: np.ndarray
-    """Scores of the softmax."""
+    """Number of scores in the softmax."""
     value_count: np.ndarray
-    """Values that are multiplied."""
+    """Number of values that are multiplied."""
     topk: np.ndarray
-    """Cycles."""
+    """Cycles of the top-k of values."""
     candidates: np.ndarray
-    """Cycles."""
+    """Cycles of the candidate search (A3)."""
     again: np.ndarray
     keep: np.ndarray
-    """bool[queries, keys]: whose values."""
+    """bool[queries, keys]: which keys' values are multiplied."""
     compared: int = 0
     selected: int = 0
     all_values: bool = False
-    """Values of all keys are fetched, with the keys."""
+    """Whether the values of all keys are fetched, together with the keys."""
 
 
 class Style:
