@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""torch: N:M training methods, models, data, training loops and the traces they leave. The only room with torch."""
+"""torch: N:M training methods, models, data, training loops and the traces they leave. Only it imports torch."""

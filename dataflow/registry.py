@@ -55,7 +55,7 @@ class Registry(Generic[T]):
         self._ready: dict[str, tuple[Any, T]] = {}
 
     def register(self, name: str) -> Callable[[Thing], Thing]:
-        """A decorator that adds what it stands above, and gives it back unchanged."""
+        """A decorator that adds a class or function under ``name`` and returns it unchanged."""
 
         def decorate(thing: Thing) -> Thing:
             self.add(name, thing)

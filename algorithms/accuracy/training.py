@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The honest run: every method at three patterns and three seeds on three tasks, mean and spread, paired with dense.
+"""Accuracy: every method at three patterns and three seeds on three tasks, mean and spread, paired with dense.
 
 Runs of one task and seed share initial weights and batches, so a difference to dense is the method's. Each run is kept
 in a folder of its own: a stopped study goes on where it was. The rates were chosen on the dense runs and are the same
@@ -52,7 +52,7 @@ def full_study(out: Path, tick: Callable[[str], None] = lambda text: None) -> li
 
 
 def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    """A run's result; that a run diverged is a result too, and kept."""
+    """A run's result; a run that diverged is stored as a result, too."""
     path = folder / "diverged.json"
     facts = {"config": config.model_dump(mode="json"), "test": None, "seconds": 0.0}
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) == facts:

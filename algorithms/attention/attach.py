@@ -226,7 +226,7 @@ def _layers(model: nn.Module) -> list[nn.Module]:
 
 
 def _find(layer: nn.Module) -> nn.Module | None:
-    """A layer's self-attention: of ours, or the innermost Hugging Face module that is called so and has a config."""
+    """A layer's self-attention: ours, or the innermost Hugging Face module that is called so and has a config."""
     found = None
     for module in layer.modules():
         if isinstance(module, Attention):

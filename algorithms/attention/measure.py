@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user has: torch's attention on the CPU (and GPU) at hand, in float32, with its own roofline, measured.
+"""Torch's attention on this computer's CPU (and GPU), in float32, measured beside the device's roofline.
 
 The roof is a large matrix product's rate and a large copy's bandwidth (bytes read and written). One sequence; a layer's
 time is the median of several; other layers and generated tokens of the same length are taken to be equal.

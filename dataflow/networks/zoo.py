@@ -249,7 +249,7 @@ def network(name: str) -> Network:
     """A network by name.
 
     Raises:
-        InputError: no such network; lists those there are. What the name's function gives is no `Network`.
+        InputError: no such network (the message lists all); the name's function returns no `Network`.
     """
     made = NETWORKS.get(name)()
     if not isinstance(made, Network):

@@ -39,9 +39,9 @@ class Method:
     """
 
     name: str
-    """As on the command line, in lower case."""
+    """Name on the command line, lower case."""
     title: str
-    """One line for lists and pages."""
+    """Name for lists and pages, one line."""
     sparse_passes: frozenset[Pass]
     """Passes with an N:M operand: FF, BP, both or none."""
     bp_operand: Literal["weights", "gradients"] = "weights"
@@ -52,7 +52,7 @@ class Method:
     pruned_weight_decay: float = 0.0
     """Pulls weights that FF pruned towards 0: this times the weight is added to their gradient."""
     source: str = ""
-    """Where it is published."""
+    """Publication."""
     torch_rule: str | None = None
     """``"module:Class"``, a subclass of `algorithms.training.nm_training.NMRule`, where the fields above do not say all
     of what a layer computes; none: they do."""

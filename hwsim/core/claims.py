@@ -31,7 +31,7 @@ def claim(tables: Tables, key: str, value: float | None, ours: str, command: str
 
 
 def bound(tables: Tables, what: str, ours: float, limit: float, unit: str, least: bool = False) -> None:
-    """Add something that cannot be passed, and whether it holds; ``least``: it is a lower bound."""
+    """Add a bound, ours beside it, and whether ours respects it; ``least``: it is a lower bound."""
     holds = ours >= limit * (1 - 1e-9) if least else ours <= limit * (1 + 1e-9)
     tables.setdefault("bounds", []).append(
         {"what": what, "ours": ours, "side": "at least" if least else "at most", "bound": limit, "unit": unit,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``hwsim demo`` hands to each machine for its part: where to write, how to speak, training and real traces."""
+"""What ``hwsim demo`` hands to each machine for its part: folder, printing, training and real traces."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Trained(NamedTuple):
     result: Mapping[str, Any]
     """``test`` (quality on held-out data), ``loss`` (by step), ``config``."""
     network: Any
-    """Its layers as shapes (`dataflow.networks.network.Network`)."""
+    """The network's layers as shapes (`dataflow.networks.network.Network`)."""
 
 
 @dataclass
 class Demo:
-    """A demonstration on its way through the machines."""
+    """State of a demonstration, handed from machine to machine."""
 
     folder: Path
     say: Callable[[str], None]
     tick: Tick
     pattern: str
-    """N:M pattern of what is trained."""
+    """N:M pattern of the network that is trained."""
     settings: Callable[[Any], Any]
     """The checked settings of a study class, as the user gave them."""
     train: Callable[..., Trained]
@@ -39,12 +39,12 @@ class Demo:
     show: bool = True
     """Whether tables may be printed."""
     failed: bool = False
-    """Whether something that was compared differs."""
+    """Whether a comparison found a difference."""
     tables: StudyTables = field(default_factory=lambda: StudyTables({}, {}))
     steps: int = 0
 
     def step(self, title: str, text: str) -> None:
-        """Say what comes next."""
+        """Print the title of the next part."""
         self.steps += 1
         self.say(f"[bold]{self.steps}. {title}[/bold]{text if text[:1] in ':,' else ' ' + text}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What general processors could reach at best: peak and bandwidth by their makers' data, never measured here.
+"""Upper limits of general processors: peak and bandwidth by their makers' data, never measured here.
 
 A time out of these is a lower bound: the device at its roof, without launch, softmax, or a byte too much.
 """
@@ -17,11 +17,11 @@ class Device(NamedTuple):
     tflops: float
     gb_per_s: float
     watts: float
-    """Its maker's design power."""
+    """Design power by its maker, W."""
     source: str
 
     def seconds(self, operations: float, dram_bytes: float) -> float:
-        """The least time for a task."""
+        """Least time for a task, s."""
         return max(operations / self.tflops / 1e12, dram_bytes / self.gb_per_s / 1e9)
 
 

@@ -34,7 +34,7 @@ SRAM_8K = Figure("8 KiB SRAM bank, 64-bit access", 10.0, "pJ/access", HOROWITZ)
 DRAM = Figure("DRAM, 64-bit access, lower end of 1.3 to 2.6 nJ", 1300.0, "pJ/access", HOROWITZ)
 
 UPDATE_PJ = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
-"""Of a weight's update by momentum SGD: decay w, beta v, rate v; and their sums."""
+"""Energy of a weight's update by momentum SGD, pJ: decay w, beta v, rate v; and their sums."""
 
 TABLE = (FP16_MULTIPLY, FP32_MULTIPLY, FP32_ADD, INT16_ADD, SRAM_8K, DRAM)
 
@@ -54,7 +54,7 @@ class Energy:
     source: str
     """``table`` or ``rtl``."""
     components: Mapping[str, float]
-    """Joules."""
+    """Energy of each component, J."""
 
     @property
     def total(self) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine is to the rest of the house, and where machines are found.
+"""What a machine is to the rest of hwsim, and where machines are found.
 
 A machine is a class: how it is configured, what a run of it takes, and `Machine.simulate`. Everything else is optional
 and refused by name where it is missing: blocks of RTL, area and energy from cells, a study with its page, claims. An
@@ -38,7 +38,7 @@ Priced = tuple[list[dict[str, Any]], Any]
 
 
 def quiet(text: str, done: int = 0, total: int | None = None) -> None:
-    """A `Tick` that says nothing."""
+    """A `Tick` that does nothing."""
 
 
 class Settings(BaseModel):
@@ -72,9 +72,9 @@ class Machine:
     """
 
     name: ClassVar[str] = ""
-    """Given by its registration."""
+    """Name under which it is registered."""
     title: ClassVar[str] = ""
-    """What it is, in one line."""
+    """The machine in one line."""
     Config: ClassVar[type[BaseModel]]
     """Every parameter of the machine, checked; ``Config()`` is the published design, if there is one."""
     Run: ClassVar[type[RunSettings]]
@@ -127,7 +127,7 @@ class Machine:
         Args:
             run: checked settings, a `Run`.
             workload: the workload, as an object; None: the one that the settings name.
-            tick: told how far it is.
+            tick: called with the progress.
 
         Raises:
             InputError: settings or a workload that this machine cannot run.
@@ -221,7 +221,7 @@ class Machine:
 
     @classmethod
     def silicon(cls, run: Any, tick: Tick = quiet) -> Any:
-        """Area, leakage and flip-flops by block at 45 nm (`hwsim.silicon.cost.Silicon`) of a run's machine."""
+        """Area, leakage and flip-flops by block of a run's machine at 45 nm (`hwsim.silicon.cost.Silicon`)."""
         raise cls.without("RTL to cost")
 
     @classmethod
@@ -264,7 +264,7 @@ class Machine:
 
     @classmethod
     def can(cls) -> list[str]:
-        """What this machine has besides `simulate`, in words."""
+        """Commands that this machine has besides `simulate`, in words."""
         has = {
             "study": cls.Study is not None,
             "verify": bool(cls.blocks.__func__ is not Machine.blocks.__func__),  # type: ignore[attr-defined]  # a method
@@ -276,7 +276,7 @@ class Machine:
 
     @classmethod
     def without(cls, what: str) -> InputError:
-        """The error of something that this machine has not."""
+        """The error for a command or part that this machine does not have."""
         return InputError(f"machine {cls.name}: has no {what}")
 
 
@@ -332,7 +332,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def _left_out(why: str) -> None:
-    """Warn, once a process."""
+    """Warn, once in a process."""
     warnings.warn(f"{why}; it is left out", stacklevel=3)
 
 

@@ -17,7 +17,7 @@ MEASUREMENTS: Registry[Callable[..., Any]] = Registry("measurement", "hwsim.meas
 
 
 def measurement(name: str) -> Callable[..., Any] | None:
-    """A measurement; None where the packages that it needs are not installed."""
+    """A measurement by name; None where the packages that it needs are not installed."""
     try:
         return MEASUREMENTS.get(name)
     except InputError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine's part of a page: what it says and draws; the helpers that draw are handed in by whoever makes the page.
+"""A machine's part of a page: what it says and draws; the helpers that draw are given by the page's maker.
 
 A machine gives `Section`s (`hwsim.core.machine.Machine.report_sections`); a page shows those whose tables a study has,
 in their order. Others are found by entry point (group ``hwsim.report_sections``).
@@ -56,7 +56,7 @@ class Draw(Protocol):
 
     @property
     def muted(self) -> str:
-        """Of what others are compared with."""
+        """Colour of the baseline that others are compared with."""
 
     @property
     def published(self) -> Mapping[str, Reference]:
@@ -139,7 +139,7 @@ class Section:
     """
 
     key: str
-    """Whose: the machine's name, as its published figures have it."""
+    """The machine's name, as its published figures have it."""
     title: str
     needs: str
     """The table without which the section is left out."""

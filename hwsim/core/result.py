@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine gives back: one form for every machine, written and read in one format.
+"""The result of a run: one form for every machine, written and read in one format.
 
 A result has records (a row a step, layer or whatever the machine runs in order), their cycles split by cause, and the
 settings that it came from. `Result` is all that others use; `SimpleResult` is ready for a machine that needs no more.
@@ -44,7 +44,7 @@ class Result(ABC):
     CAUSES: ClassVar[Mapping[str, str]] = {}
     """What cycles are spent on: column of the records -> words; they sum to ``cycles``."""
     COMPONENTS: ClassVar[Mapping[str, str]] = {}
-    """Components of `energy` -> words; one that is not here speaks for itself."""
+    """Components of `energy` -> words; one that is not here is printed by its own name."""
 
     machine: str
     workload: str
@@ -57,7 +57,7 @@ class Result(ABC):
     @property
     @abstractmethod
     def frequency_hz(self) -> int:
-        """Clock, hertz."""
+        """Clock frequency, Hz."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Result(ABC):
 
     @property
     def name(self) -> str:
-        """What ran on what, for people."""
+        """Workload and machine, for titles."""
         return f"{self.workload} on {self.machine}"
 
     @property
@@ -84,7 +84,7 @@ class Result(ABC):
 
     @property
     def seconds(self) -> float:
-        """At the machine's clock."""
+        """Time of the run at the machine's clock, s."""
         return self.cycles / self.frequency_hz
 
     @property
@@ -181,13 +181,13 @@ class SimpleResult(Result):
     machine: str
     workload: str
     settings: dict[str, Any]
-    """Those of the run (`hwsim.core.machine.RunSettings`), as plain values."""
+    """Settings of the run (`hwsim.core.machine.RunSettings`), as plain values."""
     clock_hz: int
     steps: list[dict[str, Any]] = field(default_factory=list)
     cause_text: dict[str, str] = field(default_factory=dict)
     """Causes' columns -> words."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """What else there is to know, as JSON can hold it."""
+    """Further facts, as JSON can hold them."""
 
     @property
     def CAUSES(self) -> Mapping[str, str]:  # type: ignore[override]  # read only

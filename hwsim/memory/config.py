@@ -27,13 +27,13 @@ Mapping = Literal["row-bank-column", "row-column-bank"]
 
 
 class Timing(NamedTuple):
-    """What the kernels need, as integers: counts, and cycles between the issue of two commands."""
+    """Parameters of the kernels, as integers: counts, and cycles between the issue of two commands."""
 
     pseudo_channels: int
     rank_bits: int
-    """Bits of a bank's number that tell the banks of a pseudo-channel apart."""
+    """Bits of a bank's number within its pseudo-channel."""
     bank_bits: int
-    """Those that tell the banks of a group apart."""
+    """Bits of a bank's number within its bank group."""
     queue: int
     high: int
     """Writes waiting above which they are drained."""
@@ -46,7 +46,7 @@ class Timing(NamedTuple):
     act_write: int
     act_pre: int
     act_act: int
-    """Of one bank."""
+    """Cycles between two activations of one bank."""
     act_act_short: int
     act_act_long: int
     four_acts: int
@@ -58,7 +58,7 @@ class Timing(NamedTuple):
     read_write: int
     read_pre: int
     read_data: int
-    """To the end of a read's data."""
+    """Cycles from a read to the end of its data."""
     write_read_short: int
     write_read_long: int
     write_pre: int
@@ -67,7 +67,7 @@ class Timing(NamedTuple):
 
 
 FORMER_NAMES = {"ddr4": "ddr4-2400"}
-"""Names that stored configurations have."""
+"""Names of standards in older stored configurations -> their names now."""
 
 
 def find_standard(name: str) -> Standard:
@@ -196,7 +196,7 @@ class DramConfig(BaseModel):
 
     @property
     def peak_bytes_per_cycle(self) -> float:
-        """Of all channels together, with every data bus always busy."""
+        """Peak of all channels together: every data bus is always busy."""
         return self.channels * self.pseudo_channels * self.transaction_bytes / self.nBL
 
     def timing(self) -> Timing:

@@ -20,7 +20,7 @@ from .mapping import place
 
 @dataclass(frozen=True, slots=True)
 class DramRun:
-    """What a list of transactions took."""
+    """Result of a list of transactions."""
 
     config: DramConfig
     transactions: int
@@ -42,7 +42,7 @@ class DramRun:
 
     @property
     def energy_pj(self) -> dict[str, float]:
-        """By kind of command."""
+        """Energy by kind of command, pJ."""
         return dram_energy(self.config, self.commands)
 
     @property
@@ -103,7 +103,7 @@ def _run_channel(m: np.ndarray, c: int, t: Timing, bank: np.ndarray, row: np.nda
 def bandwidth_by_run(
     config: DramConfig, sizes: list[int], *, transactions: int = 1 << 15, seed: int = 0
 ) -> pd.DataFrame:
-    """What reading aligned pieces of each of ``sizes`` bytes from random places gives: bandwidth against locality.
+    """Bandwidth of reads of aligned runs of ``sizes`` bytes each at random addresses.
 
     Returns:
         A row a size: run_bytes, bandwidth_gb_per_s, share_of_peak, row_hits, energy_pj_per_byte.

@@ -50,7 +50,7 @@ def run_search(
         progress = Progress(spec.search.trials, damaged=store.damaged)
         known = _stored_objectives(store, spec.objectives)
         plan: dict[str, Point] = {}
-        study = _study(space)
+        study = _optuna_study(space)
         asked = excluded = 0
         while asked < spec.search.trials:
             trials: list[tuple[Any, str]] = []
@@ -92,7 +92,7 @@ def run_search(
         store.close()
 
 
-def _study(space: Space) -> Any:
+def _optuna_study(space: Space) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spec = space.spec
     search = spec.search
