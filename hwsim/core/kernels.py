@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numba.core import config
+from numba.core import config, types
 from numba.core.cgutils import create_struct_proxy
 from numba.extending import intrinsic
 
@@ -14,29 +13,43 @@ from dataflow.kernels import kernel
 
 __all__ = ["kernel", "without_refcount"]
 
+T = TypeVar("T")
 
-@intrinsic
-def _without_owner(typing: Any, array: Any) -> Any:
-    """The same array, with nothing to count references of."""
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = create_struct_proxy(array)(context, builder, value=arguments[0])
+def _strip(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """A value of Numba type ``kind`` without owners."""
+    if isinstance(kind, types.Array):
+        view = create_struct_proxy(kind)(context, builder, value=value)
         view.meminfo = view.meminfo.type(None)
         view.parent = view.parent.type(None)
         return view._getvalue()
+    elif isinstance(kind, types.BaseTuple):
+        parts: Any = kind
+        for i in range(len(parts)):
+            part = _strip(context, builder, parts[i], builder.extract_value(value, i))
+            value = builder.insert_value(value, part, i)
+    return value
 
-    return array(array), code
+
+@intrinsic
+def _without_owner(typing: Any, of: Any) -> Any:
+    """The same arrays, with nothing to count references of."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _strip(context, builder, of, arguments[0])
+
+    return of(of), code
 
 
 if TYPE_CHECKING or config.DISABLE_JIT:
 
-    def without_refcount(array: np.ndarray) -> np.ndarray:
-        """An array's data as an array that is not reference counted, in a kernel; the array must outlive it.
+    def without_refcount(of: T) -> T:
+        """An array, or a tuple of them, with nothing to count references of, in a kernel; the data must outlive it.
 
         Numba counts references atomically wherever an array is handed to a function, which is half of the time of a
         kernel that is made of small ones.
         """
-        return array
+        return of
 
 else:
     without_refcount = _without_owner

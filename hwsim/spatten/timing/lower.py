@@ -54,7 +54,6 @@ from .pipeline import (
     VALUE_PARTS,
     Segment,
     empty_jobs,
-    segment,
 )
 from .scores import Head, Source, Weights
 from .topk import SEED, START_CYCLES, select
@@ -383,4 +382,4 @@ class Builder:
         self.counts.kinds = np.array(self.kinds, np.int64)
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)
-        return segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts
+        return Segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts

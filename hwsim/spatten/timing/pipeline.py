@@ -14,11 +14,13 @@ a cycle, when its last reader is through. Keys stay until every query on them is
 than half an SRAM, each query fetches them in parts; so values. prob x V takes the oldest query whose values are there:
 where two heads' values fill the SRAM, the later head's may come first.
 
-A cycle, in this order: `fetch`'s four steps; the address generators begin a job (values first); SRAM rows and heads'
-places are given back; outputs leave; prob x V; values asked for; top-k; divide; check; exp and sum; candidates; Q x K
-(a recomputation goes first). So what a unit tells one that comes before it in this order is seen a cycle later:
-handshakes are registered. A unit begins a query when the one before has left its first stage; all but the top-k take a
-row a cycle (the tables say how many) and hand on a fixed latency after the last row.
+A cycle, numbered as in the machine's document: 1 to 4 `fetch`'s steps; 5 the address generators begin a job (values
+first); 6 SRAM rows and heads' places are given back; 7 outputs leave; 8 prob x V; 9 values are asked for; 10 top-k; 11
+divide; 12 check; 13 exp and sum; 14 candidates; 15 Q x K (a recomputation goes first). So what a unit tells one that
+comes before it in this order is seen a cycle later: handshakes are registered. A unit begins a query when the one
+before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand on a fixed
+latency after the last row. Each unit is a kernel of its own, which says whether something happened; all are put into
+`run_segment` where it calls them, so they cost nothing.
 
 Left out: what is between segments (`simulate`), the way of outputs back to the memory.
 Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
@@ -150,17 +152,89 @@ class Segment(NamedTuple):
     """[queries, QUERY_FIELDS], in order."""
     tokens: np.ndarray
     """What the jobs' FIRST and COUNT point into."""
+
+
+class FetchUnits(NamedTuple):
+    """The memory and the fetch units, which go on from segment to segment."""
+
+    timing: Timing
+    place_of: Fields
+    mem: np.ndarray
+    lanes: np.ndarray
+    sticky: np.ndarray
+    generators: np.ndarray
+    stalls: np.ndarray
+    """int64[3] of `fetch`, counted up."""
+
+
+class Counters(NamedTuple):
+    """What a segment leaves besides its log."""
+
+    causes: np.ndarray
+    """int64[CAUSES], counted up; they sum to the cycles."""
+    used: np.ndarray
+    """int64[3], counted up: rows of both SRAMs and slots, times cycles."""
+    record: np.ndarray
+    """Of `fetch`: what the memory did."""
+    ready: np.ndarray
+    """int64[cycles from the segment's start on], filled with a bit for each channel that has room; may be empty."""
+
+
+class Progress(NamedTuple):
+    """A segment on its way through the units: its tables, and the units' registers."""
+
+    jobs: np.ndarray
+    key_jobs: np.ndarray
+    queries: np.ndarray
+    tokens: np.ndarray
+    log: np.ndarray
+    """int64[queries, LOG]; -1: did not happen."""
     fifo: np.ndarray
-    """[FIFOs, entries, 2]: their rings, for the kernel."""
+    """int64[FIFOs, entries, 2]: items, and the cycles from which on they count."""
     ends: np.ndarray
-    """[FIFOs, 2]: first and end of each, all 0."""
+    """int64[FIFOs, 2]: first and end of each."""
+    failed: np.ndarray
+    """int8[queries]: 1: failed its check, computed again."""
+    picked: np.ndarray
+    """int64[queries]: when its candidates are there."""
+    begun: np.ndarray
+    """bool[jobs]: keys whose fetch has begun."""
+    value_jobs: np.ndarray
+    """int64[jobs]: in the order of their fetch."""
+    key_ring: np.ndarray
+    value_ring: np.ndarray
+    """int64[3]: rows used; of the jobs in the order of their fetch, the oldest in the ring, and the end."""
+    left: np.ndarray
+    """int64[heads]: queries that have not ended."""
+    freed: np.ndarray
+    """int64[heads]: when the head's place was given back; -1: not yet."""
+    engines: np.ndarray
+    """int64[top-k engines]: busy until."""
+    r: np.ndarray
+    """int64: further registers of the units."""
 
 
-def segment(jobs: np.ndarray, key_jobs: np.ndarray, queries: np.ndarray, tokens: np.ndarray) -> Segment:
-    """A segment of tables."""
-    entries = 2 * len(queries) + len(jobs) + 1
-    fifo, ends = np.empty((_FIFOS, entries, 2), np.int64), np.zeros((_FIFOS, 2), np.int64)
-    return Segment(jobs, key_jobs, queries, tokens, fifo, ends)
+# registers of the units
+(_FREE, _FINISHED, _HELD, _ADMITTED, _NEXT_KEY, _HEADS, _PICK, _QUERY, _PART, _AGAIN_PART,
+ _MEM_NEXT, _PICK_BUSY, _DOT_BUSY, _EXP_BUSY, _DIV_BUSY, _PV_BUSY) = range(16)  # fmt: skip
+"""Free slots; queries that have ended; requests in lanes; next query to be admitted, next key job; heads whose places
+were given back; next query for the candidates, for Q x K, and which of its parts, which part of one that is computed
+again; when the memory next does something; until when each unit is busy."""
+
+
+def new_progress(s: Sizes, work: Segment, log: np.ndarray, start: int) -> Progress:
+    """A segment before its first cycle, ``start``; ``log`` is filled with -1."""
+    count, jobs = len(work.queries), len(work.jobs)
+    left = np.bincount(work.jobs[work.queries[:, KEY_JOB], HEAD], minlength=1 + work.jobs[work.key_jobs[-1], HEAD])
+    registers = np.zeros(16, np.int64)
+    registers[_FREE], registers[_MEM_NEXT], registers[_PICK_BUSY:] = s.slots, NEVER, start
+    return Progress(
+        *work, log,
+        fifo=np.empty((_FIFOS, 2 * count + jobs + 1, 2), np.int64), ends=np.zeros((_FIFOS, 2), np.int64),
+        failed=np.zeros(count, np.int8), picked=np.zeros(count, np.int64), begun=np.zeros(jobs, np.bool_),
+        value_jobs=np.empty(jobs, np.int64), key_ring=np.zeros(3, np.int64), value_ring=np.zeros(3, np.int64),
+        left=left, freed=np.full(len(left), -1, np.int64), engines=np.zeros(s.engines, np.int64), r=registers,
+    )  # fmt: skip
 
 
 @kernel(inner=True)
@@ -225,336 +299,376 @@ def _free_oldest_job(jobs: np.ndarray, order: np.ndarray, ring: np.ndarray) -> b
     return False
 
 
+@kernel(inline="always")
+def _free_head(p: Progress, now: int) -> bool:
+    """6: the place in the table of heads of the oldest head all of whose queries have ended."""
+    head = p.r[_HEADS]
+    given: bool = head < len(p.left) and p.left[head] == 0
+    if given:
+        p.freed[head] = now
+        p.r[_HEADS] = head + 1
+    return given
+
+
+@kernel(inline="always")
+def _fetching(u: FetchUnits, p: Progress) -> bool:
+    """Whether a fetch unit has something to do, but for what the memory has."""
+    busy: bool = p.r[_HELD] > 0 or not idle(u.generators, KEYS) or not idle(u.generators, VALUES)
+    return busy
+
+
+@kernel(inline="always")
+def _fetch(s: Sizes, u: FetchUnits, p: Progress, c: Counters, now: int, start: int) -> bool:
+    """1 to 4: response crossbar, memory, request crossbar, address generators that have a job."""
+    arrived = 0
+    if _fetching(u, p) or p.r[_MEM_NEXT] <= now:
+        arrived = respond(p.jobs, u.mem, now, now - start, u.stalls, c.record)
+        memory_cycle(u.mem, u.timing, now)
+        if now - start < len(c.ready):
+            for i in range(len(u.mem)):
+                c.ready[now - start] |= np.int64(room(u.mem, i, u.timing, False) > 0) << i
+        held = request(u.lanes, u.sticky, u.mem, u.timing, now, now - start, u.stalls, c.record)
+        for unit in (VALUES, KEYS):
+            if not idle(u.generators, unit):
+                held += generate(u.generators, unit, u.lanes, p.jobs, p.tokens, s.size_bits, u.place_of, u.stalls)
+        p.r[_HELD] = held
+        p.r[_MEM_NEXT] = now if _fetching(u, p) else memory_next(u.mem)
+    return arrived > 0
+
+
+@kernel(inline="always")
+def _begin_values(s: Sizes, u: FetchUnits, p: Progress) -> bool:
+    """5, values: shared ones first; a job that its SRAM has room for."""
+    which = (
+        _SHARED_VALUE_FETCHES if p.ends[_SHARED_VALUE_FETCHES, 0] < p.ends[_SHARED_VALUE_FETCHES, 1] else _VALUE_FETCHES
+    )
+    begins = False
+    if idle(u.generators, VALUES) and p.ends[which, 0] < p.ends[which, 1]:
+        j = p.fifo[which, p.ends[which, 0], 0]
+        begins = p.value_ring[0] + p.jobs[j, SRAM_ROWS] <= s.value_rows
+        if begins:
+            p.ends[which, 0] += 1
+            p.value_ring[0] += p.jobs[j, SRAM_ROWS]
+            p.value_jobs[p.value_ring[2]] = j
+            p.value_ring[2] += 1
+            begin(u.generators, VALUES, p.jobs, j, p.tokens, s.size_bits)
+    return begins
+
+
+@kernel(inline="always")
+def _begin_keys(s: Sizes, u: FetchUnits, p: Progress, now: int) -> bool:
+    """5, keys: LSBs first, then the q of a query that gets a slot, then keys that have a place and room."""
+    j = -1
+    if idle(u.generators, KEYS):
+        query, next_key = p.r[_ADMITTED], p.r[_NEXT_KEY]
+        if p.ends[_LSB_FETCHES, 0] < p.ends[_LSB_FETCHES, 1]:
+            j = _pop(p.fifo, p.ends, _LSB_FETCHES)
+        elif p.r[_FREE] > 0 and query < len(p.queries) and p.begun[p.queries[query, KEY_JOB]]:
+            j = p.queries[query, QUERY_JOB]
+            p.log[query, LOG_ADMITTED] = now
+            if p.queries[query, SHARED_VALUE_JOB] >= 0:
+                _push(p.fifo, p.ends, _SHARED_VALUE_FETCHES, p.queries[query, SHARED_VALUE_JOB], now)
+            p.r[_ADMITTED] += 1
+            p.r[_FREE] -= 1
+        elif next_key < len(p.key_jobs):
+            k = p.key_jobs[next_key]
+            after, place = p.jobs[k, AFTER_FAILED_CHECK], _head_place_cycle(s, p.jobs, k, p.freed)
+            fits = p.key_ring[0] + p.jobs[k, SRAM_ROWS] <= s.key_rows
+            if (after < 0 or p.failed[after]) and fits and place >= 0 and place <= now:
+                j = k
+                p.begun[j] = True
+                p.key_ring[0] += p.jobs[j, SRAM_ROWS]
+                p.key_ring[2] += 1
+                p.r[_NEXT_KEY] += 1
+        if j >= 0:
+            begin(u.generators, KEYS, p.jobs, j, p.tokens, s.size_bits)
+    return j >= 0
+
+
+@kernel(inline="always")
+def _outputs(p: Progress, now: int) -> bool:
+    """7: an output leaves; its query gives back its slot."""
+    leaves = _ready(p.fifo, p.ends, _OUTPUTS, now)
+    if leaves:
+        q = _pop(p.fifo, p.ends, _OUTPUTS)
+        p.log[q, LOG_END] = now
+        p.left[p.jobs[p.queries[q, KEY_JOB], HEAD]] -= 1
+        p.r[_FREE] += 1
+        p.r[_FINISHED] += 1
+    return leaves
+
+
+@kernel(inline="always")
+def _end_passes(fifo: np.ndarray, ends: np.ndarray, jobs: np.ndarray, which: int, now: int) -> bool:
+    """Passes over keys or values that have ended: those no longer read their job."""
+    ended = False
+    while _ready(fifo, ends, which, now):
+        jobs[_pop(fifo, ends, which), READERS] -= 1
+        ended = True
+    return ended
+
+
+@kernel(inline="always")
+def _prob_x_v(s: Sizes, p: Progress, now: int) -> bool:
+    """8, prob x V: a pass over the values of the oldest query whose values are there."""
+    at = _oldest(p.fifo, p.ends, p.jobs, now) if p.r[_PV_BUSY] <= now else -1
+    if at >= 0:
+        q, j = p.fifo[_PV_QUEUE, at, 0], p.fifo[_PV_QUEUE, at, 1]
+        p.fifo[_PV_QUEUE, at, 0] = -1
+        while p.ends[_PV_QUEUE, 0] < p.ends[_PV_QUEUE, 1] and p.fifo[_PV_QUEUE, p.ends[_PV_QUEUE, 0], 0] < 0:
+            p.ends[_PV_QUEUE, 0] += 1
+        parts = p.queries[q, VALUE_PARTS]
+        cycles = 0 if j < 0 else p.jobs[j, PART_CYCLES] if parts else p.queries[q, OUTPUT_CYCLES]
+        if p.log[q, LOG_OUTPUT] < 0:
+            p.log[q, LOG_VALUES] = p.log[q, LOG_CHOSEN] if j < 0 else max(p.jobs[j, DONE], p.log[q, LOG_CHOSEN])
+            p.log[q, LOG_OUTPUT] = now
+        p.r[_PV_BUSY] = now + cycles
+        if j >= 0:
+            _push(p.fifo, p.ends, _VALUES_READ, j, now + cycles)
+        if parts == 0 or j == p.queries[q, VALUE_JOB] + parts - 1:
+            _push(p.fifo, p.ends, _OUTPUTS, q, now + cycles + s.output)
+    return at >= 0
+
+
+@kernel(inline="always")
+def _want_values(p: Progress, now: int) -> bool:
+    """9: a query whose values are chosen asks for them, and waits for prob x V."""
+    asks = _ready(p.fifo, p.ends, _VALUES_WANTED, now)
+    if asks:
+        q = _pop(p.fifo, p.ends, _VALUES_WANTED)
+        first, parts = p.queries[q, VALUE_JOB], p.queries[q, VALUE_PARTS]
+        for j in range(first, first + parts):
+            _push(p.fifo, p.ends, _VALUE_FETCHES, j, now)
+            _push(p.fifo, p.ends, _PV_QUEUE, q, j)
+        if parts == 0:
+            _push(p.fifo, p.ends, _PV_QUEUE, q, first)
+    return asks
+
+
+@kernel(inline="always")
+def _top_k(s: Sizes, p: Progress, now: int) -> bool:
+    """10: each top-k engine that is free takes a query."""
+    begins = False
+    for e in range(s.engines):
+        if p.engines[e] <= now and _ready(p.fifo, p.ends, _TOPK_QUEUE, now):
+            q = _pop(p.fifo, p.ends, _TOPK_QUEUE)
+            chosen = now + p.queries[q, TOPK_CYCLES]
+            p.log[q, LOG_TOPK], p.log[q, LOG_CHOSEN] = now, chosen
+            p.engines[e] = chosen
+            _push(p.fifo, p.ends, _VALUES_WANTED, q, chosen)
+            begins = True
+    return begins
+
+
+@kernel(inline="always")
+def _divide(s: Sizes, p: Progress, now: int) -> bool:
+    """11, divide and quantize."""
+    begins = p.r[_DIV_BUSY] <= now and _ready(p.fifo, p.ends, _DIVIDE_QUEUE, now)
+    if begins:
+        q = _pop(p.fifo, p.ends, _DIVIDE_QUEUE)
+        busy = now + p.queries[q, SOFTMAX_CYCLES]
+        p.r[_DIV_BUSY] = busy
+        p.log[q, LOG_DIVIDE], p.log[q, LOG_WEIGHED] = now, busy + s.divide
+        _push(p.fifo, p.ends, _TOPK_QUEUE, q, busy + s.divide)
+    return begins
+
+
+@kernel(inline="always")
+def _check(p: Progress, now: int) -> bool:
+    """12: on to divide, or once more from Q x K on; then LSBs are fetched, unless an earlier query asked for them."""
+    checks = _ready(p.fifo, p.ends, _CHECK_QUEUE, now)
+    if checks:
+        q = _pop(p.fifo, p.ends, _CHECK_QUEUE)
+        if p.queries[q, RECOMPUTE] and p.failed[q] == 0:
+            p.failed[q] = 1
+            j = p.queries[q, LSB_JOB]
+            if p.queries[q, HOLD_KEYS] and not p.begun[j]:
+                p.begun[j] = True
+                _push(p.fifo, p.ends, _LSB_FETCHES, j, now)
+            _push(p.fifo, p.ends, _RECOMPUTATIONS, q, now + 1)
+        else:
+            if p.queries[q, HOLD_KEYS] and p.failed[q] == 0:
+                p.jobs[p.queries[q, KEY_JOB], READERS] -= 1
+            _push(p.fifo, p.ends, _DIVIDE_QUEUE, q, now)
+    return checks
+
+
+@kernel(inline="always")
+def _exp_sum(s: Sizes, p: Progress, now: int) -> bool:
+    """13, exp and sum."""
+    begins = p.r[_EXP_BUSY] <= now and _ready(p.fifo, p.ends, _EXP_QUEUE, now)
+    if begins:
+        q = _pop(p.fifo, p.ends, _EXP_QUEUE)
+        busy = now + p.queries[q, SOFTMAX_CYCLES]
+        p.r[_EXP_BUSY] = busy
+        p.log[q, LOG_EXP + _AGAIN * p.failed[q]], p.log[q, LOG_SUMMED + _AGAIN * p.failed[q]] = now, busy + s.total
+        _push(p.fifo, p.ends, _CHECK_QUEUE, q, busy + s.total)
+    return begins
+
+
+@kernel(inline="always")
+def _candidates(p: Progress, now: int) -> bool:
+    """14, candidate selection (A3); a query that has none is passed over."""
+    q, admitted = p.r[_PICK], p.r[_ADMITTED]
+    while q < admitted and p.queries[q, CANDIDATE_CYCLES] == 0:
+        q += 1
+    fetched = (
+        q < admitted and _fetched(p.jobs, p.queries[q, QUERY_JOB], now) and _fetched(p.jobs, p.queries[q, KEY_JOB], now)
+    )
+    begins = fetched and p.r[_PICK_BUSY] <= now
+    if begins:
+        p.picked[q] = now + p.queries[q, CANDIDATE_CYCLES]
+        p.r[_PICK_BUSY] = p.picked[q]
+        q += 1
+    p.r[_PICK] = q
+    return begins
+
+
+@kernel(inline="always")
+def _q_x_k(s: Sizes, p: Progress, now: int) -> bool:
+    """15, Q x K: a pass over a query's keys, or a part of them; one that is computed again goes first."""
+    q, i = -1, 0
+    second = False
+    if p.r[_DOT_BUSY] <= now:
+        if _ready(p.fifo, p.ends, _RECOMPUTATIONS, now):
+            again, part = p.fifo[_RECOMPUTATIONS, p.ends[_RECOMPUTATIONS, 0], 0], p.r[_AGAIN_PART]
+            second = _fetched(p.jobs, p.queries[again, LSB_JOB] + part, now)
+            if second:
+                q, i = again, part
+        query, part = p.r[_QUERY], p.r[_PART]
+        picked = query < p.r[_ADMITTED] and query < p.r[_PICK] and p.picked[query] <= now
+        fetched = picked and not second and _fetched(p.jobs, p.queries[query, QUERY_JOB], now)
+        if fetched and _fetched(p.jobs, p.queries[query, KEY_JOB] + part, now):
+            q, i = query, part
+    if q >= 0:
+        parts = p.queries[q, KEY_PARTS]
+        j = (p.queries[q, LSB_JOB] if second and not p.queries[q, HOLD_KEYS] else p.queries[q, KEY_JOB]) + i
+        busy = now + (p.jobs[j, PART_CYCLES] if parts > 1 else p.queries[q, DOT_CYCLES])
+        p.r[_DOT_BUSY] = busy
+        if i == 0:
+            p.log[q, LOG_DOT + _AGAIN * second] = now
+            if not second:
+                p.log[q, LOG_LOADED] = max(p.jobs[p.queries[q, QUERY_JOB], DONE], p.jobs[j, DONE])
+        if parts > 1 or second or not p.queries[q, HOLD_KEYS]:
+            _push(p.fifo, p.ends, _KEYS_READ, j, busy)
+        i += 1
+        if i == parts:
+            p.log[q, LOG_SCORED + _AGAIN * second] = busy + s.dot
+            _push(p.fifo, p.ends, _EXP_QUEUE, q, busy + s.dot)
+            i = 0
+            if second:
+                p.ends[_RECOMPUTATIONS, 0] += 1
+            else:
+                p.r[_QUERY] += 1
+        p.r[_AGAIN_PART if second else _PART] = i
+    return q >= 0
+
+
+@kernel(inline="always")
+def _next_event(s: Sizes, p: Progress, now: int) -> int:
+    """The next cycle in which something can happen, where nothing did in this one; NEVER: none."""
+    later: int = p.r[_MEM_NEXT]
+    for which in (
+        _OUTPUTS,
+        _VALUES_READ,
+        _VALUES_WANTED,
+        _CHECK_QUEUE,
+        _KEYS_READ,
+        _TOPK_QUEUE,
+        _DIVIDE_QUEUE,
+        _EXP_QUEUE,
+    ):
+        if p.ends[which, 0] < p.ends[which, 1]:
+            cycle = p.fifo[which, p.ends[which, 0], 1]
+            if cycle > now:
+                later = min(later, cycle)
+    for cycle in (p.r[_DOT_BUSY], p.r[_EXP_BUSY], p.r[_DIV_BUSY], p.r[_PV_BUSY], p.r[_PICK_BUSY]):
+        if cycle > now:
+            later = min(later, cycle)
+    for e in range(s.engines):
+        if p.engines[e] > now:
+            later = min(later, p.engines[e])
+    if p.r[_NEXT_KEY] < len(p.key_jobs):
+        place = _head_place_cycle(s, p.jobs, p.key_jobs[p.r[_NEXT_KEY]], p.freed)
+        if place > now:
+            later = min(later, place)
+    later = max(later, now + 1)
+    return later
+
+
+@kernel(inline="always")
+def _cause(s: Sizes, p: Progress, now: int) -> int:
+    """What Q x K does until the next cycle that is looked at, of `CAUSES`."""
+    query, part, admitted = p.r[_QUERY], p.r[_PART], p.r[_ADMITTED]
+    again = p.ends[_RECOMPUTATIONS, 0] < p.ends[_RECOMPUTATIONS, 1]
+    if p.r[_DOT_BUSY] > now:
+        cause = _QK
+    elif query == len(p.queries):
+        cause = _LSB if again else _DRAIN
+    elif p.r[_FREE] == 0 and (query == admitted or _fetched(p.jobs, p.queries[query, KEY_JOB] + part, now)):
+        cause = _LATENCY
+        if p.ends[_PV_QUEUE, 0] < p.ends[_PV_QUEUE, 1]:
+            cause = _PV if p.r[_PV_BUSY] > now else _VALUES
+        elif _ready(p.fifo, p.ends, _TOPK_QUEUE, now):
+            cause = _TOPK
+        elif _ready(p.fifo, p.ends, _DIVIDE_QUEUE, now) or _ready(p.fifo, p.ends, _EXP_QUEUE, now):
+            cause = _SOFTMAX
+        elif again:
+            cause = _LSB
+    elif query < admitted and p.r[_PICK] > query and p.picked[query] > now:
+        cause = _CANDIDATES
+    elif p.begun[p.queries[query, KEY_JOB] + part]:
+        cause = _KEYS
+    else:
+        k = p.key_jobs[p.r[_NEXT_KEY]]
+        if p.jobs[k, AFTER_FAILED_CHECK] >= 0 and not p.failed[p.jobs[k, AFTER_FAILED_CHECK]]:
+            cause = _LSB
+        else:
+            cause = _KEY_SRAM if p.key_ring[0] + p.jobs[k, SRAM_ROWS] > s.key_rows else _KEYS
+    return cause
+
+
 @kernel
-def run_segment(
-    s: Sizes,
-    t: Timing,
-    place_of: Fields,
-    mem: np.ndarray,
-    work: Segment,
-    lanes: np.ndarray,
-    sticky: np.ndarray,
-    generators: np.ndarray,
-    log: np.ndarray,
-    causes: np.ndarray,
-    used: np.ndarray,
-    stalls: np.ndarray,
-    start: int,
-    record: np.ndarray,
-    ready: np.ndarray,
-) -> int:
+def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Counters, start: int) -> int:
     """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
 
     Args:
-        s, t, place_of: `sizes`, the memory's timing and address fields.
-        mem, lanes, sticky, generators: state of the memory and the fetch units.
-        work: `Segment`; the jobs' state is filled in.
-        log: int64[queries, LOG], filled with -1 before.
-        causes: int64[CAUSES], counted up; they sum to the cycles.
-        used: int64[3], counted up: rows of both SRAMs and slots, times cycles.
-        stalls: int64[3] of `fetch`, counted up.
-        record: of `fetch`: what the memory did.
-        ready: int64[cycles from start on], filled with a bit for each channel that has room; may be empty.
+        s: `sizes`.
+        units: state of the memory and the fetch units.
+        progress: `new_progress` of the segment; the jobs' state and the log are filled in.
+        counters: counted up, filled in.
     """
-    mem, lanes, generators, sticky = (
-        without_refcount(mem),
-        without_refcount(lanes),
-        without_refcount(generators),
-        without_refcount(sticky),
-    )
-    log, causes, used, stalls = (
-        without_refcount(log),
-        without_refcount(causes),
-        without_refcount(used),
-        without_refcount(stalls),
-    )
-    jobs, key_jobs = without_refcount(work.jobs), without_refcount(work.key_jobs)
-    queries, tokens = without_refcount(work.queries), without_refcount(work.tokens)
-    count = len(queries)
-    fifo, ends = without_refcount(work.fifo), without_refcount(work.ends)
-    state = np.zeros(count, np.int8)  # 1: failed its check, computed again
-    picked = np.zeros(count, np.int64)  # when its candidates are there
-    begun = np.zeros(len(jobs), np.bool_)
-    value_jobs = np.empty(len(jobs), np.int64)  # in the order of their fetch
-    key_ring, value_ring = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    left = np.zeros(1 + jobs[key_jobs[-1], HEAD], np.int64)  # of each head, queries that have not ended
-    for q in range(count):
-        left[jobs[queries[q, KEY_JOB], HEAD]] += 1
-    freed = np.full(len(left), -1, np.int64)  # when the head's place was given back
-    heads = 0  # whose places were
-    engines = np.zeros(s.engines, np.int64)
-    now, free, finished, held = start, s.slots, 0, 0
-    admitted, next_key = 0, 0  # next query and next key job of the key unit
-    pick, query, part, again_part = 0, 0, 0, 0  # next for the candidates; for Q x K, and which part
-    pick_busy, dot_busy, exp_busy, div_busy, pv_busy = start, start, start, start, start
-    mem_next = NEVER
+    u, p, c = without_refcount(units), without_refcount(progress), without_refcount(counters)
+    now = start
     while True:
-        changed = False
-        # fetch
-        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
-        if working or mem_next <= now:
-            if respond(jobs, mem, now, now - start, stalls, record) > 0:
-                changed = True
-            memory_cycle(mem, t, now)
-            if now - start < len(ready):
-                for c in range(len(mem)):
-                    ready[now - start] |= np.int64(room(mem, c, t, False) > 0) << c
-            held = request(lanes, sticky, mem, t, now, now - start, stalls, record)
-            if not idle(generators, VALUES):
-                held += generate(generators, VALUES, lanes, jobs, tokens, s.size_bits, place_of, stalls)
-            if not idle(generators, KEYS):
-                held += generate(generators, KEYS, lanes, jobs, tokens, s.size_bits, place_of, stalls)
-            asked = idle(generators, KEYS) and idle(generators, VALUES) and held == 0
-            mem_next = memory_next(mem) if asked else now
-        # the address generators begin a job
-        if idle(generators, VALUES):
-            which = _VALUE_FETCHES
-            if ends[_SHARED_VALUE_FETCHES, 0] < ends[_SHARED_VALUE_FETCHES, 1]:
-                which = _SHARED_VALUE_FETCHES
-            if ends[which, 0] < ends[which, 1]:
-                j = fifo[which, ends[which, 0], 0]
-                if value_ring[0] + jobs[j, SRAM_ROWS] <= s.value_rows:
-                    ends[which, 0] += 1
-                    value_ring[0] += jobs[j, SRAM_ROWS]
-                    value_jobs[value_ring[2]] = j
-                    value_ring[2] += 1
-                    begin(generators, VALUES, jobs, j, tokens, s.size_bits)
-                    changed = True
-        if idle(generators, KEYS):
-            j = -1
-            if ends[_LSB_FETCHES, 0] < ends[_LSB_FETCHES, 1]:
-                j = _pop(fifo, ends, _LSB_FETCHES)
-            elif free > 0 and admitted < count and begun[queries[admitted, KEY_JOB]]:
-                j = queries[admitted, QUERY_JOB]
-                log[admitted, LOG_ADMITTED] = now
-                if queries[admitted, SHARED_VALUE_JOB] >= 0:
-                    _push(fifo, ends, _SHARED_VALUE_FETCHES, queries[admitted, SHARED_VALUE_JOB], now)
-                admitted += 1
-                free -= 1
-            elif next_key < len(key_jobs):
-                k = key_jobs[next_key]
-                after, wait = jobs[k, AFTER_FAILED_CHECK], _head_place_cycle(s, jobs, k, freed)
-                if (
-                    (after < 0 or state[after])
-                    and key_ring[0] + jobs[k, SRAM_ROWS] <= s.key_rows
-                    and wait >= 0
-                    and wait <= now
-                ):
-                    j = k
-                    begun[j] = True
-                    key_ring[0] += jobs[j, SRAM_ROWS]
-                    key_ring[2] += 1
-                    next_key += 1
-            if j >= 0:
-                begin(generators, KEYS, jobs, j, tokens, s.size_bits)
-                changed = True
-        # SRAM rows and heads' places are freed
-        if _free_oldest_job(jobs, key_jobs, key_ring):
-            changed = True
-        if _free_oldest_job(jobs, value_jobs, value_ring):
-            changed = True
-        if heads < len(left) and left[heads] == 0:
-            freed[heads] = now
-            heads += 1
-            changed = True
-        # outputs leave
-        if _ready(fifo, ends, _OUTPUTS, now):
-            q = _pop(fifo, ends, _OUTPUTS)
-            log[q, LOG_END] = now
-            left[jobs[queries[q, KEY_JOB], HEAD]] -= 1
-            free += 1
-            finished += 1
-            changed = True
-        if (
-            finished == count
-            and idle(generators, KEYS)
-            and idle(generators, VALUES)
-            and held == 0
-            and memory_next(mem) == NEVER
-        ):
+        changed = _fetch(s, u, p, c, now, start)  # 1 to 4
+        changed |= _begin_values(s, u, p)  # 5
+        changed |= _begin_keys(s, u, p, now)
+        changed |= _free_oldest_job(p.jobs, p.key_jobs, p.key_ring)  # 6
+        changed |= _free_oldest_job(p.jobs, p.value_jobs, p.value_ring)
+        changed |= _free_head(p, now)
+        changed |= _outputs(p, now)  # 7
+        if p.r[_FINISHED] == len(p.queries) and not _fetching(u, p) and memory_next(u.mem) == NEVER:
             return now
-        # prob x V
-        while _ready(fifo, ends, _VALUES_READ, now):
-            jobs[_pop(fifo, ends, _VALUES_READ), READERS] -= 1
-            changed = True
-        if pv_busy <= now:
-            at = _oldest(fifo, ends, jobs, now)
-            if at >= 0:
-                q, j = fifo[_PV_QUEUE, at, 0], fifo[_PV_QUEUE, at, 1]
-                fifo[_PV_QUEUE, at, 0] = -1
-                while ends[_PV_QUEUE, 0] < ends[_PV_QUEUE, 1] and fifo[_PV_QUEUE, ends[_PV_QUEUE, 0], 0] < 0:
-                    ends[_PV_QUEUE, 0] += 1
-                parts = queries[q, VALUE_PARTS]
-                cycles = 0 if j < 0 else jobs[j, PART_CYCLES] if parts else queries[q, OUTPUT_CYCLES]
-                if log[q, LOG_OUTPUT] < 0:
-                    log[q, LOG_VALUES] = log[q, LOG_CHOSEN] if j < 0 else max(jobs[j, DONE], log[q, LOG_CHOSEN])
-                    log[q, LOG_OUTPUT] = now
-                pv_busy = now + cycles
-                if j >= 0:
-                    _push(fifo, ends, _VALUES_READ, j, pv_busy)
-                if parts == 0 or j == queries[q, VALUE_JOB] + parts - 1:
-                    _push(fifo, ends, _OUTPUTS, q, pv_busy + s.output)
-                changed = True
-        # values are asked for
-        if _ready(fifo, ends, _VALUES_WANTED, now):
-            q = _pop(fifo, ends, _VALUES_WANTED)
-            for i in range(queries[q, VALUE_PARTS]):
-                _push(fifo, ends, _VALUE_FETCHES, queries[q, VALUE_JOB] + i, now)
-                _push(fifo, ends, _PV_QUEUE, q, queries[q, VALUE_JOB] + i)
-            if queries[q, VALUE_PARTS] == 0:
-                _push(fifo, ends, _PV_QUEUE, q, queries[q, VALUE_JOB])
-            changed = True
-        # top-k of the probabilities
-        for e in range(s.engines):
-            if engines[e] <= now and _ready(fifo, ends, _TOPK_QUEUE, now):
-                q = _pop(fifo, ends, _TOPK_QUEUE)
-                log[q, LOG_TOPK], log[q, LOG_CHOSEN] = now, now + queries[q, TOPK_CYCLES]
-                engines[e] = log[q, LOG_CHOSEN]
-                _push(fifo, ends, _VALUES_WANTED, q, log[q, LOG_CHOSEN])
-                changed = True
-        # divide
-        if div_busy <= now and _ready(fifo, ends, _DIVIDE_QUEUE, now):
-            q = _pop(fifo, ends, _DIVIDE_QUEUE)
-            div_busy = now + queries[q, SOFTMAX_CYCLES]
-            log[q, LOG_DIVIDE], log[q, LOG_WEIGHED] = now, div_busy + s.divide
-            _push(fifo, ends, _TOPK_QUEUE, q, log[q, LOG_WEIGHED])
-            changed = True
-        # check
-        if _ready(fifo, ends, _CHECK_QUEUE, now):
-            q = _pop(fifo, ends, _CHECK_QUEUE)
-            if queries[q, RECOMPUTE] and state[q] == 0:
-                state[q] = 1
-                j = queries[q, LSB_JOB]
-                if queries[q, HOLD_KEYS] and not begun[j]:
-                    begun[j] = True
-                    _push(fifo, ends, _LSB_FETCHES, j, now)
-                _push(fifo, ends, _RECOMPUTATIONS, q, now + 1)
-            else:
-                if queries[q, HOLD_KEYS] and state[q] == 0:
-                    jobs[queries[q, KEY_JOB], READERS] -= 1
-                _push(fifo, ends, _DIVIDE_QUEUE, q, now)
-            changed = True
-        # exp and sum
-        if exp_busy <= now and _ready(fifo, ends, _EXP_QUEUE, now):
-            q = _pop(fifo, ends, _EXP_QUEUE)
-            exp_busy = now + queries[q, SOFTMAX_CYCLES]
-            log[q, LOG_EXP + _AGAIN * state[q]], log[q, LOG_SUMMED + _AGAIN * state[q]] = now, exp_busy + s.total
-            _push(fifo, ends, _CHECK_QUEUE, q, exp_busy + s.total)
-            changed = True
-        # candidates (A3)
-        while pick < admitted and queries[pick, CANDIDATE_CYCLES] == 0:
-            pick += 1
-        fetched = (
-            pick < admitted
-            and _fetched(jobs, queries[pick, QUERY_JOB], now)
-            and _fetched(jobs, queries[pick, KEY_JOB], now)
-        )
-        if fetched and pick_busy <= now:
-            pick_busy = now + queries[pick, CANDIDATE_CYCLES]
-            picked[pick] = pick_busy
-            pick += 1
-            changed = True
-        # Q x K
-        while _ready(fifo, ends, _KEYS_READ, now):
-            jobs[_pop(fifo, ends, _KEYS_READ), READERS] -= 1
-            changed = True
-        if dot_busy <= now:
-            q, i = -1, 0
-            if _ready(fifo, ends, _RECOMPUTATIONS, now):
-                q, i = fifo[_RECOMPUTATIONS, ends[_RECOMPUTATIONS, 0], 0], again_part
-                if not _fetched(jobs, queries[q, LSB_JOB] + i, now):
-                    q = -1
-            second = q >= 0
-            if q < 0 and query < admitted and pick > query and picked[query] <= now:
-                fetched = _fetched(jobs, queries[query, QUERY_JOB], now) and _fetched(
-                    jobs, queries[query, KEY_JOB] + part, now
-                )
-                if fetched:
-                    q, i = query, part
-            if q >= 0:
-                parts = queries[q, KEY_PARTS]
-                j = (queries[q, LSB_JOB] if second and not queries[q, HOLD_KEYS] else queries[q, KEY_JOB]) + i
-                dot_busy = now + (jobs[j, PART_CYCLES] if parts > 1 else queries[q, DOT_CYCLES])
-                if i == 0:
-                    log[q, LOG_DOT + _AGAIN * second] = now
-                    if not second:
-                        log[q, LOG_LOADED] = max(jobs[queries[q, QUERY_JOB], DONE], jobs[j, DONE])
-                if parts > 1 or second or not queries[q, HOLD_KEYS]:
-                    _push(fifo, ends, _KEYS_READ, j, dot_busy)
-                if i == parts - 1:
-                    log[q, LOG_SCORED + _AGAIN * second] = dot_busy + s.dot
-                    _push(fifo, ends, _EXP_QUEUE, q, dot_busy + s.dot)
-                    i = -1
-                    if second:
-                        ends[_RECOMPUTATIONS, 0] += 1
-                    else:
-                        query += 1
-                if second:
-                    again_part = i + 1
-                else:
-                    part = i + 1
-                changed = True
-        working = held > 0 or not idle(generators, KEYS) or not idle(generators, VALUES)
+        changed |= _end_passes(p.fifo, p.ends, p.jobs, _VALUES_READ, now)  # 8
+        changed |= _prob_x_v(s, p, now)
+        changed |= _want_values(p, now)  # 9
+        changed |= _top_k(s, p, now)  # 10
+        changed |= _divide(s, p, now)  # 11
+        changed |= _check(p, now)  # 12
+        changed |= _exp_sum(s, p, now)  # 13
+        changed |= _candidates(p, now)  # 14
+        changed |= _end_passes(p.fifo, p.ends, p.jobs, _KEYS_READ, now)  # 15
+        changed |= _q_x_k(s, p, now)
         later = now + 1
-        if not changed and not working:
-            later = mem_next
-            for which in (
-                _OUTPUTS,
-                _VALUES_READ,
-                _VALUES_WANTED,
-                _CHECK_QUEUE,
-                _KEYS_READ,
-                _TOPK_QUEUE,
-                _DIVIDE_QUEUE,
-                _EXP_QUEUE,
-            ):
-                if ends[which, 0] < ends[which, 1]:
-                    cycle = fifo[which, ends[which, 0], 1]
-                    if cycle > now:
-                        later = min(later, cycle)
-            for cycle in (dot_busy, exp_busy, div_busy, pv_busy, pick_busy):
-                if cycle > now:
-                    later = min(later, cycle)
-            for e in range(s.engines):
-                if engines[e] > now:
-                    later = min(later, engines[e])
-            if next_key < len(key_jobs):
-                wait = _head_place_cycle(s, jobs, key_jobs[next_key], freed)
-                if wait > now:
-                    later = min(later, wait)
+        if not changed and not _fetching(u, p):
+            later = _next_event(s, p, now)
             if later == NEVER:
                 return -1  # nothing will ever happen again
-            later = max(later, now + 1)
-        # what Q x K does until then
-        if dot_busy > now:
-            cause = _QK
-        elif query == count:
-            cause = _LSB if ends[_RECOMPUTATIONS, 0] < ends[_RECOMPUTATIONS, 1] else _DRAIN
-        elif free == 0 and (query == admitted or _fetched(jobs, queries[query, KEY_JOB] + part, now)):
-            cause = _LATENCY
-            if ends[_PV_QUEUE, 0] < ends[_PV_QUEUE, 1]:
-                cause = _PV if pv_busy > now else _VALUES
-            elif _ready(fifo, ends, _TOPK_QUEUE, now):
-                cause = _TOPK
-            elif _ready(fifo, ends, _DIVIDE_QUEUE, now) or _ready(fifo, ends, _EXP_QUEUE, now):
-                cause = _SOFTMAX
-            elif ends[_RECOMPUTATIONS, 0] < ends[_RECOMPUTATIONS, 1]:
-                cause = _LSB
-        elif query < admitted and pick > query and picked[query] > now:
-            cause = _CANDIDATES
-        elif begun[queries[query, KEY_JOB] + part]:
-            cause = _KEYS
-        else:
-            k = key_jobs[next_key]
-            if jobs[k, AFTER_FAILED_CHECK] >= 0 and not state[jobs[k, AFTER_FAILED_CHECK]]:
-                cause = _LSB
-            else:
-                cause = _KEY_SRAM if key_ring[0] + jobs[k, SRAM_ROWS] > s.key_rows else _KEYS
-        dt = later - now
-        causes[cause] += dt
-        used[0] += key_ring[0] * dt
-        used[1] += value_ring[0] * dt
-        used[2] += (s.slots - free) * dt
+        c.causes[_cause(s, p, now)] += later - now
+        c.used[0] += p.key_ring[0] * (later - now)
+        c.used[1] += p.value_ring[0] * (later - now)
+        c.used[2] += (s.slots - p.r[_FREE]) * (later - now)
         now = later
 
 

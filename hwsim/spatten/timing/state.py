@@ -11,8 +11,8 @@ import numpy as np
 from hwsim.memory.controller import new_state
 
 from ..config import SpattenConfig
-from .fetch import kernel_fields, memory_rests, new_generators, new_lanes, new_record, new_sticky
-from .pipeline import CAUSES, LOG, Segment, run_segment, sizes
+from .fetch import STALLS, kernel_fields, memory_rests, new_generators, new_lanes, new_record, new_sticky
+from .pipeline import CAUSES, LOG, Counters, FetchUnits, Segment, new_progress, run_segment, sizes
 
 
 class Pipeline:
@@ -21,25 +21,25 @@ class Pipeline:
     def __init__(self, config: SpattenConfig) -> None:
         self.config = config
         self.sizes = sizes(config)
-        self.timing = config.memory.timing()
-        self.place_of = kernel_fields(config)[1]
         self.mem = new_state(config.memory)
-        self.lanes, self.sticky, self.generators = new_lanes(config), new_sticky(config), new_generators()
+        self.stalls = np.zeros(len(STALLS), np.int64)
+        self.units = FetchUnits(
+            config.memory.timing(), kernel_fields(config)[1], self.mem, new_lanes(config), new_sticky(config),
+            new_generators(), self.stalls,
+        )  # fmt: skip
         self.now = 0
         self.causes = np.zeros(len(CAUSES), np.int64)
         self.used = np.zeros(3, np.int64)
-        self.stalls = np.zeros(3, np.int64)
 
     def run(self, work: Segment, record: np.ndarray | None = None, ready: np.ndarray | None = None) -> np.ndarray:
-        """Run a segment; int64[queries, LOG] in cycles of the run. ``record``, ``ready``: of `run_segment`."""
+        """Run a segment; int64[queries, LOG] in cycles of the run. ``record``, ``ready``: of `Counters`."""
         record = new_record() if record is None else record
         ready = np.zeros(0, np.int64) if ready is None else ready
         log = np.full((len(work.queries), len(LOG)), -1, np.int64)
         if len(work.queries):
-            end = int(run_segment(
-                self.sizes, self.timing, self.place_of, self.mem, work, self.lanes, self.sticky, self.generators, log,
-                self.causes, self.used, self.stalls, self.now, record, ready,
-            ))  # fmt: skip
+            progress = new_progress(self.sizes, work, log, self.now)
+            counters = Counters(self.causes, self.used, record, ready)
+            end = int(run_segment(self.sizes, self.units, progress, counters, self.now))
             if end < 0:
                 raise RuntimeError("SpAtten's pipeline: every unit waits for another")
             self.now = end
@@ -48,4 +48,4 @@ class Pipeline:
     def rest(self, cycles: int) -> None:
         """Let time pass without fetches; the memory refreshes itself."""
         self.now += cycles
-        memory_rests(self.mem, self.timing, self.now)
+        memory_rests(self.mem, self.units.timing, self.now)
