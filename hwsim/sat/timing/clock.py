@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clock level of the STCE: every register stepped by the clock; the RTL is written from it.
+"""Clock level of the STCE: every register stepped by the clock; the drawing from which the RTL is written.
 
 What is a register here is a register there; the numbered phases of a cycle are the array's stages:
 
@@ -26,11 +26,13 @@ Left out: the DMA side of the buffers.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dataflow.errors import InputError
 from hwsim.core.ieee import canonical
-from hwsim.core.kernels import kernel
+from hwsim.core.kernels import kernel, without_refcount
 
 from .job import Job, stored_length
 
@@ -78,10 +80,57 @@ def run_job(
         ip[:] = (np.arange(groups * job.depth) % job.depth)[:, None]
     start = np.zeros((job.a, job.b), np.float32) if psum is None else np.array(psum, np.float32)
     when = np.zeros((job.a, job.b), np.int64) if written is None else written
-    cycles = (_step_os if job.is_os else _step_ws)(job, xp, wp, ip, start, when)
+    operands = Operands(xp, xp.reshape(-1), wp, ip, start, when)
+    cycles = (_step_os if job.is_os else _step_ws)(job, operands)
     if cycles < 0:
         raise RuntimeError(f"clock level did not finish: {job}")
     return canonical(start), cycles
+
+
+class Operands(NamedTuple):
+    """What a job reads and writes, padded as `run_job` does."""
+
+    x: np.ndarray
+    flat: np.ndarray
+    """x, word by word."""
+    w: np.ndarray
+    idx: np.ndarray
+    out: np.ndarray
+    """The output buffer, written in place; WS reads partial sums from it."""
+    when: np.ndarray
+    """The cycle of each output's last write."""
+
+
+class Lanes(NamedTuple):
+    """Registers of the west lanes, and what they issued.
+
+    Values are arrays of each kernel, looped over where they are used: so the compiler sees that they do not overlap,
+    which is a fifth of the speed.
+    """
+
+    slot: np.ndarray
+    """int64[rows, ring]: what a west lane issued, cycle by cycle: its slot, or a bubble; in the same places:"""
+    first: np.ndarray
+    last: np.ndarray
+    """Whether it is of the first, of the last round."""
+    x_at: np.ndarray
+    weight: np.ndarray
+    """Its address in x; WS: the weight of those that a PE holds."""
+    row: np.ndarray
+    col: np.ndarray
+    """Row of the output, and its first column."""
+    issued: np.ndarray
+    """int64[rows]: the cycle of a lane's last issue."""
+    tile: np.ndarray
+    block: np.ndarray
+    k: np.ndarray
+    cycle: np.ndarray
+    s: np.ndarray
+    sub: np.ndarray
+    """int64[rows], of a west lane: its tile or -1, block (WS), round, cycle in the round, slot, cycle in the slot."""
+    token: np.ndarray
+    token_tile: np.ndarray
+    """int64[rows]: cycles until the lane starts a tile, or -1; which one."""
 
 
 @kernel(inner=True)
@@ -93,28 +142,60 @@ def _ring(entries: int) -> int:
     return size
 
 
+@kernel(inline="always")
+def _new_lanes(job: Job) -> Lanes:
+    """Idle lanes."""
+    rows, size = job.rows, _ring(job.mul_latency + job.add_latency + 2)
+    slot = np.full((rows, size), _BUBBLE, np.int64)
+    first, last = np.zeros((rows, size), np.bool_), np.zeros((rows, size), np.bool_)
+    x_at, weight = np.zeros((rows, size), np.int64), np.zeros((rows, size), np.int64)
+    row, col = np.zeros((rows, size), np.int64), np.zeros((rows, size), np.int64)
+    issued = np.full(rows, -2 * size, np.int64)
+    tile, block, k = np.full(rows, -1, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    cycle, s, sub = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    token, token_tile = np.full(rows, -1, np.int64), np.zeros(rows, np.int64)
+    return Lanes(slot, first, last, x_at, weight, row, col, issued, tile, block, k, cycle, s, sub, token, token_tile)
+
+
+@kernel(inline="always")
+def _start_lane(g: Lanes, r: int, delay: int) -> None:
+    """4, east: a lane whose token is there starts a tile; the lane below gets the token ``delay`` cycles later."""
+    if g.token[r] == 0:
+        g.tile[r] = g.token_tile[r]
+        if r + 1 < len(g.token):
+            g.token[r + 1], g.token_tile[r + 1] = delay, g.token_tile[r]
+    if g.token[r] >= 0:
+        g.token[r] -= 1
+
+
+@kernel(inline="always")
+def _next_slot(job: Job, g: Lanes, r: int) -> bool:
+    """4, east: a lane's counters go on by a cycle; whether a round ends with it, and ``k`` went on by one."""
+    g.sub[r] += 1
+    if g.sub[r] == job.slot:
+        g.s[r], g.sub[r] = g.s[r] + 1, 0
+    g.cycle[r] += 1
+    ends: bool = g.cycle[r] == job.round
+    if ends:
+        g.cycle[r], g.s[r], g.sub[r] = 0, 0, 0
+        g.k[r] += 1
+    return ends
+
+
 @kernel
-def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.ndarray, when: np.ndarray) -> int:
-    """Weight-stationary run; ``out`` is the output buffer, read and written in place. Returns cycles, -1 if stuck."""
+def _step_ws(job: Job, operands: Operands) -> int:
+    """Weight-stationary run. Returns cycles, -1 if stuck."""
+    d, lanes = without_refcount(operands), _new_lanes(job)
+    g = without_refcount(lanes)  # lanes, which owns its arrays, is used to the end of the loop
+    x, flat, w, idx, out, when = d.x, d.flat, d.w, d.idx, d.out, d.when
     rows, cols, depth, inter = job.rows, job.cols, job.depth, job.interleave
-    lm, la, slot, rnd = job.mul_latency, job.add_latency, job.slot, job.round
+    lm, la, rnd = job.mul_latency, job.add_latency, job.round
     group = job.m if job.is_sparse else depth
     blocks = -(-job.a // inter)
     b_tiles = -(-job.b // cols)
     n_tiles = (w.shape[0] // (rows * depth)) * b_tiles
-    flat = x.reshape(-1)
 
-    # what the west lanes issued: slot (or bubble), first and last round, address in x, weight, row and column of out
-    size = _ring(lm + la + 2)
-    wrap = size - 1
-    e_slot = np.full((rows, size), _BUBBLE, np.int64)
-    e_first = np.zeros((rows, size), np.bool_)
-    e_last = np.zeros((rows, size), np.bool_)
-    e_x = np.zeros((rows, size), np.int64)
-    e_w = np.zeros((rows, size), np.int64)
-    e_a = np.zeros((rows, size), np.int64)
-    e_b = np.zeros((rows, size), np.int64)
-    issued = np.full(rows, -2 * size, np.int64)  # cycle of a lane's last issue
+    wrap = g.slot.shape[1] - 1
     # weights: two banks a PE, ping-pong; the bank in use is tile & 1
     wv = np.zeros((rows, 2 * depth, cols), np.float32)
     wi = np.zeros((rows, 2 * depth, cols), np.int64)
@@ -126,23 +207,15 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
     n_entry = np.zeros(n_size, np.int64)
     n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
-    # values in the multipliers and adders
+    # values in the multipliers, adders and accumulators
     mv = np.zeros((lm, rows, cols), np.float32)
     av = np.zeros((la, rows, cols), np.float32)
     acc = np.zeros((rows, inter, cols), np.float32)
+    # sums that go to the row below
     south = np.zeros((rows, cols), np.float32)
     # output buffer: partial sum read for the top row
     top = np.zeros(cols, np.float32)
 
-    # west lanes: running tile, block, round, cycle in round, slot and cycle in slot; start token countdown
-    lane_tile = np.full(rows, -1, np.int64)
-    lane_blk = np.zeros(rows, np.int64)
-    lane_k = np.zeros(rows, np.int64)
-    lane_cyc = np.zeros(rows, np.int64)
-    lane_s = np.zeros(rows, np.int64)
-    lane_sub = np.zeros(rows, np.int64)
-    token = np.full(rows, -1, np.int64)
-    token_tile = np.zeros(rows, np.int64)
     # north lane of column 0: tile, row, cycle in the row's load
     load_tile, load_row, load_cyc, loading = -1, 0, 0, False
     lead = 0  # cycles since the loader began this tile
@@ -163,7 +236,7 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
             and t >= free_at
             and (next_tile < b_tiles or t >= settled[next_tile - b_tiles])
         ):
-            token[0], token_tile[0] = 0, next_tile
+            lanes.token[0], lanes.token_tile[0] = 0, next_tile
             free_at = t + blocks * depth * rnd
             next_tile += 1
         if not loading and load_tile + 1 < n_tiles and load_tile + 1 <= next_tile:
@@ -173,12 +246,12 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
         p3, p2, p1 = (t - 1) & wrap, (t - lm - 1) & wrap, (t - lm - la - 1) & wrap
         written_tag = _BUBBLE  # the bottom row's results of this cycle, by their place in the ring
         for r in range(rows):
-            if t - issued[r] > lm + la + 1:
+            if t - g.issued[r] > lm + la + 1:
                 continue  # bubbles everywhere
             # 1. adder output
-            s = e_slot[r, p1]
+            s = g.slot[r, p1]
             if s != _BUBBLE:
-                if e_last[r, p1]:
+                if g.last[r, p1]:
                     for c in range(cols):
                         south[r, c] = av[ra, r, c]
                     if r == rows - 1:
@@ -187,9 +260,9 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
                     for c in range(cols):
                         acc[r, s, c] = av[ra, r, c]
             # 2. adder input
-            s = e_slot[r, p2]
+            s = g.slot[r, p2]
             if s != _BUBBLE:
-                if not e_first[r, p2]:
+                if not g.first[r, p2]:
                     for c in range(cols):
                         av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
                 elif r > 0:
@@ -199,48 +272,35 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
                     for c in range(cols):
                         av[ra, r, c] = np.float32(top[c] + mv[rm, r, c])
             # 3. multiplier input
-            if e_slot[r, p3] != _BUBBLE:
-                k, x_at = e_w[r, p3], e_x[r, p3]
+            if g.slot[r, p3] != _BUBBLE:
+                k, x_at = g.weight[r, p3], g.x_at[r, p3]
                 for c in range(cols):
                     mv[rm, r, c] = np.float32(flat[x_at + wi[r, k, c]] * wv[r, k, c])
         # 4. east
         p0 = t & wrap
         for r in range(rows - 1, -1, -1):
-            if token[r] == 0:  # a tile starts in this lane now
-                lane_tile[r], lane_blk[r], lane_k[r], lane_cyc[r] = token_tile[r], 0, 0, 0
-                lane_s[r], lane_sub[r] = 0, 0
-                if r + 1 < rows:
-                    token[r + 1], token_tile[r + 1] = job.row_delay - 1, token_tile[r]
-            if token[r] >= 0:
-                token[r] -= 1
-            e_slot[r, p0] = _BUBBLE
-            tile = lane_tile[r]
+            _start_lane(g, r, job.row_delay - 1)
+            g.slot[r, p0] = _BUBBLE
+            tile = g.tile[r]
             if tile >= 0:
-                s, k = lane_s[r], lane_k[r]
-                if r == rows - 1 and lane_cyc[r] == 0 and k == depth - 1 and lane_blk[r] == 0:
+                s, k = g.s[r], g.k[r]
+                if r == rows - 1 and g.cycle[r] == 0 and k == depth - 1 and g.block[r] == 0:
                     settled[tile] = t + job.hazard
-                if lane_sub[r] == 0 and s < inter:
-                    a = lane_blk[r] * inter + s
+                if g.sub[r] == 0 and s < inter:
+                    a = g.block[r] * inter + s
                     if a < job.a:
-                        issued[r] = t
-                        e_slot[r, p0], e_first[r, p0], e_last[r, p0] = s, k == 0, k == depth - 1
-                        e_x[r, p0] = a * x.shape[1] + ((tile // b_tiles) * rows + r) * group
-                        e_w[r, p0] = (tile & 1) * depth + k
-                        e_a[r, p0], e_b[r, p0] = a, (tile % b_tiles) * cols
-                lane_sub[r] += 1
-                if lane_sub[r] == slot:
-                    lane_s[r], lane_sub[r] = s + 1, 0
-                lane_cyc[r] += 1
-                if lane_cyc[r] == rnd:
-                    lane_cyc[r], lane_s[r], lane_sub[r] = 0, 0, 0
-                    lane_k[r] += 1
-                    if lane_k[r] == depth:
-                        lane_k[r] = 0
-                        lane_blk[r] += 1
-                        if lane_blk[r] == blocks:
-                            if r == rows - 1 and tile == n_tiles - 1:
-                                done_at = t + cols + lm + la  # the pipeline empties
-                            lane_tile[r] = -1
+                        g.issued[r] = t
+                        g.slot[r, p0], g.first[r, p0], g.last[r, p0] = s, k == 0, k == depth - 1
+                        g.x_at[r, p0] = a * x.shape[1] + ((tile // b_tiles) * rows + r) * group
+                        g.weight[r, p0] = (tile & 1) * depth + k
+                        g.row[r, p0], g.col[r, p0] = a, (tile % b_tiles) * cols
+                if _next_slot(job, g, r) and g.k[r] == depth:
+                    g.k[r] = 0
+                    g.block[r] += 1
+                    if g.block[r] == blocks:
+                        if r == rows - 1 and tile == n_tiles - 1:
+                            done_at = t + cols + lm + la  # the pipeline empties
+                        g.tile[r], g.block[r] = -1, 0
         # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue, and stays in the row it is for
         if t - n_last <= rows + 1:
             for r in range(rows):
@@ -266,12 +326,12 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
                     loading = False
         # output buffer: the read for the top row's next partial sum, then this cycle's write (read-first memory)
         p2 = (t - lm) & wrap
-        if e_slot[0, p2] != _BUBBLE and e_first[0, p2]:
+        if g.slot[0, p2] != _BUBBLE and g.first[0, p2]:
             for c in range(cols):
-                col = e_b[0, p2] + c
-                top[c] = out[e_a[0, p2], col] if col < out.shape[1] else np.float32(0.0)
+                col = g.col[0, p2] + c
+                top[c] = out[g.row[0, p2], col] if col < out.shape[1] else np.float32(0.0)
         if written_tag != _BUBBLE:
-            a, first = e_a[rows - 1, written_tag], e_b[rows - 1, written_tag]
+            a, first = g.row[rows - 1, written_tag], g.col[rows - 1, written_tag]
             for c in range(min(cols, out.shape[1] - first)):
                 out[a, first + c] = south[rows - 1, c]
                 when[a, first + c] = t + c
@@ -282,33 +342,27 @@ def _step_ws(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
 
 
 @kernel
-def _step_os(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.ndarray, when: np.ndarray) -> int:
-    """Output-stationary run; ``out`` is the output buffer, written in place. Returns cycles, -1 if stuck."""
+def _step_os(job: Job, operands: Operands) -> int:
+    """Output-stationary run. Returns cycles, -1 if stuck."""
+    d, lanes = without_refcount(operands), _new_lanes(job)
+    g = without_refcount(lanes)  # lanes, which owns its arrays, is used to the end of the loop
+    x, flat, w, idx, out, when = d.x, d.flat, d.w, d.idx, d.out, d.when
     rows, cols, inter = job.rows, job.cols, job.interleave
-    lm, la, slot, rnd, word_cyc = job.mul_latency, job.add_latency, job.slot, job.round, job.drain_word
+    lm, la, rnd, word_cyc = job.mul_latency, job.add_latency, job.round, job.drain_word
     rounds = w.shape[0]
     b_tiles = -(-job.b // cols)
     n_tiles = -(-job.a // (rows * inter)) * b_tiles
-    flat = x.reshape(-1)
 
-    # what the west lanes issued: slot (or bubble), first and last round, address in x, row and column of out
-    size = _ring(lm + la + 2)
-    wrap = size - 1
-    e_slot = np.full((rows, size), _BUBBLE, np.int64)
-    e_first = np.zeros((rows, size), np.bool_)
-    e_last = np.zeros((rows, size), np.bool_)
-    e_x = np.zeros((rows, size), np.int64)
-    e_a = np.zeros((rows, size), np.int64)
-    e_b = np.zeros((rows, size), np.int64)
-    issued = np.full(rows, -2 * size, np.int64)
-    # what the north lane of column 0 issued: entry (or bubble) and column in w; the weight a PE holds
+    wrap = g.slot.shape[1] - 1
+    # the weight a PE holds
+    hv = np.zeros((rows, cols), np.float32)
+    hi = np.zeros((rows, cols), np.int64)
+    # what the north lane of column 0 issued: entry (or bubble) and column in w
     n_size = _ring(rows + 2)
     n_wrap = n_size - 1
     n_entry = np.full(n_size, _BUBBLE, np.int64)
     n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
-    hv = np.zeros((rows, cols), np.float32)
-    hi = np.zeros((rows, cols), np.int64)
     # values in the multipliers, adders and accumulators
     mv = np.zeros((lm, rows, cols), np.float32)
     av = np.zeros((la, rows, cols), np.float32)
@@ -322,13 +376,6 @@ def _step_os(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
     da = np.full(rows, _BUBBLE, np.int64)
     db = np.zeros(rows, np.int64)
 
-    lane_tile = np.full(rows, -1, np.int64)
-    lane_k = np.zeros(rows, np.int64)
-    lane_cyc = np.zeros(rows, np.int64)
-    lane_s = np.zeros(rows, np.int64)
-    lane_sub = np.zeros(rows, np.int64)
-    token = np.full(rows, -1, np.int64)
-    token_tile = np.zeros(rows, np.int64)
     north_tile, north_k, north_cyc = -1, 0, 0
     next_tile, free_at = 0, 0
     # drain: per row, countdown to its turn, word and cycle in word
@@ -385,62 +432,51 @@ def _step_os(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
                         word[r] = -1
         p3, p2, p1 = (t - 1) & wrap, (t - lm - 1) & wrap, (t - lm - la - 1) & wrap
         for r in range(rows):
-            if t - issued[r] > lm + la + 1:
+            if t - g.issued[r] > lm + la + 1:
                 continue  # bubbles everywhere
             # 1. adder output
-            s = e_slot[r, p1]
+            s = g.slot[r, p1]
             if s != _BUBBLE:
-                if e_last[r, p1]:
+                if g.last[r, p1]:
                     for c in range(cols):
                         fv[r, s, c] = av[ra, r, c]
-                    fa[r, s], fb[r, s] = e_a[r, p1], e_b[r, p1]
+                    fa[r, s], fb[r, s] = g.row[r, p1], g.col[r, p1]
                 else:
                     for c in range(cols):
                         acc[r, s, c] = av[ra, r, c]
             # 2. adder input
-            s = e_slot[r, p2]
+            s = g.slot[r, p2]
             if s != _BUBBLE:
-                if e_first[r, p2]:
+                if g.first[r, p2]:
                     for c in range(cols):
                         av[ra, r, c] = np.float32(np.float32(0.0) + mv[rm, r, c])
                 else:
                     for c in range(cols):
                         av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
             # 3. multiplier input
-            if e_slot[r, p3] != _BUBBLE:
-                x_at = e_x[r, p3]
+            if g.slot[r, p3] != _BUBBLE:
+                x_at = g.x_at[r, p3]
                 for c in range(cols):
                     mv[rm, r, c] = np.float32(flat[x_at + hi[r, c]] * hv[r, c])
         # 4. east
         for r in range(rows - 1, -1, -1):
-            if token[r] == 0:
-                lane_tile[r], lane_k[r], lane_cyc[r], lane_s[r], lane_sub[r] = token_tile[r], 0, 0, 0, 0
-                if r + 1 < rows:
-                    token[r + 1], token_tile[r + 1] = 0, token_tile[r]
-            if token[r] >= 0:
-                token[r] -= 1
-            e_slot[r, p0] = _BUBBLE
-            tile = lane_tile[r]
+            _start_lane(g, r, 0)
+            g.slot[r, p0] = _BUBBLE
+            tile = g.tile[r]
             if tile >= 0:
-                s, k = lane_s[r], lane_k[r]
-                if lane_sub[r] == 0 and s < inter:
+                s, k = g.s[r], g.k[r]
+                if g.sub[r] == 0 and s < inter:
                     a = ((tile // b_tiles) * rows + r) * inter + s
                     if a < job.a:
-                        issued[r] = t
-                        e_slot[r, p0], e_first[r, p0], e_last[r, p0] = s, k == 0, k == rounds - 1
-                        e_x[r, p0] = a * x.shape[1] + (k // job.depth) * job.m
-                        e_a[r, p0], e_b[r, p0] = a, (tile % b_tiles) * cols
-                lane_sub[r] += 1
-                if lane_sub[r] == slot:
-                    lane_s[r], lane_sub[r] = s + 1, 0
-                lane_cyc[r] += 1
-                if lane_cyc[r] == rnd:
-                    lane_cyc[r], lane_s[r], lane_sub[r] = 0, 0, 0
-                    lane_k[r] += 1
-                    if lane_k[r] == rounds:
-                        if r == rows - 1:
-                            flush[at_flush] = tile
-                        lane_tile[r] = -1
+                        g.issued[r] = t
+                        g.slot[r, p0], g.first[r, p0], g.last[r, p0] = s, k == 0, k == rounds - 1
+                        g.x_at[r, p0] = a * x.shape[1] + (k // job.depth) * job.m
+                        g.row[r, p0], g.col[r, p0] = a, (tile % b_tiles) * cols
+                if _next_slot(job, g, r) and g.k[r] == rounds:
+                    g.k[r] = 0
+                    if r == rows - 1:
+                        flush[at_flush] = tile
+                    g.tile[r] = -1
         # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue
         if t - n_last <= rows + 1:
             for r in range(rows):
@@ -456,7 +492,7 @@ def _step_os(job: Job, x: np.ndarray, w: np.ndarray, idx: np.ndarray, out: np.nd
                 n_entry[q] = north_k
                 n_col[q] = (north_tile % b_tiles) * cols
                 if north_k == 0:  # the first weight leaves now: the first activation follows a cycle later
-                    token[0], token_tile[0] = 0, north_tile
+                    lanes.token[0], lanes.token_tile[0] = 0, north_tile
             north_cyc += 1
             if north_cyc == rnd:
                 north_cyc = 0
