@@ -102,7 +102,7 @@ def test_writes_what_it_shows(files: Path, monkeypatch, capsys) -> None:
     assert json.loads((files / "o" / "timeline.json").read_text())["traceEvents"]
     assert read_workload(files / "o" / "workload.csv").rows.equals(read_workload(files / "good.csv").rows)
     assert run(monkeypatch, "spatten", "good.csv", "--size", "eighth") == 0
-    assert "importance and probabilities: drawn" in capsys.readouterr().out
+    assert "importance and probabilities: synthetic" in capsys.readouterr().out
 
 
 def test_rows_without_keys_cost_nothing(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -232,7 +232,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(executor: tuple[str, ...], netwo
     assert time.monotonic() - began < 6  # two seconds, on a machine that does other things beside
     assert process.returncode == 130
     assert err.count("\n") == 1
-    assert "finished points are kept in" in err
+    assert "finished points are stored in" in err
     assert Store(tmp_path / "out").finished()
     time.sleep(1)
     listed = subprocess.run(["ps", "-o", "stat=", "-g", str(process.pid)], capture_output=True, text=True, check=False)
@@ -248,7 +248,7 @@ def test_a_full_disk_is_one_line(network: str, tmp_path: Path, table: bytes) -> 
     )  # fmt: skip
     assert full.returncode == 2, full.stderr
     assert full.stderr.count("\n") == 1
-    assert "cannot be written: File too large; finished points are kept in" in full.stderr
+    assert "cannot be written: File too large; finished points are stored in" in full.stderr
     assert f"to go on: hwsim sweep {path}" in full.stderr
     assert not list((tmp_path / "out").glob("parts/*"))
     subprocess.run(command(path, tmp_path / "out"), check=True, capture_output=True)
