@@ -122,7 +122,9 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
         got = ""
     if kind == "extra_forbidden":
         owner = _model_at(model, loc[:-1])
-        reason = "unknown key" + _hint(str(loc[-1]), owner.model_fields if owner else ())
+        inside = _path_below(owner, str(loc[-1])) if owner else ""
+        hint = f"; did you mean {inside}?" if inside else _hint(str(loc[-1]), owner.model_fields if owner else ())
+        reason = "unknown key" + hint
     elif kind == "string_type" and isinstance(value, int | float | date):  # YAML reads 7_1 as 71
         reason += "; text that reads as a number, a date or true goes in quotes"
     elif kind in ("literal_error", "enum") and isinstance(value, str):
@@ -133,6 +135,14 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
         reason = f"{first['ctx']['discriminator'].strip(chr(39))} {tag!r}: one of {expected}"
         reason, got = reason + _hint(tag, re.findall(r"'([^']*)'", expected)), ""
     return " ".join(f"{field + ': ' if field else ''}{reason}{got}".split())
+
+
+def _path_below(model: type[BaseModel], key: str) -> str:
+    """The path of a field of this name in a section of the model; empty: none has one."""
+    for name, field in model.model_fields.items():
+        if any(key in one.model_fields for one in _models_in(field.annotation)):
+            return f"{name}.{key}"
+    return ""
 
 
 def _model_at(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> type[BaseModel] | None:

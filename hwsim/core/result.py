@@ -12,6 +12,7 @@ columns and facts are only added; a file of another number is refused by name.
 from __future__ import annotations
 
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -223,6 +224,12 @@ def energy_component(column: str) -> str:
     return column[len(before) : -len(behind)] if inside else ""
 
 
+def why(error: Exception) -> str:
+    """The reason of a failed read in a few words: the system's, where it has one."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else (getattr(error, "strerror", None) or str(error).splitlines()[0][:100])
+
+
 def stored_facts(path: Path) -> dict[str, Any]:
     """The facts of a stored result's file.
 
@@ -235,7 +242,7 @@ def stored_facts(path: Path) -> dict[str, Any]:
     try:
         raw = (pq.read_schema(path).metadata or {}).get(b"hwsim")
     except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        reason = why(error)
         raise InputError(f"{path}: not a readable result file: {reason}") from None
     try:
         facts = json.loads(raw) if raw else {}
@@ -272,7 +279,7 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        reason = why(error)
         raise InputError(f"{path}: not a readable table of a result: {reason}") from None
 
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from dataflow.errors import InputError
 from dataflow.files import atomic_path, write_text
 
+from .result import why
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -118,8 +120,7 @@ def _read_parquet(folder: Path, name: str) -> list[dict[str, Any]]:
     try:
         return from_arrow(pq.read_table(path))
     except (OSError, pa.ArrowException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
-        raise InputError(f"{path}: cannot be read: {reason}") from None
+        raise InputError(f"{path}: cannot be read: {why(error)}") from None
 
 
 def _read_csv(folder: Path, name: str) -> list[dict[str, Any]]:

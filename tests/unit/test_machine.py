@@ -88,6 +88,11 @@ def test_a_sweep_of_a_machine_that_only_this_process_knows(adder, tmp_path: Path
         (lambda m: hwsim.machine("adder", lane=2), "lane: unknown key; did you mean lanes?"),
         (lambda m: hwsim.machine("adder", lanes=0), "lanes: Input should be greater than or equal to 1"),
         (lambda m: hwsim.simulate(m, "5", numbrs=2), "numbrs: unknown key; did you mean numbers?"),
+        (lambda m: hwsim.simulate(m, "5", lanes=2), "lanes: unknown key; did you mean machine.lanes?"),
+        (
+            lambda m: hwsim.load("nothing/there"),
+            "result.parquet: not a readable result file: No such file or directory",
+        ),
         (lambda m: hwsim.verify(m), "adder: has no blocks of RTL"),
         (lambda m: hwsim.simulate(m, "5").energy("rtl"), "adder: has no RTL"),
         (lambda m: hwsim.simulate(m, "5").energy("guess"), "energy source 'guess': table or rtl"),
