@@ -174,7 +174,8 @@ class Comparison:
             row: dict[str, Any] = {"name": name, "machine": r.machine, "workload": r.workload, "cycles": r.cycles,
                                    "seconds": r.seconds,
                                    "speedup": first.seconds / r.seconds if r.seconds else None}  # fmt: skip
-            row["energy_j"] = r.energy().total if r.energy_rows() else None
+            energy = r.table_energy()
+            row["energy_j"] = energy.total if energy else None
             found.append(row | {f"cycles: {text}": r.causes[cause] for cause, text in r.CAUSES.items()})
         return pd.DataFrame(found)
 

@@ -26,7 +26,8 @@ def compared(results: Mapping[str, Result], title: str = "") -> StudyTables:
     first = next(iter(results.values()))
     tables: dict[str, list[dict[str, Any]]] = {"runs": [], "causes": [], "energy": [], "largest": []}
     for name, result in results.items():
-        energy = dict(result.energy().components) if result.energy_rows() else {}
+        counted = result.table_energy()
+        energy = dict(counted.components) if counted else {}
         total = sum(energy.values())
         tables["runs"].append({
             "run": name, "machine": result.machine, "workload": result.workload, "cycles": result.cycles,

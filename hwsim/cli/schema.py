@@ -65,7 +65,7 @@ def _model(what: str) -> Any:
             return kind.Run
         if kind.Study is not None:
             return kind.Study
-        raise kind.without("a study")
+        raise kind.without("study")
     if what == "study":
         raise InputError(f"schema study: is now MACHINE-study, as in {names()[0]}-study")
     raise unknown("schema", what, (*names(), *(f"{n}-study" for n in names()), *FILES))

@@ -44,7 +44,8 @@ def simulate(
 
 def summary(result: Any, bounds: dict[str, float] | None = None) -> dict[str, Any]:
     """A result's facts and totals."""
-    energy = result.energy().components if result.energy_rows() else {}
+    counted = result.table_energy()
+    energy = counted.components if counted else {}
     return {
         "machine": result.machine, **result.facts(), "cycles": result.cycles, "seconds": result.seconds,
         "cycles_by_cause": result.causes, "energy_j": dict(energy), **({"bounds_cycles": bounds} if bounds else {}),
@@ -76,7 +77,7 @@ def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | 
             table.add_section()
             for what, cycles in each.items():
                 table.add_row(f"lower bound set by {what}, of cycles", f"{cycles / results[name].cycles:.1%}")
-    energies = [r.energy() if r.energy_rows() else None for r in found]
+    energies = [r.table_energy() for r in found]
     if any(energies):
         table.add_section()
         table.add_row("energy (published figures)", *("-" if e is None else energy_text(e.total) for e in energies))

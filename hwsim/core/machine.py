@@ -148,8 +148,7 @@ class Machine:
         """
         result = cls.simulate(run)
         row: dict[str, Any] = {"cycles": result.cycles, "seconds": result.seconds}
-        if result.energy_rows():
-            energy = result.energy()
+        if energy := result.table_energy():
             row["energy_j"] = energy.total
             row |= {f"energy_{name}_j": value for name, value in energy.components.items()}
         if (bounds := cls.bounds(run, result)) and result.cycles:
@@ -172,12 +171,7 @@ class Machine:
             settings: a `Study`.
             extra: further workloads, as objects.
         """
-        raise cls.without("a study")
-
-    @classmethod
-    def study_runs(cls, settings: Any) -> int | None:
-        """Ticks that `study` gives; None: unknown."""
-        return None
+        raise cls.without("study")
 
     @classmethod
     def report_sections(cls) -> Sequence[Any]:
@@ -218,11 +212,6 @@ class Machine:
         if not cls.top:
             raise cls.without("RTL")
         return cast("dict[str, int]", config.verilog_parameters())
-
-    @classmethod
-    def silicon(cls, run: Any, tick: Tick = quiet) -> Any:
-        """Area, leakage and flip-flops by block of a run's machine at 45 nm (`hwsim.silicon.cost.Silicon`)."""
-        raise cls.without("RTL to cost")
 
     @classmethod
     def silicon_energy(cls, result: Result, activity: Any = None, tick: Tick = quiet) -> Priced:

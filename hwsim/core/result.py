@@ -129,9 +129,16 @@ class Result(ABC):
             return find(self.machine).rtl_energy(self)
         if source != "table":
             raise InputError(f"energy source {source!r}: table or rtl")
+        energy = self.table_energy()
+        if energy is None:
+            raise InputError(f"machine {self.machine}: counts no energy")
+        return energy
+
+    def table_energy(self) -> Energy | None:
+        """Energy from published figures; None: the machine counts none."""
         rows = self.energy_rows()
         if not rows and self.records:
-            raise InputError(f"machine {self.machine}: counts no energy")
+            return None
         names = list(rows[0]) if rows else []
         return Energy("table", {name: sum(row[name] for row in rows) * 1e-12 for name in names})
 

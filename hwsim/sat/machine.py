@@ -77,21 +77,11 @@ class Sat(Machine):
         return BLOCKS
 
     @classmethod
-    def silicon(cls, run: SatRun, tick: Tick = quiet) -> Any:
-        from .silicon import machine_silicon
-
-        return machine_silicon(run.machine, tick)
-
-    @classmethod
     def silicon_energy(cls, result: Result, activity: Any = None, tick: Tick = quiet) -> Priced:
-        from hwsim.silicon.cost import EventEnergy
-
-        from .silicon import BLOCKS, machine_silicon, step_energy_rtl
+        from .silicon import priced
 
         assert isinstance(result, StepResult)
-        built = machine_silicon(SatConfig.model_validate(result.config), tick)
-        events = EventEnergy(activity or cls.reference_activity(), BLOCKS, tick)
-        return step_energy_rtl(result, events, built), built
+        return priced(result, activity, tick)
 
     @classmethod
     def reference_activity(cls) -> Any:

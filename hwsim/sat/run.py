@@ -71,7 +71,7 @@ class SatRun(TrainingRun):
         if self.silicon:
             from .silicon import silicon_columns
 
-            row |= silicon_columns(machine, result)
+            row |= silicon_columns(result)
         if detail:
             row["parts"] = [
                 {"step": r.step, "layer": r.layer, "phase": r.phase, "kind": r.kind, "pattern": r.pattern,

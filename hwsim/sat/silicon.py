@@ -15,7 +15,7 @@ from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ
 from hwsim.memory.config import ddr4_2400
 from hwsim.memory.energy import command_energy
 from hwsim.sat.energy import total_energy_j
-from hwsim.silicon.activity import OTHER, reference_activity
+from hwsim.silicon.activity import OTHER, Activity, reference_activity
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, quiet
 from hwsim.silicon.sram import macro
@@ -43,10 +43,18 @@ def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
     return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
 
 
-def silicon_columns(config: SatConfig, result: StepResult) -> dict[str, float]:
+def priced(
+    result: StepResult, activity: Activity | None = None, tick: Tick = quiet
+) -> tuple[list[dict[str, Any]], Silicon]:
+    """Energy of a step by what is done, and the silicon it is of; ``activity``: None takes the reference activity."""
+    built = machine_silicon(SatConfig.model_validate(result.config), tick)
+    events = EventEnergy(activity or reference_activity(REFERENCE_ACTIVITY), BLOCKS, tick)
+    return step_energy_rtl(result, events, built), built
+
+
+def silicon_columns(result: StepResult) -> dict[str, float]:
     """Columns of a step's result: area, and energy from the RTL's cells and the reference activity."""
-    built = machine_silicon(config)
-    rows = step_energy_rtl(result, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
+    rows, built = priced(result)
     return columns(rows, built, 2 * result.total("macs"), result.seconds)
 
 

@@ -89,22 +89,11 @@ class Spatten(Machine):
         return attention_trace(*read_attention_trace(folder), options)
 
     @classmethod
-    def silicon(cls, run: SpattenRun, tick: Tick = quiet) -> Any:
-        from .silicon import machine_silicon
-
-        return machine_silicon(run.machine, tick, run.style)
-
-    @classmethod
     def silicon_energy(cls, result: Result, activity: Any = None, tick: Tick = quiet) -> Priced:
-        from hwsim.silicon.cost import EventEnergy
-
-        from .silicon import BLOCKS, energy_rtl, machine_silicon
+        from .silicon import priced
 
         assert isinstance(result, SpattenResult)
-        config = result.settings
-        built = machine_silicon(config, tick, result.style)
-        events = EventEnergy(activity or cls.reference_activity(), BLOCKS, tick)
-        return energy_rtl(config, result.steps, events, built), built
+        return priced(result, activity, tick)
 
     @classmethod
     def reference_activity(cls) -> Any:

@@ -150,7 +150,7 @@ class SpattenRun(RunSettings):
         if self.silicon:
             from .silicon import silicon_columns
 
-            row |= silicon_columns(c, result)
+            row |= silicon_columns(result)
         if detail:
             names = ("iteration", "layer", "heads", "keys", "queries", "cycles", "dram_bytes")
             row["parts"] = [{name: r[name] for name in names} for r in result.steps]

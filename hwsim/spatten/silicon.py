@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsim.silicon.activity import OTHER, reference_activity
+from hwsim.silicon.activity import OTHER, Activity, reference_activity
 from hwsim.silicon.cells import price
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, add, quiet
@@ -61,10 +61,20 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
     return Silicon({NAMES.get(n, n): cost for n, cost in blocks.items()})
 
 
-def silicon_columns(config: SpattenConfig, result: SpattenResult) -> dict[str, float]:
+def priced(
+    result: SpattenResult, activity: Activity | None = None, tick: Tick = quiet
+) -> tuple[list[dict[str, Any]], Silicon]:
+    """Energy of a workload by what is done, and the silicon it is of; ``activity``: None takes the reference
+    activity."""
+    config = result.settings
+    built = machine_silicon(config, tick, result.style)
+    events = EventEnergy(activity or reference_activity(REFERENCE_ACTIVITY), BLOCKS, tick)
+    return energy_rtl(config, result.steps, events, built), built
+
+
+def silicon_columns(result: SpattenResult) -> dict[str, float]:
     """Columns of a result: area, and energy from the RTL's cells and the reference activity."""
-    built = machine_silicon(config, style=result.style)
-    rows = energy_rtl(config, result.steps, EventEnergy(reference_activity(REFERENCE_ACTIVITY), BLOCKS), built)
+    rows, built = priced(result)
     return columns(rows, built, 2 * result.macs, result.seconds)
 
 
