@@ -3,9 +3,10 @@
 
 A row is one query of one head (iteration, layer, head): how long the sequence is, how many keys and values are
 fetched, in how many bits, whether the query is computed again with LSBs, whether a top-k over the importance scores
-follows. A last row may hold only a configuration's name. -1 in a bit column is "not quantized", which the authors run
-as 8 bits with LSBs. Where several queries of a head do the same (the summarization stage), one row stands for
-``query_num`` of them, a column of ours that the authors' files do not have (1).
+follows. A last row may hold only a configuration's name. -1, or nothing, says that a row has no such thing: no LSBs, no
+top-k; in a bit column, that the operand is not quantized. What the machine does with such an operand has two readings
+(`as_run`). Where several queries of a head do the same (the summarization stage), one row stands for ``query_num`` of
+them, a column of ours: a file without it is taken for one of the authors'.
 """
 
 from __future__ import annotations
@@ -32,11 +33,20 @@ class Column(NamedTuple):
     kind: Literal["int", "float", "bool"]
     low: float
     high: float
+    optional: bool = False
+    """Whether -1 or nothing may stand there, for "none"."""
+
+    @property
+    def allowed(self) -> str:
+        """The values it may have, in words."""
+        if self.kind == "bool":
+            return "True or False"
+        number = "a whole number, " if self.kind == "int" else ""
+        return f"{'-1 or ' if self.optional else ''}{number}{self.low:,} to {self.high:,}"
 
 
 OPERAND_BITS = 12
 """Bits of a query in workloads that are made here: those of SpAtten's multipliers."""
-BITS = (-1, *range(2, 17))
 DIMENSIONS = (32, 64, 128)
 """Head dimensions that SpAtten's adder tree is made for."""
 LONGEST = 1 << 20
@@ -47,19 +57,26 @@ COLUMNS: dict[str, Column] = {
     "embedding_length_D": Column("int", 1, 4096),
     "sentence_length_L": Column("int", 1, LONGEST),
     "key_fetch_num": Column("int", 0, LONGEST),
-    "quant_key_bit": Column("int", -1, 16),
-    "quant_query_bit": Column("int", -1, 16),
-    "auto_requant_thres": Column("float", 0, 1),
+    "quant_key_bit": Column("int", 2, 16, optional=True),
+    "quant_query_bit": Column("int", 2, 16, optional=True),
+    "auto_requant_thres": Column("float", 0, 1, optional=True),
     "if_requant": Column("bool", 0, 1),
-    "auto_requant_incre": Column("int", 0, 16),
+    "auto_requant_incre": Column("int", 0, 16, optional=True),
     "value_fetch_num": Column("int", 0, LONGEST),
-    "quant_value_bit": Column("int", -1, 16),
+    "quant_value_bit": Column("int", 2, 16, optional=True),
     "if_accumulate_importance": Column("bool", 0, 1),
     "if_rescale_previous_importance": Column("bool", 0, 1),
     "if_topk": Column("bool", 0, 1),
-    "topk": Column("int", -1, LONGEST),
+    "topk": Column("int", 0, LONGEST, optional=True),
 }
 QUERIES = "query_num"
+
+Unquantized = Literal["release", "operands"]
+"""A reading of operands that are not quantized (`as_run`)."""
+RELEASE_BITS = (8, 4)
+"""Bits of both planes of a key where the authors' release takes no notice of a row's own; a value has the first one."""
+RELEASE_SPLITS = (-1, 10, 12)
+"""Bits of a row's keys, and of its values, of which the release takes no notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +85,12 @@ class Workload:
 
     name: str
     rows: pd.DataFrame
+    authors: bool = False
+    """Whether it comes from a file with the authors' columns alone, and so is read as their release reads it."""
 
     def write(self, path: Path) -> None:
-        """The authors' format; ``query_num`` only where one is not 1."""
-        frame = self.rows if (self.rows[QUERIES] != 1).any() else self.rows.drop(columns=QUERIES)
+        """The authors' format; with ``query_num``, but for a workload of theirs."""
+        frame = self.rows.drop(columns=QUERIES) if self.authors else self.rows
         last = io.StringIO()
         if self.name:
             csv.writer(last, lineterminator="\n").writerow([self.name] + [""] * (len(frame.columns) - 1))
@@ -88,7 +107,47 @@ def read_workload(path: Path) -> Workload:
     for chunk, last in _read(path, 1 << 20):
         chunks.append(chunk)
         name = last or name
-    return Workload(name, pd.concat(chunks, ignore_index=True))
+    return Workload(name, pd.concat(chunks, ignore_index=True), is_authors(path))
+
+
+def is_authors(path: Path) -> bool:
+    """Whether a workload file has the authors' columns alone. Raises where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return QUERIES not in file.readline()
+    except OSError as error:
+        raise InputError(f"{path}: {_reason(error)}") from None
+
+
+def as_run(rows: pd.DataFrame, unquantized: Unquantized, count_rounding: int = 1) -> pd.DataFrame:
+    """Rows as a machine runs them; the same object where nothing changes.
+
+    Args:
+        unquantized: what becomes of keys and values that are not quantized, or of 10 or 12 bits. "release": as the
+            authors' RTL stores them, keys in a plane of 8 bits and one of 4, always fetched and always computed again
+            with both (a key of 10 bits leaves half of the second plane empty; it is 4 bits wide all the same), values
+            in 8 bits.
+            "operands": one plane; -1 is as wide as the machine's operands.
+        count_rounding: numbers of fetched keys and values are rounded up to a multiple of it (the release: 8), but
+            never above the sentence, where there are no more vectors, and values never above keys. The vectors more
+            are fetched and multiplied.
+    """
+    changed: dict[str, Any] = {}
+    if unquantized == "release":
+        split = rows["quant_key_bit"].isin(RELEASE_SPLITS)
+        if split.any():
+            for name, value in (("quant_key_bit", RELEASE_BITS[0]), ("auto_requant_incre", RELEASE_BITS[1]),
+                                ("auto_requant_thres", 1.0), ("if_requant", True)):  # fmt: skip
+                changed[name] = rows[name].mask(split, value)
+        split = rows["quant_value_bit"].isin(RELEASE_SPLITS)
+        if split.any():
+            changed["quant_value_bit"] = rows["quant_value_bit"].mask(split, RELEASE_BITS[0])
+    if count_rounding > 1:
+        most = rows["sentence_length_L"]
+        for name in ("key_fetch_num", "value_fetch_num"):
+            most = (-(-rows[name] // count_rounding) * count_rounding).clip(upper=most)
+            changed[name] = most
+    return rows.assign(**changed) if changed else rows
 
 
 def stream_workload(path: Path, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
@@ -107,7 +166,7 @@ def _read(path: Path, rows: int) -> Iterator[tuple[pd.DataFrame, str]]:
         raise InputError(f"{path}: empty") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: {_reason(error)}") from None
-    total, name = 0, ""
+    total, name, ended = 0, "", False
     with reader:
         pieces = iter(reader)
         while True:
@@ -121,16 +180,17 @@ def _read(path: Path, rows: int) -> Iterator[tuple[pd.DataFrame, str]]:
                 raise InputError(f"{path}: a row behind line {total + 1} has more fields than the header") from None
             except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
                 raise InputError(f"{path}: {_reason(error)}") from None
-            if name:
-                raise InputError(f"{path}:{total + 2}: rows behind the configuration's name")
+            if ended:
+                raise InputError(f"{path}:{total + 3}: rows behind the configuration's name")
             _check_columns(path, list(text.columns))
             others = text.columns[1:]
-            alone = (text[others] == "").all(axis=1) & (text[text.columns[0]] != "")
+            text = text.fillna("")  # a row that ends early
+            alone = (text[others] == "").all(axis=1)
             if alone.any():
                 at = int(np.argmax(alone.to_numpy()))
                 if at != len(text) - 1:
-                    raise InputError(f"{path}:{total + at + 2}: only {text.columns[0]} has a value")
-                name, text = str(text.iloc[at, 0]), text.iloc[:at]
+                    raise InputError(f"{path}:{total + at + 2}: no values behind {text.columns[0]}")
+                name, text, ended = str(text.iloc[at, 0]).strip(), text.iloc[:at], True
             yield _typed(path, text, total + 2), name
             total += len(text)
     if total == 0:
@@ -165,33 +225,31 @@ def _typed(path: Path, text: pd.DataFrame, first: int) -> pd.DataFrame:
         if column.kind == "bool":
             numbers = values.str.lower().map({"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0})
         else:
-            numbers = pd.to_numeric(values, errors="coerce")
+            numbers = pd.to_numeric(values.replace("", "-1") if column.optional else values, errors="coerce")
         n = numbers.to_numpy(np.float64)
         allowed = (n >= column.low) & (n <= column.high)  # NaN is not
         if column.kind == "int":
             allowed &= np.floor(n) == n
+        if column.optional:
+            allowed |= n == -1
         if not allowed.all():
             at = int(np.argmin(allowed))
-            what = {"bool": "True or False", "int": f"a whole number, {column.low:g} to {column.high:g}",
-                    "float": f"{column.low:g} to {column.high:g}"}[column.kind]  # fmt: skip
-            raise InputError(f"{path}:{first + at}: {name}={values.iloc[at]!r}: must be {what}")
+            raise InputError(f"{path}:{first + at}: {name}={values.iloc[at]!r}: must be {column.allowed}")
         found[name] = n.astype({"bool": np.bool_, "int": np.int64, "float": np.float64}[column.kind])
     frame = pd.DataFrame(found)
+    planes = (frame.auto_requant_incre > 0) | frame.quant_key_bit.isin(RELEASE_SPLITS)
     rules = {
         f"embedding_length_D must be one of {', '.join(map(str, DIMENSIONS))}": frame.embedding_length_D.isin(
             DIMENSIONS
         ),
         "key_fetch_num is above sentence_length_L": frame.key_fetch_num <= frame.sentence_length_L,
         "value_fetch_num is above key_fetch_num": frame.value_fetch_num <= frame.key_fetch_num,
-        "topk is above sentence_length_L": frame.topk <= frame.sentence_length_L,
         "if_topk without topk": ~frame.if_topk | (frame.topk >= 0),
+        "if_requant without auto_requant_incre": ~frame.if_requant | planes,
     }
-    for name in ("quant_key_bit", "quant_query_bit", "quant_value_bit"):
-        rules[f"{name} must be -1 or 2 to 16"] = frame[name].isin(BITS)
     for message, holds in rules.items():
         if not holds.all():
-            at = int(np.argmin(holds.to_numpy()))
-            raise InputError(f"{path}:{first + at}: {message}")
+            raise InputError(f"{path}:{first + int(np.argmin(holds.to_numpy()))}: {message}")
     return frame
 
 
@@ -218,8 +276,11 @@ MODELS = {
 takes each task's mean length)."""
 
 
-PUBLISHED = {"gpt2-small-wikitext2": Path(__file__).with_name("workloads") / "gpt2-small-wikitext2.csv"}
-"""Workloads of the SpAtten authors' release (MIT licence, beside them)."""
+PUBLISHED = {
+    name: Path(__file__).with_name("workloads") / f"{name}.csv"
+    for name in ("gpt2-small-wikitext2", "gpt2-small-wikitext2-dense")
+}
+"""Workloads of the SpAtten authors' release (MIT licence, beside them): pruned, and without any technique."""
 
 
 def find_workload(source: str | Path | Workload) -> Workload:

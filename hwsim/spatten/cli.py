@@ -57,7 +57,8 @@ def spatten(
             for style in [name for name in STYLES if name != run.style]:
                 results.append(_run(run.model_copy(update={"style": style}), opened))
     if json_:
-        print_json([_summary(r) | ({"replay": replayed} if replayed and r is results[0] else {}) for r in results])
+        more = {"reading": opened.reading} | ({"replay": replayed} if replayed else {})
+        print_json([_summary(r) | (more if r is results[0] else {}) for r in results])
     else:
         _show(results, opened)
         if replayed:
@@ -188,6 +189,8 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
         console.print(
             "importance and probabilities: synthetic, random with --seed (see `hwsim schema spatten`)", highlight=False
         )
+    if opened.reading:
+        console.print(opened.reading, highlight=False)
     for r in results[1:]:
         console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] the speed of {r.style}, "
                       f"{r.dram_bytes / max(results[0].dram_bytes, 1):.2f}x less DRAM traffic")  # fmt: skip

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -16,7 +17,11 @@ from dataflow.attention.trace import read_attention_trace
 from dataflow.attention.workload import (
     MODELS,
     PUBLISHED,
+    RELEASE_SPLITS,
+    Unquantized,
     Workload,
+    as_run,
+    is_authors,
     make_workload,
     read_workload,
     stream_workload,
@@ -35,6 +40,10 @@ from .timing.simulate import simulate
 
 WHOLE_BYTES = 1 << 27
 """A CSV up to this size is read whole; a larger one is streamed."""
+READINGS: dict[Unquantized, str] = {
+    "release": "keys of -1, 10 and 12 bits: 8 + 4 bits, always computed again, as the authors' release; values: 8 bits",
+    "operands": "operands of -1 bits: as wide as the machine's",
+}
 StyleName = Literal["SpAtten", "dense", "MNNFast", "A3"]
 
 
@@ -48,19 +57,45 @@ class OpenWorkload(NamedTuple):
     source: Callable[[], Source]
     trace: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
     """A trace's meta data and steps."""
+    reading: str = ""
+    """How rows are read where there is more than one way, in words."""
 
 
-class SpattenStudy(Settings):
-    """Workloads beside the dense datapath, technique by technique, and beside A3 and MNNFast."""
+class Reading(Settings):
+    """How rows of a workload are read, and how many of them; what a run and a study share."""
 
     renamed: ClassVar[dict[str, str]] = {"every": "iteration_stride"}
+
+    unquantized: Unquantized | None = Field(
+        None,
+        description="keys and values of -1, 10 or 12 bits: release: keys in 8 + 4 bits, always computed again, values "
+        "in 8, as the authors' RTL runs them; operands: as written, -1 as wide as the machine's operands; none: "
+        "release for a file with the authors' columns alone, operands for all others",
+    )
+    count_rounding: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="fetched keys and values are rounded up to a multiple of it, never above the sentence (1: as "
+        "written; 8: the authors' RTL)",
+    )
+    iteration_stride: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="run a sample: of every n iterations (generated tokens) the middle one; the result is named so (1: "
+        "all)",
+    )
+
+
+class SpattenStudy(Reading):
+    """Workloads beside the dense datapath, technique by technique, and beside A3 and MNNFast."""
 
     workloads: tuple[str, ...] = Field(
         ("gpt2-small-wikitext2", "bert-base"),
         min_length=1,
         description="as SpattenRun.workload; small enough for memory",
     )
-    iteration_stride: int = Field(8, ge=1, le=10_000, description="run only every n-th generated token (1: all)")
     seed: int = Field(0, ge=0, lt=2**31, description="of drawn importance and probabilities")
     spread: float = Field(2.0, ge=0, le=20, description="standard deviation of a query's drawn scores")
     machine: SpattenConfig = SpattenConfig()
@@ -69,28 +104,22 @@ class SpattenStudy(Settings):
         """The workloads. Raises as `SpattenRun.open`; also where a name appears twice or a file is too large."""
         found: list[Case] = []
         for name in self.workloads:
-            run = SpattenRun(workload=name, seed=self.seed, spread=self.spread, machine=self.machine)
-            opened = run.open()
+            shared = {field: getattr(self, field) for field in (*Reading.model_fields, "seed", "spread", "machine")}
+            opened = SpattenRun(workload=name, **shared).open()
             if opened.whole is None:
                 raise InputError(f"workloads: {name}: too large for a study")
-            rows, label = opened.whole.rows, opened.name
-            count = rows["iteration_id"].nunique()
-            if count > self.iteration_stride and opened.trace is None:
-                rows = _thin(rows, self.iteration_stride)
-                label += f", 1 token of {self.iteration_stride}" if self.iteration_stride > 1 else ""
+            label = opened.name
             if label in (c.name for c in found):
                 raise InputError(f"workloads: {label!r} appears twice")
             note = "the authors' file" if name in PUBLISHED else "sizes by name" if name in MODELS else "a file"
             source = opened.source() if opened.trace else None
             model = "gpt2-small" if name in PUBLISHED else name if name in MODELS else ""
-            found.append(Case(label, Workload(label, rows), "a trace" if source else note, model, source))
+            found.append(Case(label, replace(opened.whole, name=label), "a trace" if source else note, model, source))
         return found
 
 
-class SpattenRun(RunSettings):
+class SpattenRun(RunSettings, Reading):
     """One workload on one machine."""
-
-    renamed: ClassVar[dict[str, str]] = {"every": "iteration_stride"}
 
     workload: str = Field(
         "gpt2-small", description="a model's size by name, a workload CSV, or the folder of an attention trace"
@@ -104,9 +133,6 @@ class SpattenRun(RunSettings):
     seed: int = Field(0, ge=0, lt=2**31, description="of drawn importance and probabilities")
     spread: float = Field(
         2.0, ge=0, le=20, description="standard deviation of a query's drawn scores (MiniLM's: 1.2 to 2.5 by layer)"
-    )
-    iteration_stride: int = Field(
-        1, ge=1, le=10_000, description="run only every n-th iteration (generated token) of the workload (1: all)"
     )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
     silicon: bool = Field(
@@ -130,6 +156,7 @@ class SpattenRun(RunSettings):
         energy = total_energy_j(self.machine, result.steps)
         c = self.machine
         row: dict[str, Any] = {
+            "ran": result.workload,
             "cycles": result.cycles,
             "seconds": result.seconds,
             "energy_j": sum(energy.values()),
@@ -163,44 +190,72 @@ class SpattenRun(RunSettings):
             InputError: none of that name, a file or trace that cannot be read, pruning given for a file.
         """
         path = PUBLISHED.get(self.workload, Path(self.workload))
-        drawn = lambda: SyntheticScores(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
         if self.workload in MODELS:
             model = MODELS[self.workload]
             pruning = self.pruning or usual_pruning(model)
-            whole = self._thinned(make_workload(self.workload, model, pruning, refetched=self.refetched))
-            return OpenWorkload(whole.name, whole, lambda: [whole.rows], drawn)
+            return self.opened(make_workload(self.workload, model, pruning, refetched=self.refetched))
         if self.pruning is not None:
             raise InputError(f"pruning: only for a model's size by name ({', '.join(MODELS)}); a file says its own")
         if path.is_dir():
-            if self.iteration_stride > 1:
-                raise InputError(f"iteration_stride={self.iteration_stride}: the trace {path} is run whole")
-            meta, steps = read_attention_trace(path)
-            whole = read_workload(path / "workload.csv")
-            bits = self.machine.probability_bits
-            return OpenWorkload(
-                whole.name, whole, lambda: [whole.rows], lambda: RecordedScores(steps, bits, str(path)), (meta, steps)
-            )
+            return self._trace(path)
         if path.suffix.lower() != ".csv":
             more = "; or a .csv file, or the folder of an attention trace"
             raise unknown("workload", self.workload, [*MODELS, *PUBLISHED], more)
         try:
-            large = path.stat().st_size > WHOLE_BYTES
+            stat = path.stat()
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        if large:
-            pieces = lambda: (_thin(p, self.iteration_stride) for p in stream_workload(path))  # noqa: E731
-            return OpenWorkload(path.stem, None, pieces, drawn)
-        whole = self._thinned(_cached_workload(path, path.stat().st_mtime_ns))
-        return OpenWorkload(path.stem, whole, lambda: [whole.rows], drawn)
+        if stat.st_size > WHOLE_BYTES:
+            return self._streamed(path)
+        return self.opened(_cached_workload(path, stat.st_mtime_ns), path.stem)
 
-    def opened(self, workload: Workload) -> OpenWorkload:
-        """A workload that is an object already."""
-        whole = self._thinned(workload)
-        draw = lambda: SyntheticScores(self.seed, self.spread, self.machine.probability_bits)  # noqa: E731
-        return OpenWorkload(whole.name, whole, lambda: [whole.rows], draw)
+    def opened(self, workload: Workload, name: str = "") -> OpenWorkload:
+        """A workload that is an object already; ``name`` in place of its own."""
+        reading = self._reading(workload.authors)
+        split = workload.rows[["quant_key_bit", "quant_value_bit"]].isin(RELEASE_SPLITS).any(axis=None)
+        rows, sampled = _sample(workload.rows, self.iteration_stride)
+        whole = replace(workload, rows=as_run(rows, reading, self.count_rounding))
+        return OpenWorkload((name or whole.name) + sampled, whole, lambda: [whole.rows], self._drawn,
+                            reading=self._told(reading if split else None))  # fmt: skip
 
-    def _thinned(self, workload: Workload) -> Workload:
-        return Workload(workload.name, _thin(workload.rows, self.iteration_stride))
+    def _streamed(self, path: Path) -> OpenWorkload:
+        reading, stride = self._reading(is_authors(path)), self.iteration_stride
+
+        def pieces() -> Iterator[pd.DataFrame]:
+            rows = 0
+            for piece in stream_workload(path):
+                sample = piece[piece["iteration_id"] % stride == stride // 2]
+                rows += len(sample)
+                yield as_run(sample, reading, self.count_rounding)
+            if not rows:
+                raise InputError(f"iteration_stride={stride}: {path} has no iteration {stride // 2}")
+
+        name = path.stem + (f", sample of 1 of {stride} iterations" if stride > 1 else "")
+        return OpenWorkload(name, None, pieces, self._drawn, reading=self._told(reading))
+
+    def _trace(self, path: Path) -> OpenWorkload:
+        for name, field in Reading.model_fields.items():
+            if getattr(self, name) != field.default:
+                raise InputError(f"{name}={getattr(self, name)}: the trace {path} is run whole, as it was recorded")
+        meta, steps = read_attention_trace(path)
+        whole = read_workload(path / "workload.csv")
+        bits = self.machine.probability_bits
+        return OpenWorkload(
+            whole.name, whole, lambda: [whole.rows], lambda: RecordedScores(steps, bits, str(path)), (meta, steps)
+        )
+
+    def _drawn(self) -> Source:
+        return SyntheticScores(self.seed, self.spread, self.machine.probability_bits)
+
+    def _reading(self, authors: bool) -> Unquantized:
+        return self.unquantized or ("release" if authors else "operands")
+
+    def _told(self, reading: Unquantized | None) -> str:
+        """How rows are read, in words; ``reading``: of operands that are not quantized, None: there are none."""
+        told = [READINGS[reading]] if reading else []
+        if self.count_rounding > 1:
+            told.append(f"numbers of fetched keys and values: rounded up to {self.count_rounding}")
+        return "; ".join(told)
 
     def run(self, opened: OpenWorkload, tick: Callable[[int], None] = lambda rows: None) -> SpattenResult:
         """Simulate; a baseline style runs the workload without any technique.
@@ -213,7 +268,7 @@ class SpattenRun(RunSettings):
         if self.style != "SpAtten":
             if opened.whole is None:
                 raise InputError(f"{self.workload}: too large for a baseline: it is read in pieces")
-            source = SyntheticScores(self.seed, self.spread, self.machine.probability_bits)
+            source = self._drawn()
             pieces = [dense_of(opened.whole).rows]
         used = style(self.style, self.machine, source)
         return simulate(
@@ -227,6 +282,13 @@ def _cached_workload(path: Path, stamp: int) -> Workload:
     return read_workload(path)
 
 
-def _thin(rows: pd.DataFrame, stride: int) -> pd.DataFrame:
-    """Rows of every n-th iteration, from the first on."""
-    return rows if stride == 1 else rows[rows["iteration_id"] % stride == 0]
+def _sample(rows: pd.DataFrame, stride: int) -> tuple[pd.DataFrame, str]:
+    """Of every ``stride`` iterations the middle one, and what is to be added to the workload's name.
+
+    The first iteration of a decoder is not pruned yet; a sample that began with it would count it ``stride`` times.
+    """
+    iterations = rows["iteration_id"].unique()
+    if stride == 1 or len(iterations) == 1:
+        return rows, ""
+    chosen = iterations[min(stride, len(iterations)) // 2 :: stride]
+    return rows[rows["iteration_id"].isin(chosen)], f", sample of {len(chosen)} of {len(iterations)} iterations"

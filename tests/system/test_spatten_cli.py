@@ -58,8 +58,8 @@ WRONG = {
     "spatten {}/above.csv": "above.csv:2: key_fetch_num is above sentence_length_L",
     "spatten {}/value.csv": "value.csv:2: value_fetch_num is above key_fetch_num",
     "spatten {}/d.csv": "d.csv:2: embedding_length_D must be one of 32, 64, 128",
-    "spatten {}/zero.csv": "zero.csv:2: quant_key_bit must be -1 or 2 to 16",
-    "spatten {}/forty.csv": "forty.csv:2: quant_value_bit='40': must be a whole number, -1 to 16",
+    "spatten {}/zero.csv": "zero.csv:2: quant_key_bit='0': must be -1 or a whole number, 2 to 16",
+    "spatten {}/forty.csv": "forty.csv:2: quant_value_bit='40': must be -1 or a whole number, 2 to 16",
     "spatten {}/nan.csv": "nan.csv:2: topk='nan'",
     "spatten {}/binary.csv": "binary.csv: not a UTF-8 text file",
     "spatten {}/nope.csv": "nope.csv: cannot be read",
@@ -183,3 +183,82 @@ def test_a_trace_through_the_functional_level(tmp_path: Path, quantized: bool) -
     else:
         assert 0.51 < max(r.probability_units for r in rows) < 40
     assert max(r.output_error for r in rows) < 0.02
+
+
+def test_a_sample_is_named_so_and_does_not_begin_with_the_first_token(tmp_path: Path, monkeypatch, capsys) -> None:
+    opened = SpattenRun(workload="gpt2-small-wikitext2", iteration_stride=8).open()
+    name = "gpt2-small-wikitext2, sample of 4 of 32 iterations"
+    assert opened.name == name
+    assert opened.whole is not None
+    assert opened.whole.rows.iteration_id.unique().tolist() == [4, 12, 20, 28]
+    (case,) = SpattenStudy(workloads=("gpt2-small-wikitext2",), iteration_stride=8).cases()
+    assert case.name == case.workload.name == name
+    (case,) = SpattenStudy(workloads=("gpt2-small-wikitext2",)).cases()
+    assert case.name == "gpt2-small-wikitext2"
+    assert len(case.workload.rows) == 4608
+    path = tmp_path / "part.csv"
+    path.write_text("\n".join([HEADER, *ROWS[1:289]]) + "\n")  # two iterations
+    assert run(monkeypatch, "spatten", path, "--set", "iteration_stride=100") == 0
+    assert "part, sample of 1 of 2 iterations on SpAtten" in capsys.readouterr().out
+    assert SpattenRun(workload=str(path), iteration_stride=2).measure()["ran"] == "part, sample of 1 of 2 iterations"
+    whole = SpattenRun(workload="bert-base", iteration_stride=8).open()
+    assert (whole.name, len(whole.whole.rows)) == ("bert-base", len(SpattenRun(workload="bert-base").open().whole.rows))
+    monkeypatch.setattr(module, "WHOLE_BYTES", 10)
+    streamed = SpattenRun(workload=str(path), iteration_stride=2)
+    assert streamed.open().name == "part, sample of 1 of 2 iterations"
+    assert set(pd.concat(streamed.open().pieces()).iteration_id) == {1}
+    with pytest.raises(module.InputError, match=r"^iteration_stride=6: .*part.csv has no iteration 3$"):
+        list(SpattenRun(workload=str(path), iteration_stride=6).open().pieces())
+
+
+def test_both_readings_run(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Of a row that is not quantized: what is fetched is what the reading says, and the run says which it is."""
+    path = tmp_path / "none.csv"
+    text = "0,0,0,64.0,992,992,-1,-1,-1,False,-1,992,-1,True,False,False,-1"
+    path.write_text(f"{HEADER}\n{text}\n")
+    shown = {}
+    for reading in ("release", "operands", ""):
+        words = ["--set", f"unquantized={reading}"] if reading else []
+        assert run(monkeypatch, "spatten", path, "--json", *words) == 0
+        (shown[reading],) = json.loads(capsys.readouterr().out)
+    release, operands = shown["release"], shown["operands"]
+    assert shown[""] == release
+    assert release["reading"].startswith("keys of -1, 10 and 12 bits: 8 + 4 bits, always computed again")
+    assert operands["reading"] == "operands of -1 bits: as wide as the machine's"
+    assert release["dram_bytes_by_kind"] == {
+        "query": 96, "key": 992 * 64, "lsb": 992 * 32, "value": 992 * 64, "weight": 0
+    }  # fmt: skip
+    assert operands["dram_bytes_by_kind"] == {
+        "query": 96, "key": 992 * 96, "lsb": 0, "value": 992 * 96, "weight": 0
+    }  # fmt: skip
+    assert (release["lsb_recomputations"], operands["lsb_recomputations"]) == (1, 0)
+    assert release["macs"] == 3 * 992 * 64
+    assert operands["macs"] == 2 * 992 * 64
+    assert run(monkeypatch, "spatten", path) == 0
+    assert "keys of -1, 10 and 12 bits" in capsys.readouterr().out
+    monkeypatch.setattr(module, "WHOLE_BYTES", 10)
+    opened = SpattenRun(workload=str(path)).open()
+    assert opened.whole is None
+    assert pd.concat(opened.pieces()).quant_key_bit.tolist() == [8]
+    made = SpattenRun(workload="gpt2-small", pruning=AttentionPruning()).open()
+    assert (made.whole.rows.quant_key_bit == -1).all()  # not the authors': as wide as the operands
+
+
+def test_rounded_counts_are_fetched_and_multiplied(tmp_path: Path, monkeypatch, capsys) -> None:
+    path = tmp_path / "part.csv"
+    path.write_text(changed(key_fetch_num=921, value_fetch_num=181, if_requant=False, quant_key_bit=8))
+    found = {}
+    for rounding in (1, 8):
+        assert run(monkeypatch, "spatten", path, "--json", "--set", f"count_rounding={rounding}") == 0
+        (found[rounding],) = json.loads(capsys.readouterr().out)
+    assert [found[n]["macs"] for n in (1, 8)] == [(921 + 181) * 64, (928 + 184) * 64]
+    assert found[8]["dram_bytes_by_kind"]["key"] == 928 * 64
+    assert found[1]["reading"] == ""
+    assert found[8]["reading"] == "numbers of fetched keys and values: rounded up to 8"
+
+
+@pytest.mark.parametrize("setting", ["iteration_stride=2", "unquantized=release", "count_rounding=8"])
+def test_a_trace_is_run_as_it_was_recorded(setting: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "tr").mkdir()
+    reason = f"{setting}: the trace tr is run whole, as it was recorded"
+    check_refused(f"spatten tr --set {setting}", reason, tmp_path, monkeypatch, capsys)

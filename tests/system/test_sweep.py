@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import InputError
-from hwsim.spatten.run import SpattenRun
 from hwsim.sweeps import process_pool
 from hwsim.sweeps.errors import SweepStopped
 from hwsim.sweeps.executors import dask, processes, serial
@@ -496,9 +495,3 @@ def test_detail_keeps_the_steps(network: str, tmp_path: Path) -> None:
     for row in pq.read_table(tmp_path / "results.parquet").to_pylist():
         assert sum(part["cycles"] for part in row["parts"]) == row["cycles"]
         assert [part["step"] for part in row["parts"]] == ["a.FF", "a.WU", "a.BP", "a.UP"]
-
-
-def test_every_other_iteration() -> None:
-    whole = SpattenRun(workload="gpt2-small-wikitext2", iteration_stride=8).open().whole
-    assert whole is not None
-    assert whole.rows["iteration_id"].unique().tolist() == [0, 8, 16, 24]

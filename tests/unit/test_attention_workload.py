@@ -9,10 +9,19 @@ import pandas as pd
 import pytest
 
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
-from dataflow.attention.workload import COLUMNS, MODELS, make_workload, read_workload, stream_workload
+from dataflow.attention.workload import (
+    COLUMNS,
+    MODELS,
+    PUBLISHED,
+    as_run,
+    find_workload,
+    make_workload,
+    read_workload,
+    stream_workload,
+    usual_pruning,
+)
 from dataflow.errors import InputError
 
-AUTHORS = Path(__file__).parents[3] / "shared" / "data" / "spatten" / "gpt2-small-wikitext2-per8.csv"
 HEADER = ",".join(COLUMNS)
 ROW = "0,1,2,64.0,993,921,6,16,0.05,True,4,184,6,True,False,False,-1"
 NAME = "configs/one.yml" + "," * 16
@@ -24,17 +33,94 @@ def written(folder: Path, *lines: str) -> Path:
     return path
 
 
-@pytest.mark.skipif(not AUTHORS.exists(), reason="the authors' workload file is not there")
 def test_the_authors_file(tmp_path: Path) -> None:
-    found = read_workload(AUTHORS)
+    found = read_workload(PUBLISHED["gpt2-small-wikitext2"])
     assert len(found.rows) == 4608
     assert found.name.startswith("configs/gpt2/wikitext2/")
     assert found.rows.key_fetch_num.sum() == 1_283_172
     found.write(tmp_path / "again.csv")
     again = read_workload(tmp_path / "again.csv")
     assert again.name == found.name
+    assert again.authors
     pd.testing.assert_frame_equal(again.rows, found.rows)
     assert "query_num" not in (tmp_path / "again.csv").read_text()
+
+
+def test_the_authors_file_without_techniques() -> None:
+    found = read_workload(PUBLISHED["gpt2-small-wikitext2-dense"])
+    none = ["quant_key_bit", "quant_query_bit", "quant_value_bit", "auto_requant_incre", "auto_requant_thres", "topk"]
+    assert len(found.rows) == 4608
+    assert (found.rows[none] == -1).all(axis=None)
+    assert (found.rows.key_fetch_num == found.rows.sentence_length_L).all()
+    assert found.rows.key_fetch_num.sum() == 144 * sum(range(993, 1025))
+
+
+DENSE = "0,1,2,64.0,993,921,-1,-1,-1,False,-1,184,-1,True,False,False,-1"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        DENSE,
+        DENSE.replace("-1", "-1.0").replace("False", "FALSE").replace("921", "921.0"),
+        DENSE.replace("-1", "").replace("False", "0").replace("True", "1.0"),
+        DENSE.replace(",", " , "),
+    ],
+)
+def test_nothing_is_written_in_several_ways(tmp_path: Path, row: str) -> None:
+    """-1, -1.0 or an empty field: a row without quantization, LSBs and top-k; also truth in several ways."""
+    expected = read_workload(written(tmp_path, DENSE)).rows
+    assert (expected[["quant_key_bit", "auto_requant_incre", "auto_requant_thres", "topk"]] == -1).all(axis=None)
+    for last in ([], [NAME], ["configs/one.yml"], ["," * 16]):
+        found = read_workload(written(tmp_path, row, *last))
+        pd.testing.assert_frame_equal(found.rows, expected)
+        assert found.name == ("configs/one.yml" if last and last[0] != "," * 16 else "")
+
+
+def test_a_budget_may_be_above_the_sentence(tmp_path: Path) -> None:
+    """Of the longest sentence to come: the top-k keeps all."""
+    row = ROW.replace("False,-1", "True,1003")
+    assert read_workload(written(tmp_path, row)).rows.topk.tolist() == [1003]
+
+
+def test_both_readings_of_what_is_not_quantized(tmp_path: Path) -> None:
+    rows = read_workload(
+        written(
+            tmp_path,
+            DENSE,
+            ROW.replace("921,6,", "921,10,"),  # 10 + 4 bits, as the paper names it
+            ROW.replace("921,6,", "921,12,").replace("184,6,", "184,10,").replace("True,4", "False,-1"),
+            ROW,
+        )
+    ).rows
+    names = ["quant_key_bit", "auto_requant_incre", "if_requant", "quant_value_bit"]
+    assert as_run(rows, "operands") is rows
+    found = as_run(rows, "release")
+    split = [8, 4, True, 8]
+    assert found[names].to_numpy().tolist() == [split, [8, 4, True, 6], split, [6, 4, True, 6]]
+    assert found.auto_requant_thres.tolist() == [1, 1, 1, 0.05]
+    assert found.dtypes.equals(rows.dtypes)
+    others = [name for name in rows if name not in (*names, "auto_requant_thres")]
+    pd.testing.assert_frame_equal(found[others], rows[others])
+
+
+def test_counts_are_rounded_up_but_not_above_the_sentence(tmp_path: Path) -> None:
+    lines = [ROW.replace(",921,", f",{k},").replace(",184,", f",{v},") for k, v in
+             ((921, 184), (921, 921), (993, 990), (0, 0), (1, 1), (992, 0))]  # fmt: skip
+    rows = read_workload(written(tmp_path, *lines)).rows
+    found = as_run(rows, "release", 8)
+    assert found.key_fetch_num.tolist() == [928, 928, 993, 0, 8, 992]
+    assert found.value_fetch_num.tolist() == [184, 928, 992, 0, 8, 0]
+    assert as_run(rows, "release", 1) is rows
+
+
+def test_a_file_of_ours_is_known_by_its_column(tmp_path: Path) -> None:
+    """So that what was made here is read again as it was run, though its bits be -1."""
+    made = make_workload("gpt2-small", MODELS["gpt2-small"], AttentionPruning())
+    made.write(tmp_path / "made.csv")
+    assert not made.authors
+    assert not read_workload(tmp_path / "made.csv").authors
+    assert read_workload(written(tmp_path, ROW)).authors
 
 
 def test_a_small_file(tmp_path: Path) -> None:
@@ -62,14 +148,23 @@ def test_pieces_are_the_whole(tmp_path: Path) -> None:
         ([ROW, ROW.replace(",921,", ",994,")], "3: key_fetch_num is above sentence_length_L"),
         ([ROW.replace(",184,", ",922,")], "2: value_fetch_num is above key_fetch_num"),
         ([ROW.replace("64.0", "48")], "2: embedding_length_D must be one of 32, 64, 128"),
-        ([ROW.replace(",6,16", ",0,16")], "2: quant_key_bit must be -1 or 2 to 16"),
-        ([ROW.replace(",6,16", ",40,16")], "2: quant_key_bit='40': must be a whole number, -1 to 16"),
-        ([ROW.replace("0.05", "much")], "2: auto_requant_thres='much': must be 0 to 1"),
+        ([ROW.replace(",6,16", ",0,16")], "2: quant_key_bit='0': must be -1 or a whole number, 2 to 16"),
+        ([ROW.replace(",6,16", ",40,16")], "2: quant_key_bit='40': must be -1 or a whole number, 2 to 16"),
+        ([ROW.replace("0.05", "much")], "2: auto_requant_thres='much': must be -1 or 0 to 1"),
         ([ROW.replace("True,4", "maybe,4")], "2: if_requant='maybe': must be True or False"),
         ([ROW.replace("993", "12.5")], "2: sentence_length_L='12.5': must be a whole number"),
         ([ROW.replace("993", "nan")], "2: sentence_length_L='nan'"),
         ([ROW.replace("False,-1", "True,-1")], "2: if_topk without topk"),
-        ([NAME, ROW], "2: only iteration_id has a value"),
+        ([ROW.replace("0.05", "-0.5")], "2: auto_requant_thres='-0.5': must be -1 or 0 to 1"),
+        ([ROW.replace("True,4", "True,-2")], "2: auto_requant_incre='-2': must be -1 or a whole number, 0 to 16"),
+        ([ROW.replace("True,4", ",4")], "2: if_requant='': must be True or False"),
+        ([ROW, ROW.replace("True,4", "True,-1")], "3: if_requant without auto_requant_incre"),
+        ([ROW.replace("False,-1", "False,-2")], "2: topk='-2': must be -1 or a whole number, 0 to 1,048,576"),
+        ([ROW.replace("False,-1", "False,nan")], "2: topk='nan'"),
+        ([ROW.replace("False,-1", "True,")], "2: if_topk without topk"),
+        ([ROW.replace("921", "")], "2: key_fetch_num='': must be a whole number"),
+        (["," * 16, ROW], "2: no values behind iteration_id"),
+        ([NAME, ROW], "2: no values behind iteration_id"),
         ([ROW, ROW + ",7"], "more fields than the header|Expected 17 fields"),
         ([ROW.rsplit(",", 3)[0]], "2: if_rescale_previous_importance|2: if_topk=''"),
         ([ROW + ",7"], "more fields than the header|Expected 17 fields"),
@@ -122,10 +217,8 @@ def test_named_sizes(tmp_path: Path) -> None:
 
 
 def test_a_workload_is_found_by_name_and_by_file(tmp_path: Path) -> None:
-    from dataflow.attention.workload import MODELS, PUBLISHED, find_workload, make_workload, usual_pruning
-
-    ((name, path),) = PUBLISHED.items()
-    assert find_workload(name).rows.equals(read_workload(path).rows)
+    for name, path in PUBLISHED.items():
+        assert find_workload(name).rows.equals(read_workload(path).rows)
     made = find_workload("bert-base")
     assert made.rows.equals(make_workload("bert-base", MODELS["bert-base"], usual_pruning(MODELS["bert-base"])).rows)
     made.write(tmp_path / "workload.csv")
