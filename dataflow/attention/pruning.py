@@ -7,6 +7,7 @@ Source: "SpAtten", HPCA 2021 (arXiv 2012.09852).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -32,9 +33,12 @@ def top_k(values: np.ndarray, k: int) -> np.ndarray:
 
 
 class RatioSchedule(BaseModel):
-    """A pruning ratio for each layer: 0 in the first layers, then going linearly from a start to an end.
+    """How many are left at each layer.
 
-    The mean over the pruned layers is ``average``: start + end = 2 average. A ratio is of what is alive at that layer.
+    By a pruning ratio: 0 in the first layers, then going linearly from a start to an end. The mean over the pruned
+    layers is ``average``: start + end = 2 average. A ratio is of what is alive at that layer.
+
+    Or by ``alive``, the share of all that is left at each layer, as the authors' workloads have it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,8 +47,20 @@ class RatioSchedule(BaseModel):
     start: float | None = Field(None, ge=0.0, lt=1.0, description="ratio of the first layer that prunes; none: average")
     spared: float = Field(0.15, ge=0.0, le=1.0, description="share of the layers, from the first on, that keep all")
 
+    alive: tuple[float, ...] | None = Field(
+        None,
+        min_length=1,
+        description="in place of ratios: share of all that is left, layer by layer, never rising; of n entries and L "
+        "layers, layer l has entry floor(l n / L)",
+    )
+
     @model_validator(mode="after")
     def _end_is_a_ratio(self) -> RatioSchedule:
+        if self.alive is not None:
+            if self.average or self.start is not None:
+                raise ValueError("alive is in place of average and start")
+            if any(not 0 < b <= a for a, b in pairwise((1.0, *self.alive))):
+                raise ValueError(f"alive={self.alive}: must be shares above 0, at most 1, that never rise")
         if not 0 <= self.end < 1:
             raise ValueError(f"start={self.start}: the last ratio would be 2 x {self.average} - start = {self.end:g}")
         return self
@@ -53,8 +69,24 @@ class RatioSchedule(BaseModel):
     def end(self) -> float:
         return self.average if self.start is None else 2 * self.average - self.start
 
+    def counts(self, total: int, layers: int) -> list[int]:
+        """How many of ``total`` are left at each of ``layers``."""
+        if self.alive is not None:
+            return [kept(total, 1 - share) for share in self._shares(layers)]
+        found = []
+        for ratio in self.ratios(layers):
+            total = kept(total, ratio)
+            found.append(total)
+        return found
+
+    def _shares(self, layers: int) -> list[float]:
+        alive = self.alive or (1.0,)
+        return [alive[layer * len(alive) // layers] for layer in range(layers)]
+
     def ratios(self, layers: int) -> list[float]:
-        """The ratio of each of ``layers``."""
+        """The ratio of each of ``layers``, of what is alive there."""
+        if self.alive is not None:
+            return [1 - b / a for a, b in pairwise((1.0, *self._shares(layers)))]
         first = min(math.ceil(self.spared * layers), layers)
         count = layers - first
         start = self.average if self.start is None else self.start

@@ -24,7 +24,8 @@ import pandas as pd
 
 from ..errors import InputError, unknown
 from ..files import write_text
-from .pruning import AttentionPruning, Quantization, RatioSchedule, kept
+from .benchmarks import benchmark_settings, benchmarks, published_averages
+from .pruning import AttentionPruning, kept
 
 
 class Column(NamedTuple):
@@ -46,7 +47,7 @@ class Column(NamedTuple):
 
 
 OPERAND_BITS = 12
-"""Bits of a query in workloads that are made here: those of SpAtten's multipliers."""
+"""Bits of SpAtten's multipliers: of a query in workloads that are made here, unless quantization is static."""
 DIMENSIONS = (32, 64, 128)
 """Head dimensions that SpAtten's adder tree is made for."""
 LONGEST = 1 << 20
@@ -266,14 +267,14 @@ class Transformer(NamedTuple):
 
 
 MODELS = {
-    "bert-base": Transformer(12, 12, 64, 320, 0),
-    "bert-large": Transformer(24, 16, 64, 320, 0),
+    "bert-base": Transformer(12, 12, 64, 64, 0),
+    "bert-large": Transformer(24, 16, 64, 64, 0),
     "gpt2-small": Transformer(12, 12, 64, 992, 32),
     "gpt2-medium": Transformer(24, 16, 64, 992, 32),
     "llama-7b": Transformer(32, 32, 128, 992, 32),
 }
-"""Published sizes; lengths: the paper's 992 + 32 for generation; 320 for encoders is ours (the paper
-takes each task's mean length)."""
+"""Published sizes. Lengths: the paper's 992 + 32 for generation; for encoders that of most benchmarks, tasks of two
+sentences."""
 
 
 PUBLISHED = {
@@ -284,68 +285,154 @@ PUBLISHED = {
 
 
 def find_workload(source: str | Path | Workload) -> Workload:
-    """A workload by name (a published file, or a model's sizes with `usual_pruning`), by file, of a trace's folder, or
-    as it is.
+    """A workload by name (a published file, a benchmark, a model's sizes with `usual_pruning`), by file, of a trace's
+    folder, or as it is.
 
     Raises:
         InputError: none of these; a name is answered with the closest one.
     """
     if isinstance(source, Workload):
         return source
-    name, path = str(source), Path(PUBLISHED.get(str(source), source))
+    name = str(source)
+    if is_made(name):
+        return made_workload(name)
+    path = workload_file(name)
+    return read_workload(path / "workload.csv" if path.is_dir() else path)
+
+
+def workload_names() -> list[str]:
+    """Names of workloads: models' sizes, published files, benchmarks."""
+    return list(dict.fromkeys([*MODELS, *PUBLISHED, *benchmarks()]))
+
+
+def workload_file(name: str) -> Path:
+    """The file of a published workload, or what is a CSV or a folder itself.
+
+    Raises:
+        InputError: neither; it is answered with the closest name.
+    """
+    path = PUBLISHED.get(name, Path(name))
+    if path.suffix.lower() != ".csv" and not path.is_dir():
+        raise unknown("workload", name, workload_names(), "; or a .csv file, or the folder of an attention trace")
+    return path
+
+
+def is_made(name: str) -> bool:
+    """Whether a name is of a workload that is made from sizes: a model, or a benchmark that is no published file."""
+    return name in MODELS or (name in benchmarks() and name not in PUBLISHED)
+
+
+def model_of(name: str) -> str:
+    """The model whose sizes a workload by name has; empty: another name."""
     if name in MODELS:
-        return make_workload(name, MODELS[name], usual_pruning(MODELS[name]))
-    if path.is_dir():
-        path = path / "workload.csv"
-    elif path.suffix.lower() != ".csv":
-        raise unknown("workload", name, [*MODELS, *PUBLISHED], "; or a .csv file, or the folder of an attention trace")
-    return read_workload(path)
+        return name
+    benchmark = benchmarks().get(name.removesuffix("-dense") if name in PUBLISHED else name)
+    return benchmark.model if benchmark else ""
+
+
+def made_workload(
+    name: str, *, length: int | None = None, pruning: AttentionPruning | None = None, refetched: float | None = None
+) -> Workload:
+    """The workload of a name that `is_made`.
+
+    Args:
+        length: input tokens; None: the benchmark's or model's.
+        pruning: in place of the benchmark's, or of `usual_pruning`.
+        refetched: in place of the benchmark's; where pruning is given, of the published average.
+    """
+    model = MODELS[model_of(name)]
+    own = benchmark_settings(benchmarks()[name].settings if name in benchmarks() else _usual(model))
+    input_tokens = length or (benchmarks()[name].length if name in benchmarks() else model.length)
+    if refetched is None:
+        refetched = published_averages()["refetched"] if pruning else own.refetched
+    return make_workload(name, model._replace(length=input_tokens), pruning or own.pruning, refetched=refetched)
 
 
 def usual_pruning(model: Transformer) -> AttentionPruning:
-    """Ratios to start from (ours): generation prunes more, and quantizes progressively because it is memory bound.
+    """The benchmarks' settings, of BERT for encoders and of GPT-2 for decoders (`dataflow.attention.benchmarks`)."""
+    return benchmark_settings(_usual(model)).pruning
 
-    A head ratio above 0 costs at least one head a layer (the floor), so only the last layers have one.
-    """
-    if model.generated:
-        return AttentionPruning(tokens=RatioSchedule(average=0.15), heads=RatioSchedule(average=0.02, spared=0.7),
-                                values=0.5, quantization=Quantization(msb=8, lsb=4, threshold=0.1))  # fmt: skip
-    return AttentionPruning(tokens=RatioSchedule(average=0.08), heads=RatioSchedule(average=0.02, spared=0.7),
-                            values=0.3, quantization=Quantization(msb=8, lsb=0))  # fmt: skip
+
+def _usual(model: Transformer) -> str:
+    return "gpt2" if model.generated else "bert"
 
 
 def make_workload(name: str, model: Transformer, pruning: AttentionPruning, *, refetched: float = 0.059) -> Workload:
     """The workload of a model's sizes under a pruning schedule.
 
-    The summarization stage of an encoder is run whole, a row a head for all its queries. Of a decoder the generated
-    tokens are run, as in the paper's measurements of GPT-2: a row a head for each.
+    The summarization stage of an encoder is run whole, a row a head for all its queries; a token that left is no query
+    any more. Of a decoder the generated tokens are run, as in the paper's measurements of GPT-2: a row a head for each.
+    What is left at a layer is then a share of the longest sequence, input and all generated tokens, and stays so: in
+    the first iteration nothing is pruned yet, in each later one a layer has what it had, and the newest token, less the
+    one that is least important by then. So a token that left a layer is gone there in all later iterations. This is how
+    the authors' workloads are.
+
+    Static quantization is of queries, keys and values alike.
 
     Args:
         refetched: share of queries that need LSBs where quantization is progressive (paper: 5.9% on average), spread
             evenly over the rows.
     """
-    tokens, heads = pruning.tokens.ratios(model.layers), pruning.heads.ratios(model.layers)
     quantization = pruning.quantization
     bits = quantization.msb if quantization else -1
     extra = quantization.lsb if quantization else 0
-    rows = []
+    threshold = quantization.threshold if quantization else 0.0
+    query_bits = bits if quantization and not extra else OPERAND_BITS
+    rows: list[list[Any]] = []
+    choices = [0]  # numbers of rows up to each top-k
     owed = 0.0
+    for iteration, layer, at in _places(model, pruning):
+        for head in range(at.heads):
+            owed += refetched if extra else 0.0
+            again = owed >= 1
+            owed -= again
+            last = head == at.heads - 1
+            ends = last and layer == model.layers - 1 and 0 < model.generated != iteration + 1
+            rows.append([
+                iteration, layer, head, model.dimension, at.length, at.keys, bits, query_bits, threshold, again, extra,
+                at.values, bits, True, ends, last and at.topk >= 0, at.topk if last else -1,
+                1 if model.generated else at.keys,
+            ])  # fmt: skip
+        if at.topk >= 0:
+            choices.append(len(rows))
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, QUERIES])
+    needed = frame.index < choices[-1]  # by a later top-k
+    frame["if_accumulate_importance"] = needed
+    frame["if_rescale_previous_importance"] &= needed
+    return Workload(name, frame)
+
+
+class _Place(NamedTuple):
+    """A layer of an iteration."""
+
+    length: int
+    keys: int
+    values: int
+    heads: int
+    topk: int
+    """Tokens that are chosen at its end; -1: none leaves."""
+
+
+def _places(model: Transformer, pruning: AttentionPruning) -> Iterator[tuple[int, int, _Place]]:
+    """(iteration, layer, what is there), in order."""
+    longest = model.length + model.generated
+    left = pruning.tokens.counts(longest, model.layers)
+    heads = pruning.heads.counts(model.heads, model.layers)
     for iteration in range(max(model.generated, 1)):
         length = model.length + (iteration + 1 if model.generated else 0)
-        alive, alive_heads = length, model.heads
-        for layer in range(model.layers):
-            alive, alive_heads = kept(alive, tokens[layer]), kept(alive_heads, heads[layer])
-            following = kept(alive, tokens[layer + 1]) if layer + 1 < model.layers else alive
-            values = kept(alive, pruning.values)
-            for head in range(alive_heads):
-                owed += refetched if extra else 0.0
-                again = owed >= 1
-                owed -= again
-                last = head == alive_heads - 1 and following < alive
-                rows.append((
-                    iteration, layer, head, model.dimension, length, alive, bits, OPERAND_BITS,
-                    quantization.threshold if quantization else 0.0, again, extra, values, bits, True, False, last,
-                    following if last else -1, 1 if model.generated else alive,
-                ))  # fmt: skip
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, QUERIES])
-    return Workload(name, frame)
+        first = model.generated > 0 and iteration == 0
+        budgets = [longest] * model.layers if first else left
+        for layer, budget in enumerate(budgets):
+            keys = min(budget, length)
+            if layer + 1 < model.layers:
+                following, candidates = budgets[layer + 1], keys
+            elif (
+                iteration + 1 < model.generated
+            ):  # the next iteration begins: its token comes to this one's first layer
+                following, candidates = left[0], min(budgets[0], length) + 1
+            else:
+                following, candidates = keys, keys
+            yield iteration, layer, _Place(
+                length, keys, min(kept(budget, pruning.values), keys), model.heads if first else heads[layer],
+                following if following < candidates else -1,
+            )  # fmt: skip

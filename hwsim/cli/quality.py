@@ -90,7 +90,7 @@ def _trained(settings: Row, folder: Path, where: str) -> Callable[[Row, int], Ro
 
 def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]:
     from dataflow.attention.pruning import AttentionPruning
-    from dataflow.attention.workload import MODELS, usual_pruning
+    from dataflow.attention.workload import MODELS, is_made, model_of, usual_pruning
 
     known: dict[str, float] = {}
 
@@ -117,10 +117,10 @@ def _pruned(steps: int, prompts: int, folder: Path) -> Callable[[Row, int], Row]
         return known[text]
 
     def find(run: Row, repetition: int) -> Row:
-        if run["workload"] not in MODELS:  # a file has been pruned before
+        if not is_made(run["workload"]):  # a file has been pruned before
             return _columns("char-lm", "", None, None)
         given = run["pruning"]
-        pruning = AttentionPruning.model_validate(given) if given else usual_pruning(MODELS[run["workload"]])
+        pruning = AttentionPruning.model_validate(given) if given else usual_pruning(MODELS[model_of(run["workload"])])
         value = measured(pruning)
         return _columns("char-lm", "bits_per_character", value, value - measured(AttentionPruning()))
 

@@ -25,7 +25,9 @@ class Size(StrEnum):
 def spatten(
     workload: Annotated[
         str | None,
-        typer.Argument(help="Model (gpt2-small (default), bert-base ...), a workload CSV, or a trace folder."),
+        typer.Argument(
+            help="Model or benchmark (gpt2-small (default), bert-base-mrpc ...), a workload CSV, or a trace folder."
+        ),
     ] = None,
     size: Annotated[Size, typer.Option(help="full: the paper's SpAtten; eighth: its SpAtten-1/8.")] = Size.FULL,
     compare: Annotated[

@@ -15,19 +15,20 @@ from pydantic import Field
 from dataflow.attention.pruning import AttentionPruning
 from dataflow.attention.trace import read_attention_trace
 from dataflow.attention.workload import (
-    MODELS,
     PUBLISHED,
     RELEASE_SPLITS,
     Unquantized,
     Workload,
     as_run,
     is_authors,
-    make_workload,
+    is_made,
+    made_workload,
+    model_of,
     read_workload,
     stream_workload,
-    usual_pruning,
+    workload_file,
 )
-from dataflow.errors import InputError, unknown
+from dataflow.errors import InputError
 from hwsim.core.machine import RunSettings, Settings
 
 from .baselines import dense_of, style
@@ -111,10 +112,10 @@ class SpattenStudy(Reading):
             label = opened.name
             if label in (c.name for c in found):
                 raise InputError(f"workloads: {label!r} appears twice")
-            note = "the authors' file" if name in PUBLISHED else "sizes by name" if name in MODELS else "a file"
+            note = "the authors' file" if name in PUBLISHED else "sizes by name" if is_made(name) else "a file"
             source = opened.source() if opened.trace else None
-            model = "gpt2-small" if name in PUBLISHED else name if name in MODELS else ""
-            found.append(Case(label, replace(opened.whole, name=label), "a trace" if source else note, model, source))
+            whole = replace(opened.whole, name=label)
+            found.append(Case(label, whole, "a trace" if source else note, model_of(name), source))
         return found
 
 
@@ -122,13 +123,26 @@ class SpattenRun(RunSettings, Reading):
     """One workload on one machine."""
 
     workload: str = Field(
-        "gpt2-small", description="a model's size by name, a workload CSV, or the folder of an attention trace"
+        "gpt2-small",
+        description="a model's size or a benchmark by name, a workload CSV, or the folder of an attention trace",
+    )
+    length: int | None = Field(
+        None,
+        ge=1,
+        le=1 << 18,
+        description="input tokens of a model's size or a benchmark; none: the benchmark's own; of a model 64 (encoder) "
+        "or 992 (decoder)",
     )
     pruning: AttentionPruning | None = Field(
-        None, description="of a model's size; none: `dataflow.attention.workload.usual_pruning`"
+        None,
+        description="of a model's size or a benchmark; none: `dataflow/attention/workloads/benchmarks.yaml`",
     )
-    refetched: float = Field(
-        0.059, ge=0, le=1, description="of a model's size: share of queries that need LSBs (paper: 5.9% on average)"
+    refetched: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="of a model's size or a benchmark: share of queries that need LSBs, where quantization is "
+        "progressive; none: 0.059, the paper's average",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of drawn importance and probabilities")
     spread: float = Field(
@@ -142,7 +156,7 @@ class SpattenRun(RunSettings, Reading):
 
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""
-        return [] if self.workload in (*MODELS, *PUBLISHED) else [Path(self.workload)]
+        return [] if is_made(self.workload) or self.workload in PUBLISHED else [Path(self.workload)]
 
     def measure(self, *, detail: bool = False) -> dict[str, Any]:
         """Simulate: totals as columns; ``detail`` adds ``parts``, a row a layer of an iteration.
@@ -187,20 +201,17 @@ class SpattenRun(RunSettings, Reading):
         """Find the workload.
 
         Raises:
-            InputError: none of that name, a file or trace that cannot be read, pruning given for a file.
+            InputError: none of that name, a file or trace that cannot be read, pruning or length given for a file.
         """
-        path = PUBLISHED.get(self.workload, Path(self.workload))
-        if self.workload in MODELS:
-            model = MODELS[self.workload]
-            pruning = self.pruning or usual_pruning(model)
-            return self.opened(make_workload(self.workload, model, pruning, refetched=self.refetched))
-        if self.pruning is not None:
-            raise InputError(f"pruning: only for a model's size by name ({', '.join(MODELS)}); a file says its own")
+        made = {name: getattr(self, name) for name in ("length", "pruning", "refetched")}
+        if is_made(self.workload):
+            return self.opened(made_workload(self.workload, **made))
+        path = workload_file(self.workload)
+        for name, value in made.items():
+            if value is not None:
+                raise InputError(f"{name}: only for a model's size or a benchmark by name; a file says its own")
         if path.is_dir():
             return self._trace(path)
-        if path.suffix.lower() != ".csv":
-            more = "; or a .csv file, or the folder of an attention trace"
-            raise unknown("workload", self.workload, [*MODELS, *PUBLISHED], more)
         try:
             stat = path.stat()
         except OSError as error:

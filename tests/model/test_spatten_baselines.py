@@ -121,7 +121,7 @@ def test_each_rung_fetches_no_more() -> None:
 
 def test_usual_pruning_is_of_every_size() -> None:
     for name, model in MODELS.items():
-        small = model._replace(length=64, generated=min(model.generated, 1))
+        small = model._replace(length=64, generated=min(model.generated, 2))
         work = make_workload(name, small, usual_pruning(small))
         assert work.rows.head_id.nunique() == model.heads
         assert work.rows.key_fetch_num.iloc[-1] < work.rows.key_fetch_num.iloc[0]

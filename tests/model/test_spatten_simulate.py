@@ -191,6 +191,20 @@ def test_drawn_sets_are_nested_and_keep_the_newest() -> None:
             previous = set(found)
 
 
+def test_a_drawn_token_that_left_stays_away_in_later_iterations() -> None:
+    """Of a generated workload, layer by layer: what an iteration has, the next one has, but for its new token."""
+    pruning = AttentionPruning(tokens=RatioSchedule(alive=(0.9, 0.5, 0.2)), values=0.5)
+    rows = make_workload("w", Transformer(3, 1, 64, 40, 12), pruning).rows
+    source = SyntheticScores(3, 2.0, 12)
+    left: dict[int, set[int]] = {}
+    for r in rows.itertuples():
+        found = set(source.tokens(r.iteration_id, r.layer_id, r.sentence_length_L, r.key_fetch_num).tolist())
+        before = left.get(r.layer_id, set(range(41)))
+        assert found <= before | {r.sentence_length_L - 1}
+        assert r.iteration_id == 0 or len(found) == (46, 26, 10)[r.layer_id] or r.layer_id == 0
+        left[r.layer_id] = found
+
+
 def test_more_of_what_is_short_is_not_slower() -> None:
     work = read_workload(PUBLISHED["gpt2-small-wikitext2"])
     work = Workload("w", work.rows[work.rows.iteration_id == 24])

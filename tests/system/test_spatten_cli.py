@@ -66,7 +66,7 @@ WRONG = {
     "spatten {}/folder": "folder: no finished attention trace",
     "spatten {}/half": "steps.parquet: broken or missing",
     "spatten bert-basis": "workload 'bert-basis': did you mean bert-base? Known: bert-base, ",
-    "spatten {}/good.csv --set pruning.values=0.5": "pruning: only for a model's size by name",
+    "spatten {}/good.csv --set pruning.values=0.5": "pruning: only for a model's size or a benchmark by name",
     "spatten --set pruning.values=1.5": "pruning.values",
     "spatten --config {}/bad.yaml": "topk_parallel=3: must be a power of two",
     "spatten --seed -1": "seed",

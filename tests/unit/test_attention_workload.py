@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
 from dataflow.attention.workload import (
@@ -195,25 +196,87 @@ def test_broken_files(tmp_path: Path) -> None:
         read_workload(path)
 
 
-def test_named_sizes(tmp_path: Path) -> None:
-    """Rows of a model under a schedule: keys fall with the layers, heads leave, the share of refetched queries."""
+def test_the_authors_shape_is_made_from_its_settings() -> None:
+    """What their file fetches, layer by layer and iteration by iteration, from the settings that its name tells.
+
+    Other are only the bits of a query (the multipliers' 12) and which queries were computed again (spread evenly).
+    """
+    alive = (0.9, 0.7, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1)
+    pruning = AttentionPruning(
+        tokens=RatioSchedule(alive=alive), values=0.8, quantization=Quantization(msb=6, lsb=4, threshold=0.05)
+    )
+    made = make_workload("gpt2-small", MODELS["gpt2-small"], pruning, refetched=0.07).rows
+    authors = read_workload(PUBLISHED["gpt2-small-wikitext2"]).rows
+    keys = made.groupby(["iteration_id", "layer_id"]).key_fetch_num.first().unstack()
+    assert (keys.loc[0] == 993).all()
+    assert keys.loc[1:].drop_duplicates().to_numpy().tolist() == [[921, 716, 204, 204, 204, 204, *[102] * 6]]
+    different = ["quant_query_bit", "if_requant"]
+    pd.testing.assert_frame_equal(made.drop(columns=different), authors.drop(columns=different))
+    assert made.if_requant.sum() == int(0.07 * 4608)
+
+
+def test_generation_cascades_over_layers_and_iterations() -> None:
+    """Keys and heads never rise again but for the newest token; the first iteration has all."""
     pruning = AttentionPruning(
         tokens=RatioSchedule(average=0.2), heads=RatioSchedule(average=0.05, spared=0.3), values=0.5,
         quantization=Quantization(msb=6, lsb=4),
     )  # fmt: skip
     work = make_workload("gpt2-small", MODELS["gpt2-small"], pruning)
     first = work.rows[work.rows.iteration_id == 0]
-    assert first.groupby("layer_id").key_fetch_num.first().tolist()[:3] == [993, 993, 794]
-    assert first.groupby("layer_id").size().is_monotonic_decreasing
-    assert (work.rows.value_fetch_num <= work.rows.key_fetch_num // 2 + 1).all()
+    assert (first.key_fetch_num == 993).all()
+    assert len(first) == 144
+    later = work.rows[work.rows.iteration_id > 0]
+    by_layer = later.groupby(["iteration_id", "layer_id"])
+    keys, heads = by_layer.key_fetch_num.first().unstack(), by_layer.size().unstack()
+    assert keys[0].tolist() == keys[1].tolist() == list(range(994, 1025))
+    assert (keys[[*range(2, 12)]].nunique() == 1).all()
+    assert keys.loc[1].tolist()[2:5] == [819, 655, 524]
+    assert (heads.diff(axis=1).iloc[:, 1:] <= 0).all(axis=None)
+    assert heads.loc[1].tolist() == heads.loc[31].tolist()
+    assert heads.loc[1, 11] < 12
+    assert (work.rows.value_fetch_num <= work.rows.key_fetch_num // 2 + 16).all()
     assert work.rows.if_requant.mean() == pytest.approx(0.059, abs=0.001)
     assert (work.rows.query_num == 1).all()
+    assert (work.rows.quant_query_bit == 12).all()
+
+
+def test_an_encoder_prunes_queries_with_keys(tmp_path: Path) -> None:
     dense = make_workload("bert-base", MODELS["bert-base"], AttentionPruning())
     assert len(dense.rows) == 144
-    assert (dense.rows.query_num == 320).all()
-    assert not dense.rows.if_topk.any()
+    assert (dense.rows.query_num == 64).all()
+    assert not dense.rows[["if_topk", "if_accumulate_importance", "if_rescale_previous_importance"]].any(axis=None)
     dense.write(tmp_path / "bert.csv")
     pd.testing.assert_frame_equal(read_workload(tmp_path / "bert.csv").rows, dense.rows)
+    work = find_workload("bert-base").rows
+    assert (work.query_num == work.key_fetch_num).all()
+    assert (work.value_fetch_num == work.key_fetch_num).all()  # no local value pruning
+    assert work.key_fetch_num.iloc[-1] < 64
+    assert (work[["quant_query_bit", "quant_key_bit", "quant_value_bit"]] == 6).all(axis=None)
+    assert not work.if_requant.any()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"alive": (1, 0.5, 0.6)}, "must be shares above 0, at most 1, that never rise"),
+        ({"alive": (1.1,)}, "must be shares"),
+        ({"alive": (1, 0)}, "must be shares"),
+        ({"alive": ()}, "at least 1 item"),
+        ({"alive": (1,), "average": 0.1}, "alive is in place of average and start"),
+    ],
+)
+def test_shares_that_cannot_be(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        RatioSchedule.model_validate(fields)
+
+
+def test_shares_are_stretched_over_the_layers() -> None:
+    schedule = RatioSchedule(alive=(1, 0.5, 0.25))
+    assert schedule.counts(64, 6) == [64, 64, 32, 32, 16, 16]
+    assert schedule.counts(64, 4) == [64, 64, 32, 16]
+    assert schedule.counts(2, 3) == [2, 1, 1]
+    assert schedule.ratios(6) == [0, 0, 0.5, 0, 0.5, 0]
+    assert RatioSchedule(average=0.5, spared=0.5).counts(9, 4) == [9, 9, 4, 2]
 
 
 def test_a_workload_is_found_by_name_and_by_file(tmp_path: Path) -> None:
