@@ -70,17 +70,19 @@ def attention_time(model: Transformer, device: str, iterations: int = 1) -> dict
     }  # fmt: skip
 
 
-def on_this_computer(model: str, iterations: int) -> list[dict[str, Any]]:
+def on_this_computer(model: str, iterations: int, length: int | None = None) -> list[dict[str, Any]]:
     """Torch's attention of a model's sizes on each device here: time, rate, and the device's measured roof.
 
     Args:
         model: of `dataflow.attention.workload.MODELS`.
         iterations: generated tokens (an encoder: 1).
+        length: input tokens; None: the model's.
     """
+    sizes = MODELS[model]._replace(length=length or MODELS[model].length)
     rows = []
     for device in devices():
         roof = _roof(device)
-        found = attention_time(MODELS[model], device, iterations)
+        found = attention_time(sizes, device, iterations)
         reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
         rows.append({"device": device, **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
                      "share_of_roof": found["gflops"] / reach})  # fmt: skip

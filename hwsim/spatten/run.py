@@ -45,6 +45,8 @@ READINGS: dict[Unquantized, str] = {
     "release": "keys of -1, 10 and 12 bits: 8 + 4 bits, always computed again, as the authors' release; values: 8 bits",
     "operands": "operands of -1 bits: as wide as the machine's",
 }
+MAKING = ("length", "pruning", "refetched")
+"""Settings of workloads that are made from sizes."""
 StyleName = Literal["SpAtten", "dense", "MNNFast", "A3"]
 
 
@@ -203,13 +205,11 @@ class SpattenRun(RunSettings, Reading):
         Raises:
             InputError: none of that name, a file or trace that cannot be read, pruning or length given for a file.
         """
-        made = {name: getattr(self, name) for name in ("length", "pruning", "refetched")}
         if is_made(self.workload):
-            return self.opened(made_workload(self.workload, **made))
+            made = {name: getattr(self, name) for name in MAKING}
+            return self._whole(made_workload(self.workload, **made))
         path = workload_file(self.workload)
-        for name, value in made.items():
-            if value is not None:
-                raise InputError(f"{name}: only for a model's size or a benchmark by name; a file says its own")
+        self._only_as_it_is()
         if path.is_dir():
             return self._trace(path)
         try:
@@ -218,10 +218,21 @@ class SpattenRun(RunSettings, Reading):
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
         if stat.st_size > WHOLE_BYTES:
             return self._streamed(path)
-        return self.opened(_cached_workload(path, stat.st_mtime_ns), path.stem)
+        return self._whole(_cached_workload(path, stat.st_mtime_ns), path.stem)
 
-    def opened(self, workload: Workload, name: str = "") -> OpenWorkload:
-        """A workload that is an object already; ``name`` in place of its own."""
+    def opened(self, workload: Workload) -> OpenWorkload:
+        """A workload that is an object already. Raises where settings would make another one."""
+        self._only_as_it_is()
+        return self._whole(workload)
+
+    def _only_as_it_is(self) -> None:
+        """Refuse settings that a workload which is made already cannot follow."""
+        for name in MAKING:
+            if getattr(self, name) is not None:
+                raise InputError(f"{name}: only for a model's size or a benchmark by name; a file says its own")
+
+    def _whole(self, workload: Workload, name: str = "") -> OpenWorkload:
+        """``name`` in place of the workload's own."""
         reading = self._reading(workload.authors)
         split = workload.rows[["quant_key_bit", "quant_value_bit"]].isin(RELEASE_SPLITS).any(axis=None)
         rows, sampled = _sample(workload.rows, self.iteration_stride)

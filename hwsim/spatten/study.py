@@ -104,7 +104,8 @@ def _measured(cases: Sequence[Case], simulated: list[Row]) -> list[Row]:
         return []
     rows: list[Row] = []
     for case, row in zip(cases, simulated, strict=True):
-        for found in measure(case.model, case.workload.rows["iteration_id"].nunique()) if case.model else ():
+        length = row["length"] if row["encoder"] else None  # a decoder's rows have generated tokens, too
+        for found in measure(case.model, case.workload.rows["iteration_id"].nunique(), length) if case.model else ():
             mine = row["microseconds"] / 1e3
             rows.append({"model": row["workload"], **found, "spatten_milliseconds": mine,
                          "speedup": found["milliseconds"] / mine})  # fmt: skip

@@ -30,8 +30,9 @@ from dataflow.attention.workload import (
     workload_names,
 )
 from dataflow.errors import InputError
+from hwsim.spatten import study
 from hwsim.spatten.baselines import dense_of
-from hwsim.spatten.run import SpattenRun
+from hwsim.spatten.run import SpattenRun, SpattenStudy
 
 PAPER = published_averages()
 BERT = [name for name, b in benchmarks().items() if b.model.startswith("bert")]
@@ -158,6 +159,8 @@ def test_by_name_and_at_other_lengths() -> None:
     assert find_workload("gpt2-small-wikitext2").rows.equals(read_workload(PUBLISHED["gpt2-small-wikitext2"]).rows)
     with pytest.raises(InputError, match="length: only for a model's size or a benchmark"):
         SpattenRun(workload="gpt2-small-wikitext2", length=64).open()
+    with pytest.raises(InputError, match="pruning: only for a model's size or a benchmark"):
+        SpattenRun(pruning=AttentionPruning()).opened(find_workload("bert-base"))
     with pytest.raises(InputError, match=r"^workload 'bert-base-mprc': did you mean bert-base-mrpc\?"):
         find_workload("bert-base-mprc")
     with pytest.raises(InputError, match=r"^workload 'bert-base-mprc': did you mean bert-base-mrpc\?"):
@@ -216,3 +219,19 @@ def test_a_machine_never_does_less_than_the_workload_asks() -> None:
         assert result.total("pv_macs") == asks.pv_multiplies
         for kind in ("query", "key", "lsb", "value"):
             assert result.total(f"{kind}_bytes") >= asks[f"{kind}_bytes"] > 0
+
+
+def test_torch_is_measured_at_a_benchmarks_own_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int, int | None]] = []
+
+    def measure(model: str, iterations: int, length: int | None) -> list[dict[str, float]]:
+        asked.append((model, iterations, length))
+        return [{"milliseconds": 2.0}]
+
+    monkeypatch.setattr(study, "measurement", lambda name: measure)
+    names = ("bert-large-cola", "bert-base", "gpt2-small-wikitext2")
+    simulated = [{"workload": n, "microseconds": 1e3, "encoder": n[0] == "b",
+                  "length": find_workload(n).rows.sentence_length_L.max()} for n in names]  # fmt: skip
+    rows = study._measured(SpattenStudy(workloads=names).cases(), simulated)
+    assert asked == [("bert-large", 1, 32), ("bert-base", 1, 64), ("gpt2-small", 32, None)]
+    assert [r["speedup"] for r in rows] == [2, 2, 2]
