@@ -71,20 +71,37 @@ def _old_cache_is_no_cache(dispatcher: Any) -> None:
     file._load_index = load_index
 
 
+def _stamp_of_callees(dispatcher: Any) -> None:
+    """Compile anew also where the file of a kernel that this one calls has changed: its code is part of this one's on
+    disk, and Numba looks at this one's file alone."""
+    plain = dispatcher.py_func
+    stamps = {dispatcher._cache._cache_file._source_stamp}
+    for name in plain.__code__.co_names:
+        called = plain.__globals__.get(name)
+        if isinstance(called, Dispatcher) and called in _kernels:
+            stamps |= called._cache._cache_file._source_stamp
+    dispatcher._cache._cache_file._source_stamp = frozenset(stamps)
+
+
 @overload
 def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def kernel(
-    *, inline: Literal["never", "always"] = ..., inner: bool = ...
+    *, inline: Literal["never", "always", "late"] = ..., inner: bool = ...
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def kernel(
-    function: Callable[P, R] | None = None, /, *, inline: Literal["never", "always"] = "never", inner: bool = False
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    inline: Literal["never", "always", "late"] = "never",
+    inner: bool = False,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function at its first call, as ``@kernel`` or ``@kernel(inline="always")``.
 
     Args:
         inline: "always" puts the function's statements where it is called, before types are known: for functions of a
-            line or two in an inner loop.
+            line or two in an inner loop. "late" compiles the function and puts its machine code where it is called: for
+            longer ones, or ones called in many places, which "always" compiles again for each.
         inner: only other kernels call it: no entry from Python is compiled.
 
     Returns:
@@ -94,7 +111,8 @@ def kernel(
     def compiled(plain: Callable[P, R]) -> Callable[P, R]:
         options: dict[str, Any] = {
             "cache": True,
-            "inline": inline,
+            "inline": "always" if inline == "always" else "never",
+            "forceinline": inline == "late",
             "no_cfunc_wrapper": True,
             "no_cpython_wrapper": inner,
         }
@@ -102,6 +120,7 @@ def kernel(
         if isinstance(found, Dispatcher):
             _any_constant(found)
             _old_cache_is_no_cache(found)
+            _stamp_of_callees(found)
             _kernels.add(found)
         result: Callable[P, R] = found
         return result

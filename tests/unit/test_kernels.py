@@ -86,3 +86,17 @@ def test_an_index_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
         (tmp_path / "shape.py").write_text(shape.format(name))
         assert run(program)[0] == "3\n"
     assert run(program)[1] == ""
+
+
+def test_a_kernel_of_another_file_that_changed_is_not_called_as_it_was(tmp_path: Path) -> None:
+    """The code of what a kernel calls, and of what that calls, is on disk as part of its own."""
+    use = "from dataflow.kernels import kernel\nfrom {0} import {1}\n\n@kernel\ndef {2}(x):\n    return {1}(x) + 1\n"
+    (tmp_path / "middle.py").write_text(use.format("low", "add", "again"))
+    program = tmp_path / "top.py"
+    program.write_text(use.format("middle", "again", "total") + "\nprint(total(3))\n")
+    for number in (10, 200):
+        (tmp_path / "low.py").write_text(
+            f"from dataflow.kernels import kernel\n\n@kernel\ndef add(x):\n    return x + {number}\n"
+        )
+        assert run(program)[0] == f"{number + 5}\n"
+    assert run(program) == ("205\n", "")
