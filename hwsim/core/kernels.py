@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numba.core import config, types
-from numba.core.cgutils import create_struct_proxy
+from numba.core.cgutils import create_struct_proxy, true_bit
 from numba.extending import intrinsic
 
 from dataflow.kernels import kernel
 
-__all__ = ["kernel", "without_refcount"]
+__all__ = ["first_bit", "kernel", "without_refcount"]
 
 T = TypeVar("T")
 
@@ -41,7 +41,21 @@ def _without_owner(typing: Any, of: Any) -> Any:
     return of(of), code
 
 
+@intrinsic
+def _trailing_zeros(typing: Any, of: Any) -> Any:
+    """One instruction, where Numba has no function for it."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], true_bit)
+
+    return of(of), code
+
+
 if TYPE_CHECKING or config.DISABLE_JIT:
+
+    def first_bit(mask: int) -> int:
+        """The place of the lowest one of a mask that is not 0, in a kernel."""
+        return (int(mask) & -int(mask)).bit_length() - 1
 
     def without_refcount(of: T) -> T:
         """An array, or a tuple of them, with nothing to count references of, in a kernel; the data must outlive it.
@@ -52,4 +66,5 @@ if TYPE_CHECKING or config.DISABLE_JIT:
         return of
 
 else:
+    first_bit = _trailing_zeros
     without_refcount = _without_owner

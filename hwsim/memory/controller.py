@@ -3,57 +3,88 @@
 
 In every cycle a channel:
 
-1. notes a refresh that has come due; from then on nothing but refreshing (precharge all, refresh) is begun in it,
-2. picks the oldest request whose next command may go now, an activation or a precharge counting as well as a read:
-   first among requests that have activated their row, then among the reads, or the writes while they are drained,
-3. issues that command; with two command buses (HBM) a row and a column command may go in one cycle,
-4. works out when it next can do anything: until then it need not be looked at.
+1. issues the oldest activated request whose read or write may go now: who has opened its row comes first,
+2. else notes a refresh that has come due; from then on nothing but 1 and refreshing (precharge all, refresh) is begun,
+3. else picks, among the reads, or the writes while they are drained, the oldest request whose next command may go now,
+   an activation or a precharge counting as well as a read, and issues that command,
+4. with two command buses (HBM) does 1 to 3 once more: a row and a column command may go in one cycle,
+5. works out when it next can do anything: until then it need not be looked at.
 
-A row that a waiting request has activated is not precharged before that request went. Writes are drained from the high
-to the low watermark, or while there are no reads. A read's data comes ``read_data`` cycles after its command.
+A row that a waiting request has activated is not precharged before that request went; where such a precharge is what 3
+picks, nothing is issued. Writes are drained from the high to the low watermark, or while there are no reads. A read's
+data comes ``read_data`` cycles after its command.
 Left out: see `config`; requests to the same address are not merged, and a read does not look into the write queue.
+
+Not every request is looked at in every cycle. Those that need the same command of the same bank are as one, so a bank
+has two candidates of each queue: the oldest request to its open row and the oldest to another row. For each command, a
+pseudo-channel keeps a mask of the banks with a candidate, the oldest candidate that was ready when last looked at, and
+a cycle before which no other is. Commands only push such cycles later, so one holds until a new candidate is sooner.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from hwsim.core.kernels import kernel
+from hwsim.core.kernels import first_bit, kernel
 
 from .config import DramConfig, Timing
 
 ACT, PRE, RD, WR, REF = 0, 1, 2, 3, 4
 COMMANDS = ("ACT", "PRE", "RD", "WR", "REF")
 NEVER = 1 << 62
+NONE = -1
+READS, WRITES = 0, 1
+"""Kinds of requests; the command of kind k is RD + k."""
 
-# A channel is a row of int64 registers, `m`; times are cycles, 0 to 4 in a block are the commands' earliest.
+# A channel is a row of int64 registers; times are cycles. In the blocks of pseudo-channels, groups and banks, registers
+# 0 to 3 are the earliest of ACT, PRE, RD, WR as far as the block's owner says.
 BANKS, QUEUE = 64, 128
 """The most banks and queue entries of a channel."""
-_BANK = 0  # eight a bank: earliest of each command as far as the bank says; the open row, or -1
-_ROW = 7
-_GROUP = _BANK + 8 * BANKS  # eight a bank group
-_RANK = _GROUP + 8 * BANKS  # sixteen a pseudo-channel: earliest; then
-_REFRESH, _OLDEST, _ACTS = 5, 6, 8  # next refresh due; which of the last four activations is the oldest; they
-_BUS = _RANK + 16 * 8  # row and column command bus
-_COUNT = _BUS + 2  # commands issued
-_WAKE = _COUNT + 5  # next cycle in which the channel may do something
-_DRAINING = _WAKE + 1  # whether writes are served
-_LENGTH = _DRAINING + 1  # entries of each queue
-_WHERE = _LENGTH + 3  # queues of reads, writes and active requests, oldest first: row, write, bank in one word
-_TAG = _WHERE + 3 * QUEUE  # and whose they are
-_ANSWERS = _TAG + 3 * QUEUE  # reads issued, not yet fetched: first, count, then a ring of tags and cycles
 ANSWERS = 2 * QUEUE
-REGISTERS = _ANSWERS + 2 + 2 * ANSWERS
-_READS, _WRITES, _ACTIVE = 0, 1, 2
+_WAKE = 0  # next cycle in which the channel may do something
+_ANSWER_AT = 1  # cycle in which the next answer is there, or NEVER
+_ANSWER, _ANSWERED = 2, 3  # reads issued, not yet fetched: place of the first, count
+_DRAINING = 4  # whether writes are served
+_LENGTH, _ACTIVES = 5, 7  # entries of the queue of each kind; active requests
+_BUS = 8  # from when on the row and the column command bus are free
+_ACTIVE_AT = 10  # before this cycle no active request can go
+_REFRESH_AT = 11  # the next refresh comes due
+_FREE = 12  # first free slot
+_ARRIVALS = 13  # requests so far
+_COUNT = 16  # commands issued
+_T = Timing(*range(24, 24 + len(Timing._fields)))  # where the timing lies
+_ACTIVE = 56  # two an active request, oldest first: bank and kind, tag
+_RANK = _ACTIVE + 2 * BANKS  # 48 a pseudo-channel: earliest, the fifth of REF; then
+_DUE, _OLDEST_ACT, _ACTS = 5, 6, 8  # next refresh; which of the last four activations is the oldest; they
+_OPEN, _BUSY = 12, 13  # masks of banks: with an open row, with an active request
+_FOR_KIND = 16  # 16 a kind, four by command:
+_SOONEST, _WANTED, _READY, _OTHERS = 0, 4, 8, 12  # no candidate can go before; mask; the ready one; the others' cycle
+_GROUP = _RANK + 48 * 8  # four a bank group
+_BANK = _GROUP + 4 * BANKS  # 16 a bank: earliest, then
+_ROW = 4  # the open row, or NONE
+_LIST = 8  # four a kind: first and last request of the bank, its candidates: to another row, to the open row
+_SLOT = _BANK + 16 * BANKS  # eight a request:
+_NEXT, _BEFORE, _NAME, _BANK_OF, _ROW_OF, _TAG_OF = range(6)  # neighbours in its bank's list; number and slot in a word
+_RING = _SLOT + 8 * 2 * QUEUE  # two an answer: tag, cycle
+REGISTERS = _RING + 2 * ANSWERS
 
 
 def new_state(config: DramConfig) -> np.ndarray:
     """int64[channels, registers]: idle channels with closed rows at cycle 0."""
     state = np.zeros((config.channels, REGISTERS), np.int64)
-    state[:, _BANK + _ROW : _GROUP : 8] = -1
+    state[:, _T[0] : _T[-1] + 1] = config.timing()
+    state[:, [_ANSWER_AT, _ACTIVE_AT]] = NEVER
+    state[:, _REFRESH_AT] = config.nREFI
     for p in range(config.pseudo_channels):
-        state[:, _RANK + 16 * p + _REFRESH] = config.nREFI
-        state[:, _RANK + 16 * p + _ACTS : _RANK + 16 * p + _ACTS + 4] = -NEVER // 2
+        r = _RANK + 48 * p
+        state[:, r + _DUE] = config.nREFI
+        state[:, r + _ACTS : r + _ACTS + 4] = -NEVER // 2
+        for k in (r + _FOR_KIND, r + _FOR_KIND + 16):
+            state[:, k : k + 16] = NEVER
+            state[:, k + _WANTED : k + _WANTED + 4] = 0
+    for field in (_ROW, _LIST, _LIST + 1, _LIST + 4, _LIST + 5):
+        state[:, _BANK + field : _SLOT : 16] = NONE
+    state[:, _SLOT + _NEXT : _RING : 8] = np.append(np.arange(1, 2 * QUEUE), NONE)
     return state
 
 
@@ -65,14 +96,14 @@ def counts(state: np.ndarray) -> dict[str, int]:
 @kernel(inner=True)
 def room(m: np.ndarray, c: int, t: Timing, write: bool) -> int:
     """Transactions that channel ``c`` can take."""
-    taken: int = m[c, _LENGTH + (_WRITES if write else _READS)]
+    taken: int = m[c, _LENGTH + (WRITES if write else READS)]
     return t.queue - taken
 
 
 @kernel(inner=True)
 def waiting(m: np.ndarray, c: int) -> int:
     """Transactions that channel ``c`` has not yet served."""
-    found: int = m[c, _LENGTH] + m[c, _LENGTH + 1] + m[c, _LENGTH + 2]
+    found: int = m[c, _LENGTH + READS] + m[c, _LENGTH + WRITES] + m[c, _ACTIVES]
     return found
 
 
@@ -86,254 +117,449 @@ def wake(m: np.ndarray, c: int) -> int:
 @kernel
 def answer(m: np.ndarray, c: int, now: int) -> int:
     """The tag of the next read of channel ``c`` whose data is there by cycle ``now``, taken out; -1: none."""
-    if m[c, _ANSWERS + 1] == 0:
+    if m[c, _ANSWER_AT] > now:
         return -1
-    at = _ANSWERS + 2 + 2 * m[c, _ANSWERS]
-    if m[c, at + 1] > now:
-        return -1
-    m[c, _ANSWERS] = (m[c, _ANSWERS] + 1) % ANSWERS
-    m[c, _ANSWERS + 1] -= 1
-    tag: int = m[c, at]
+    first = m[c, _ANSWER] & (ANSWERS - 1)
+    tag: int = m[c, _RING + 2 * first]
+    first = (first + 1) & (ANSWERS - 1)
+    m[c, _ANSWER] = first
+    m[c, _ANSWERED] -= 1
+    m[c, _ANSWER_AT] = m[c, _RING + 2 * first + 1] if m[c, _ANSWERED] else NEVER
     return tag
 
 
 @kernel
 def answer_tag(m: np.ndarray, c: int) -> int:
     """The tag of the next read whose data comes; meaningless where none does."""
-    tag: int = m[c, _ANSWERS + 2 + 2 * m[c, _ANSWERS]]
+    tag: int = m[c, _RING + 2 * (m[c, _ANSWER] & (ANSWERS - 1))]
     return tag
 
 
 @kernel
 def answer_at(m: np.ndarray, c: int) -> int:
     """The cycle in which the next read's data is there."""
-    return m[c, _ANSWERS + 3 + 2 * m[c, _ANSWERS]] if m[c, _ANSWERS + 1] else NEVER
+    cycle: int = m[c, _ANSWER_AT]
+    return cycle
 
 
-@kernel(inline="always")
-def _next(m: np.ndarray, c: int, t: Timing, where: int) -> tuple[int, int]:
-    """The command that a request needs next, and the cycle from which on it may go."""
-    bank = where & 127
-    b = _BANK + 8 * bank
-    if m[c, b + _ROW] == where >> 8:
-        command, bus = 2 + ((where >> 7) & 1), 1
-    elif m[c, b + _ROW] >= 0:
-        command, bus = PRE, 0
+# Where the blocks lie. The masks change nothing but tell the compiler that an index is not negative: without, each
+# access would test for an index from the row's end.
+
+
+@kernel(inner=True, inline="late")
+def _slot(slot: int) -> int:
+    return _SLOT + 8 * (slot & (2 * QUEUE - 1))
+
+
+@kernel(inner=True, inline="late")
+def _bank(bank: int) -> int:
+    return _BANK + 16 * (bank & (BANKS - 1))
+
+
+@kernel(inner=True, inline="late")
+def _list(bank: int, kind: int) -> int:
+    return _BANK + _LIST + 16 * (bank & (BANKS - 1)) + 4 * (kind & 1)
+
+
+@kernel(inner=True, inline="late")
+def _group(s: np.ndarray, bank: int) -> int:
+    group: int = (bank & (BANKS - 1)) >> s[_T.bank_bits]
+    return _GROUP + 4 * group
+
+
+@kernel(inner=True, inline="late")
+def _rank(s: np.ndarray, bank: int) -> int:
+    p: int = (bank & (BANKS - 1)) >> s[_T.rank_bits]
+    return _RANK + 48 * p
+
+
+@kernel(inner=True, inline="late")
+def _for_kind(r: int, kind: int) -> int:
+    return r + _FOR_KIND + 16 * (kind & 1)
+
+
+@kernel(inner=True, inline="late")
+def _bit(bank: int) -> int:
+    one: int = 1 << (bank & (BANKS - 1))
+    return one
+
+
+@kernel(inner=True, inline="late")
+def _later(s: np.ndarray, at: int, cycle: int) -> None:
+    s[at] = max(s[at], cycle)
+
+
+@kernel(inner=True, inline="late")
+def _sooner(s: np.ndarray, at: int, cycle: int) -> None:
+    s[at] = min(s[at], cycle)
+
+
+@kernel(inner=True, inline="late")
+def _limit(s: np.ndarray, r: int, kind: int, command: int, cycle: int) -> None:
+    """No ``command`` for a kind of requests in a pseudo-channel before ``cycle``."""
+    _later(s, r + command, cycle)
+    _later(s, _for_kind(r, kind) + _SOONEST + command, cycle)
+
+
+@kernel(inner=True, inline="late")
+def _take_bus(s: np.ndarray, bus: int, until: int) -> None:
+    s[_BUS + bus] = until
+    if not s[_T.two_buses]:
+        s[_BUS + 1 - bus] = until
+
+
+@kernel(inner=True, inline="late")
+def _want(s: np.ndarray, bank: int, kind: int, command: int, slot: int) -> None:
+    """Make a request, or NONE, the candidate for a command of a bank."""
+    r = _rank(s, bank)
+    k = _for_kind(r, kind) + command
+    if slot == NONE:
+        s[k + _WANTED] &= ~_bit(bank)
     else:
-        command, bus = ACT, 0
-    r = _RANK + 16 * (bank >> t.rank_bits)
-    at = max(m[c, b + command], m[c, _GROUP + 8 * (bank >> t.bank_bits) + command])
-    at = max(at, max(m[c, r + command], m[c, _BUS + bus]))
-    if command == ACT:
-        at = max(at, m[c, r + _ACTS + m[c, r + _OLDEST]] + t.four_acts)
-    return command, at
+        s[_list(bank, kind) + 2 + (command >> 1)] = s[_slot(slot) + _NAME]
+        s[k + _WANTED] |= _bit(bank)
+        cycle = max(s[_bank(bank) + command], s[r + command])
+        _sooner(s, k + _SOONEST, cycle)
+        _sooner(s, k + _OTHERS, cycle)
+
+
+@kernel(inner=True)
+def _find(s: np.ndarray, slot: int, row: int, same: bool) -> int:
+    """The first request to a row, or to another one, in a bank's list from ``slot`` on, or NONE."""
+    while slot != NONE and (s[_slot(slot) + _ROW_OF] == row) != same:
+        slot = s[_slot(slot) + _NEXT]
+    return slot
+
+
+@kernel(inner=True)
+def _open(s: np.ndarray, bank: int, row: int, emptied: int) -> None:
+    """Open another row of a bank, or NONE: its requests need other commands. ``emptied``: a kind whose list may have
+    become empty."""
+    s[_bank(bank) + _ROW] = row
+    if row == NONE:
+        s[_rank(s, bank) + _OPEN] &= ~_bit(bank)
+    else:
+        s[_rank(s, bank) + _OPEN] |= _bit(bank)
+    for kind in range(2):
+        first = s[_list(bank, kind)]
+        if first == NONE and kind != emptied:
+            continue
+        if row == NONE:
+            _want(s, bank, kind, ACT, first)
+            _want(s, bank, kind, PRE, NONE)
+            _want(s, bank, kind, RD + kind, NONE)
+        else:
+            _want(s, bank, kind, ACT, NONE)
+            _want(s, bank, kind, PRE, _find(s, first, row, False))
+            _want(s, bank, kind, RD + kind, _find(s, first, row, True))
+
+
+@kernel(inner=True, inline="late")
+def _drains(s: np.ndarray) -> int:
+    """Whether writes are to be served."""
+    reads, writes = s[_LENGTH + READS], s[_LENGTH + WRITES]
+    if s[_DRAINING]:
+        return 0 if writes < s[_T.low] and reads > 0 else 1
+    return 1 if writes > s[_T.high] or reads == 0 else 0
 
 
 @kernel
 def push(m: np.ndarray, c: int, t: Timing, bank: int, row: int, tag: int, write: bool, now: int) -> bool:
     """Offer a transaction to channel ``c``, to be considered from cycle ``now`` on; False if its queue, or that of
     answers not yet fetched, is full."""
-    which = _WRITES if write else _READS
-    at = m[c, _LENGTH + which]
-    if at >= t.queue:
+    if m[c, _LENGTH + (WRITES if write else READS)] >= t.queue:
         return False
-    if not write and m[c, _ANSWERS + 1] + m[c, _LENGTH + _READS] + m[c, _LENGTH + _ACTIVE] >= ANSWERS:
+    if not write and m[c, _ANSWERED] + m[c, _LENGTH + READS] + m[c, _ACTIVES] >= ANSWERS:
         return False  # there would be no place for its answer
-    m[c, _WHERE + QUEUE * which + at] = (row << 8) | (which << 7) | bank
-    m[c, _TAG + QUEUE * which + at] = tag
-    m[c, _LENGTH + which] = at + 1
-    if (m[c, _DRAINING] == 1) == write:
-        _, cycle = _next(m, c, t, m[c, _WHERE + QUEUE * which + at])
-        m[c, _WAKE] = min(m[c, _WAKE], max(cycle, now))
-    else:  # it may be time to serve the other queue
-        m[c, _WAKE] = min(m[c, _WAKE], now)
+    _append(m[c], bank, row, tag, WRITES if write else READS, now)
     return True
 
 
+@kernel(inner=True)
+def _append(s: np.ndarray, bank: int, row: int, tag: int, kind: int, now: int) -> None:
+    """Put a request into its queue, as a candidate where its bank has none for the same command."""
+    slot = s[_FREE]
+    x, k = _slot(slot), _list(bank, kind)
+    last = s[k + 1]
+    s[_FREE] = s[x + _NEXT]
+    s[x + _NEXT], s[x + _BEFORE], s[x + _NAME] = NONE, last, (s[_ARRIVALS] << 8) | slot
+    s[x + _BANK_OF], s[x + _ROW_OF], s[x + _TAG_OF] = bank, row, tag
+    if last == NONE:
+        s[k] = slot
+    else:
+        s[_slot(last) + _NEXT] = slot
+    s[k + 1] = slot
+    s[_ARRIVALS] += 1
+    s[_LENGTH + kind] += 1
+    is_open = s[_bank(bank) + _ROW]
+    command = RD + kind if is_open == row else PRE if is_open != NONE else ACT
+    r = _rank(s, bank)
+    if s[_for_kind(r, kind) + command + _WANTED] & _bit(bank) == 0:
+        _want(s, bank, kind, command, slot)
+        if s[_DRAINING] == kind:
+            _sooner(s, _WAKE, max(now, s[_BUS + (command >> 1)], s[_bank(bank) + command], s[r + command]))
+    if _drains(s) != s[_DRAINING]:  # it is time to serve the other queue
+        _sooner(s, _WAKE, now)
+
+
+@kernel(inner=True, inline="late")
+def _remove(s: np.ndarray, bank: int, kind: int, slot: int) -> int:
+    """Take a request out of its queue. Returns the next one of its bank's list."""
+    x, k = _slot(slot), _list(bank, kind)
+    before: int = s[x + _BEFORE]
+    after: int = s[x + _NEXT]
+    if before == NONE:
+        s[k] = after
+    else:
+        s[_slot(before) + _NEXT] = after
+    if after == NONE:
+        s[k + 1] = before
+    else:
+        s[_slot(after) + _BEFORE] = before
+    s[x + _NEXT] = s[_FREE]
+    s[_FREE] = slot
+    s[_LENGTH + kind] -= 1
+    return after
+
+
+@kernel(inner=True, inline="late")
+def _activate(s: np.ndarray, bank: int, kind: int, slot: int, now: int) -> None:
+    """Activate a request's row; the request is active until it goes."""
+    x, b, r = _slot(slot), _bank(bank), _rank(s, bank)
+    _take_bus(s, 0, now + s[_T.act_bus])
+    s[_COUNT + ACT] += 1
+    s[b + RD], s[b + WR] = now + s[_T.act_read], now + s[_T.act_write]
+    s[b + PRE], s[b + ACT] = now + s[_T.act_pre], now + s[_T.act_act]
+    s[_group(s, bank) + ACT] = now + s[_T.act_act_long]
+    s[r + _ACTS + (s[r + _OLDEST_ACT] & 3)] = now
+    oldest = (s[r + _OLDEST_ACT] + 1) & 3
+    s[r + _OLDEST_ACT] = oldest
+    after = max(now + s[_T.act_act_short], s[r + _ACTS + oldest] + s[_T.four_acts])
+    _limit(s, r, READS, ACT, after)
+    _limit(s, r, WRITES, ACT, after)
+    _later(s, r + REF, now + s[_T.act_refresh])
+    s[r + _BUSY] |= _bit(bank)
+    a = _ACTIVE + 2 * (s[_ACTIVES] & (BANKS - 1))
+    s[a], s[a + 1] = (bank << 1) | kind, s[x + _TAG_OF]
+    s[_ACTIVES] += 1
+    _sooner(s, _ACTIVE_AT, s[b + RD + kind])
+    _remove(s, bank, kind, slot)
+    _open(s, bank, s[x + _ROW_OF], kind)
+
+
+@kernel(inner=True, inline="late")
+def _precharge(s: np.ndarray, bank: int, now: int) -> None:
+    _take_bus(s, 0, now + 1)
+    s[_COUNT + PRE] += 1
+    _later(s, _bank(bank) + ACT, now + s[_T.pre_act])
+    _later(s, _rank(s, bank) + REF, now + s[_T.pre_refresh])
+    _open(s, bank, NONE, NONE)
+
+
+@kernel(inner=True, inline="late")
+def _transfer(s: np.ndarray, bank: int, kind: int, tag: int, now: int) -> None:
+    """Read or write."""
+    b, g, r = _bank(bank), _group(s, bank), _rank(s, bank)
+    _take_bus(s, 1, now + 1)
+    s[_COUNT + RD + kind] += 1
+    if kind == READS:
+        _limit(s, r, READS, RD, now + s[_T.column_short])
+        _later(s, g + RD, now + s[_T.column_long])
+        _limit(s, r, WRITES, WR, now + s[_T.read_write])
+        _later(s, b + PRE, now + s[_T.read_pre])
+        place = _RING + 2 * ((s[_ANSWER] + s[_ANSWERED]) & (ANSWERS - 1))
+        s[place], s[place + 1] = tag, now + s[_T.read_data]
+        if s[_ANSWERED] == 0:
+            s[_ANSWER_AT] = now + s[_T.read_data]
+        s[_ANSWERED] += 1
+    else:
+        _limit(s, r, WRITES, WR, now + s[_T.column_short])
+        _later(s, g + WR, now + s[_T.column_long])
+        _limit(s, r, READS, RD, now + s[_T.write_read_short])
+        _later(s, g + RD, now + s[_T.write_read_long])
+        _later(s, b + PRE, now + s[_T.write_pre])
+
+
 @kernel(inline="always")
-def _later(m: np.ndarray, c: int, at: int, cycle: int) -> None:
-    if m[c, at] < cycle:
-        m[c, at] = cycle
+def _serve_active(s: np.ndarray, now: int) -> bool:
+    """1: the oldest active request that may go now; if none may, when one may is noted."""
+    soonest = NEVER
+    for i in range(s[_ACTIVES]):
+        a = _ACTIVE + 2 * (i & (BANKS - 1))
+        bank, kind = s[a] >> 1, s[a] & 1
+        at = max(s[_bank(bank) + RD + kind], s[_group(s, bank) + RD + kind], s[_rank(s, bank) + RD + kind])
+        if at <= now:
+            tag = s[a + 1]
+            s[_ACTIVES] -= 1
+            for j in range(2 * i, 2 * s[_ACTIVES]):
+                s[_ACTIVE + j] = s[_ACTIVE + 2 + j]
+            s[_ACTIVE_AT] = now if s[_ACTIVES] else NEVER
+            s[_rank(s, bank) + _BUSY] &= ~_bit(bank)
+            _transfer(s, bank, kind, tag, now)
+            return True
+        soonest = min(soonest, at)
+    s[_ACTIVE_AT] = soonest
+    return False
 
 
 @kernel(inner=True)
-def _issue(m: np.ndarray, c: int, t: Timing, where: int, command: int, now: int) -> None:
-    """Record a command: what has to wait for it, and how long."""
-    bank = where & 127
-    b, g = _BANK + 8 * bank, _GROUP + 8 * (bank >> t.bank_bits)
-    r = _RANK + 16 * (bank >> t.rank_bits)
-    bus = command >> 1
-    m[c, _BUS + bus] = now + (t.act_bus if command == ACT else 1)
-    if not t.two_buses:
-        m[c, _BUS + 1 - bus] = m[c, _BUS + bus]
-    m[c, _COUNT + command] += 1
-    if command == ACT:
-        m[c, b + _ROW] = where >> 8
-        m[c, b + RD], m[c, b + WR] = now + t.act_read, now + t.act_write
-        m[c, b + PRE], m[c, b + ACT] = now + t.act_pre, now + t.act_act
-        m[c, g + ACT] = now + t.act_act_long
-        _later(m, c, r + ACT, now + t.act_act_short)
-        _later(m, c, r + REF, now + t.act_refresh)
-        m[c, r + _ACTS + m[c, r + _OLDEST]] = now
-        m[c, r + _OLDEST] = (m[c, r + _OLDEST] + 1) & 3
-    elif command == PRE:
-        m[c, b + _ROW] = -1
-        _later(m, c, b + ACT, now + t.pre_act)
-        _later(m, c, r + REF, now + t.pre_refresh)
-    elif command == RD:
-        _later(m, c, r + RD, now + t.column_short)
-        _later(m, c, g + RD, now + t.column_long)
-        _later(m, c, r + WR, now + t.read_write)
-        _later(m, c, b + PRE, now + t.read_pre)
-    else:
-        _later(m, c, r + WR, now + t.column_short)
-        _later(m, c, g + WR, now + t.column_long)
-        _later(m, c, r + RD, now + t.write_read_short)
-        _later(m, c, g + RD, now + t.write_read_long)
-        _later(m, c, b + PRE, now + t.write_pre)
-
-
-@kernel(inner=True)
-def _remove(m: np.ndarray, c: int, which: int, at: int) -> None:
-    """Take a request out of its queue; those behind move up."""
-    last = m[c, _LENGTH + which] - 1
-    where, tag = _WHERE + QUEUE * which, _TAG + QUEUE * which
-    for i in range(at, last):
-        m[c, where + i] = m[c, where + i + 1]
-        m[c, tag + i] = m[c, tag + i + 1]
-    m[c, _LENGTH + which] = last
-
-
-@kernel(inner=True)
-def _refresh(m: np.ndarray, c: int, t: Timing, p: int, now: int) -> int:
-    """One step of a refresh of all banks that is due: precharge them together, then refresh. The cycle in which it
-    can be taken; it was taken if that is now or earlier."""
-    first, last = p << t.rank_bits, (p + 1) << t.rank_bits
-    r = _RANK + 16 * p
-    at: int = m[c, _BUS]
-    is_open = False
-    for bank in range(first, last):
-        if m[c, _BANK + 8 * bank + _ROW] >= 0:
-            is_open = True
-            at = max(at, m[c, _BANK + 8 * bank + PRE])
-    if is_open:
-        for i in range(m[c, _LENGTH + _ACTIVE]):
-            if (m[c, _WHERE + QUEUE * _ACTIVE + i] & 127) >> t.rank_bits == p:
-                return NEVER  # its row stays open until it went
-    else:
-        at = max(at, m[c, r + REF])
-    if at > now:
-        return at
-    m[c, _BUS] = now + 1
-    if not t.two_buses:
-        m[c, _BUS + 1] = now + 1
-    if is_open:
-        for bank in range(first, last):
-            m[c, _BANK + 8 * bank + _ROW] = -1
-            _later(m, c, _BANK + 8 * bank + ACT, now + t.pre_act)
-        _later(m, c, r + REF, now + t.pre_refresh)
-        m[c, _COUNT + PRE] += 1
-    else:
-        _later(m, c, r + ACT, now + t.refresh_act)
-        _later(m, c, r + REF, now + t.refresh_act)
-        m[c, r + _REFRESH] += t.refresh_interval
-        m[c, _COUNT + REF] += 1
+def _refresh_from(s: np.ndarray, now: int) -> int:
+    """When the next step of the refresh that is due can be taken: precharge all banks together, then refresh."""
+    r = _RANK
+    while s[r + _DUE] > now:
+        r += 48
+    if s[r + _BUSY]:
+        return NEVER  # their rows stay open until the active requests went
+    at: int = s[_BUS]
+    rest = s[r + _OPEN]
+    if rest == 0:
+        at = max(at, s[r + REF])
+    while rest:
+        at = max(at, s[_bank(first_bit(rest)) + PRE])
+        rest &= rest - 1
     return at
 
 
 @kernel(inner=True)
-def _pick(m: np.ndarray, c: int, t: Timing, which: int, start: int, now: int) -> tuple[int, int, int]:
-    """The oldest request of a queue, from place ``start`` on, whose next command may go now: its place (-1: none), the
-    command, and the earliest cycle of those before it. Requests that need the same command of the same bank are as
-    one."""
-    soonest = NEVER
-    hits, misses = 0, 0  # banks seen, requests to their open row and others
-    where = _WHERE + QUEUE * which
-    for i in range(start, m[c, _LENGTH + which]):
-        w = m[c, where + i]
-        bit = 1 << (w & 63)
-        if m[c, _BANK + 8 * (w & 127) + _ROW] == w >> 8:
-            if hits & bit:
-                continue
-            hits |= bit
-        else:
-            if misses & bit:
-                continue
-            misses |= bit
-        command, at = _next(m, c, t, w)
+def _refresh(s: np.ndarray, now: int) -> None:
+    """Take that step."""
+    p = 0
+    while s[_RANK + 48 * p + _DUE] > now:
+        p += 1
+    r = _RANK + 48 * p
+    _take_bus(s, 0, now + 1)
+    if s[r + _OPEN]:
+        for bank in range(p << s[_T.rank_bits], (p + 1) << s[_T.rank_bits]):
+            _later(s, _bank(bank) + ACT, now + s[_T.pre_act])
+            _open(s, bank, NONE, NONE)
+        _later(s, r + REF, now + s[_T.pre_refresh])
+        s[_COUNT + PRE] += 1
+    else:
+        _limit(s, r, READS, ACT, now + s[_T.refresh_act])
+        _limit(s, r, WRITES, ACT, now + s[_T.refresh_act])
+        _later(s, r + REF, now + s[_T.refresh_act])
+        s[_COUNT + REF] += 1
+        s[r + _DUE] += s[_T.refresh_interval]
+        s[_REFRESH_AT] = NEVER
+        for q in range(s[_T.pseudo_channels]):
+            _sooner(s, _REFRESH_AT, s[_RANK + 48 * q + _DUE])
+
+
+@kernel(inner=True, inline="late")
+def _ready(s: np.ndarray, k: int, kind: int, command: int, now: int) -> int:
+    """The oldest candidate for a command in a pseudo-channel that may go now, or NEVER; ``k``: its registers."""
+    ready: int = s[k + _READY]
+    if ready != NEVER and s[k + _OTHERS] > now:  # is it still a candidate, and can it still go?
+        bank = s[_slot(ready) + _BANK_OF]
+        if (
+            s[k + _WANTED] & _bit(bank)
+            and s[_list(bank, kind) + 2 + (command >> 1)] == ready
+            and max(s[_bank(bank) + command], s[_group(s, bank) + command]) <= now
+        ):
+            return ready
+    ready = others = NEVER
+    rest = s[k + _WANTED]
+    while rest:
+        bank = first_bit(rest)
+        rest &= rest - 1
+        at = max(s[_bank(bank) + command], s[_group(s, bank) + command])
         if at <= now:
-            return i, command, soonest
-        soonest = min(soonest, at)
-    return -1, 0, soonest
+            ready = min(ready, s[_list(bank, kind) + 2 + (command >> 1)])
+        else:
+            others = min(others, at)
+    s[k + _READY], s[k + _OTHERS] = ready, others
+    s[k + _SOONEST] = others if ready == NEVER else now
+    return ready
+
+
+@kernel(inline="always")
+def _pick(s: np.ndarray, kind: int, now: int) -> tuple[int, int]:
+    """The oldest request of a queue whose next command may go now, or NEVER, and the command."""
+    oldest, picked = NEVER, 0
+    row, column = s[_BUS] <= now, s[_BUS + 1] <= now
+    for p in range(s[_T.pseudo_channels]):
+        k = _for_kind(_RANK + 48 * (p & 7), kind)
+        for command in (ACT, PRE, RD + kind):
+            if (column if command >= RD else row) and s[k + _SOONEST + command] <= now:
+                found = _ready(s, k + command, kind, command, now)
+                if found < oldest:
+                    oldest, picked = found, command
+    return oldest, picked
+
+
+@kernel(inline="always")
+def _serve_queue(s: np.ndarray, now: int) -> bool:
+    """3: the oldest request of the queue that is served whose next command may go now."""
+    kind = _drains(s)
+    s[_DRAINING] = kind
+    name, command = _pick(s, kind, now)
+    if name == NEVER:
+        return False
+    slot = name & (2 * QUEUE - 1)
+    bank = s[_slot(slot) + _BANK_OF]
+    if command == ACT:
+        _activate(s, bank, kind, slot, now)
+    elif command == PRE:
+        if s[_rank(s, bank) + _BUSY] & _bit(bank):
+            return False  # its open row is waited for
+        _precharge(s, bank, now)
+    else:
+        _transfer(s, bank, kind, s[_slot(slot) + _TAG_OF], now)
+        after = _remove(s, bank, kind, slot)
+        _want(s, bank, kind, command, _find(s, after, s[_bank(bank) + _ROW], True))
+    return True
+
+
+@kernel(inline="always")
+def _issue(s: np.ndarray, now: int) -> bool:
+    """1 to 3: one command, if one may go now."""
+    if max(s[_ACTIVE_AT], s[_BUS + 1]) <= now and _serve_active(s, now):
+        return True
+    if s[_REFRESH_AT] > now:
+        return _serve_queue(s, now)
+    if _refresh_from(s, now) > now:
+        return False
+    _refresh(s, now)
+    return True
+
+
+@kernel(inner=True, inline="late")
+def _soonest(s: np.ndarray, now: int) -> int:
+    """5: a cycle before which the channel can do nothing more, if nothing is offered."""
+    at: int = max(s[_ACTIVE_AT], s[_BUS + 1])
+    if s[_REFRESH_AT] <= now:
+        at = min(at, _refresh_from(s, now))
+        for p in range(s[_T.pseudo_channels]):
+            if s[_RANK + 48 * p + _DUE] > now:
+                at = min(at, s[_RANK + 48 * p + _DUE])
+        return at
+    kind = s[_DRAINING]
+    if _drains(s) != kind:
+        return now
+    row = column = NEVER
+    for p in range(s[_T.pseudo_channels]):
+        k = _for_kind(_RANK + 48 * (p & 7), kind) + _SOONEST
+        row = min(row, s[k + ACT], s[k + PRE])
+        column = min(column, s[k + RD + kind])
+    at = min(at, s[_REFRESH_AT], max(row, s[_BUS]), max(column, s[_BUS + 1]))
+    return at
+
+
+@kernel(inner=True)
+def _cycle(s: np.ndarray, now: int) -> bool:
+    """1 to 5."""
+    issued, soonest = False, now
+    for _ in range(1 + s[_T.two_buses]):
+        goes = _issue(s, now)
+        issued = issued or goes
+        soonest = _soonest(s, now)
+        if not goes or soonest > now:
+            break
+    s[_WAKE] = max(now + 1, soonest)
+    return issued
 
 
 @kernel
 def tick(m: np.ndarray, c: int, t: Timing, now: int) -> bool:
-    """One cycle of channel ``c``. Returns whether a command was issued."""
-    if now < m[c, _WAKE]:
-        return False
-    issued, more = False, True  # more: a further command may go in this very cycle
-    soonest = passed = NEVER
-    start_active, start_queue, queue = 0, 0, -1  # who could not go in this cycle is not asked again in it
-    for _ in range(1 + t.two_buses):
-        which = _ACTIVE  # requests that have opened their row come first
-        at, command, soonest = _pick(m, c, t, which, start_active, now)
-        soonest = min(soonest, passed)
-        if at < 0:
-            due = -1
-            for p in range(t.pseudo_channels):
-                if now >= m[c, _RANK + 16 * p + _REFRESH]:
-                    due = p
-                    break
-            if due >= 0:
-                cycle = _refresh(m, c, t, due, now)
-                soonest = min(soonest, cycle)
-                if cycle > now:
-                    more = False
-                    break
-                issued = True
-                continue
-            reads, writes = m[c, _LENGTH + _READS], m[c, _LENGTH + _WRITES]
-            if m[c, _DRAINING]:
-                m[c, _DRAINING] = 0 if writes < t.low and reads > 0 else 1
-            else:
-                m[c, _DRAINING] = 1 if writes > t.high or reads == 0 else 0
-            which = m[c, _DRAINING]
-            at, command, earliest = _pick(m, c, t, which, start_queue if which == queue else 0, now)
-            soonest = min(soonest, earliest)
-            if at >= 0 and command == PRE:
-                bank = m[c, _WHERE + QUEUE * which + at] & 127
-                for i in range(m[c, _LENGTH + _ACTIVE]):
-                    if m[c, _WHERE + QUEUE * _ACTIVE + i] & 127 == bank:
-                        at = -1  # its open row is waited for
-                        break
-        if at < 0:
-            more = False
-            break
-        passed = soonest
-        if which == _ACTIVE:
-            start_active = at
-        else:
-            start_active, start_queue, queue = m[c, _LENGTH + _ACTIVE], at, which
-        w, tag = m[c, _WHERE + QUEUE * which + at], m[c, _TAG + QUEUE * which + at]
-        _issue(m, c, t, w, command, now)
-        issued = True
-        if command == PRE:
-            continue
-        _remove(m, c, which, at)
-        if command == ACT:
-            n = m[c, _LENGTH + _ACTIVE]
-            m[c, _WHERE + QUEUE * _ACTIVE + n], m[c, _TAG + QUEUE * _ACTIVE + n] = w, tag
-            m[c, _LENGTH + _ACTIVE] = n + 1
-        elif command == RD:
-            place = _ANSWERS + 2 + 2 * ((m[c, _ANSWERS] + m[c, _ANSWERS + 1]) % ANSWERS)
-            m[c, place], m[c, place + 1] = tag, now + t.read_data
-            m[c, _ANSWERS + 1] += 1
-    if more:
-        m[c, _WAKE] = now + 1
-    else:
-        for p in range(t.pseudo_channels):
-            if m[c, _RANK + 16 * p + _REFRESH] > now:
-                soonest = min(soonest, m[c, _RANK + 16 * p + _REFRESH])
-        m[c, _WAKE] = max(soonest, now + 1)
-    return issued
+    """One cycle of channel ``c``, whose own copy of ``t`` is looked at. Returns whether a command was issued."""
+    return now >= m[c, _WAKE] and _cycle(m[c], now)
