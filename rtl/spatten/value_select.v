@@ -3,7 +3,8 @@
 //
 // A command reads the query's probabilities and tokens, rows of LIST, one cycle later. What is kept is written as flags and,
 // packed, as tokens and probabilities; the last row of them is there in the cycle after `chosen`. Where all are kept,
-// nothing is written, and `chosen` comes in the next cycle.
+// nothing is written, and `chosen` comes in the next cycle. The engine is one of two: quick-select takes a seed, the one
+// that is led by a histogram what `prob_histogram` found.
 
 `resetall
 `default_nettype none
@@ -16,10 +17,13 @@ module value_select #(
     parameter SLOT_WIDTH = 3,
     parameter LIST = 32,
     parameter TOKEN_WIDTH = 20,
+    // 0: topk; 1: topk_histogram
+    parameter ENGINE = 0,
     // derived
     parameter COUNT_WIDTH = $clog2(SIZE + 1),
     parameter LIST_WIDTH = $clog2(2 * SIZE / LIST),
-    parameter LINE_WIDTH = SLOT_WIDTH + LIST_WIDTH - 1
+    parameter LINE_WIDTH = SLOT_WIDTH + LIST_WIDTH - 1,
+    parameter LOW_WIDTH = (PROB_BITS + 1) / 2
 ) (
     input  wire                         clk,
     input  wire                         rst,
@@ -27,7 +31,9 @@ module value_select #(
     input  wire [SLOT_WIDTH-1:0]        s_slot,
     input  wire [COUNT_WIDTH-1:0]       s_count,
     input  wire [COUNT_WIDTH-1:0]       s_keep,
-    input  wire [15:0]                  s_seed,
+    input  wire [15:0]                  s_seed,     // of engine 0
+    input  wire [LOW_WIDTH:0]           s_bin,      // of engine 1
+    input  wire [COUNT_WIDTH-1:0]       s_missing,
     input  wire [LIST_WIDTH-1:0]        s_list,
     output wire                         free,
 
@@ -65,15 +71,36 @@ module value_select #(
     wire [PROB_BITS*COMPARATORS-1:0]   keys = probabilities[PROB_BITS*COMPARATORS*part_reg +: PROB_BITS*COMPARATORS];
     wire [TOKEN_WIDTH*COMPARATORS-1:0] names = tokens[TOKEN_WIDTH*COMPARATORS*part_reg +: TOKEN_WIDTH*COMPARATORS];
 
-    topk #(.LANES(COMPARATORS), .WIDTH(PROB_BITS), .SIZE(SIZE)) engine (
-        .clk(clk), .rst(rst),
-        .s_cmd_valid(start && !all), .s_cmd_ready(free), .s_cmd_count(s_count), .s_cmd_k(s_keep), .s_cmd_seed(s_seed),
-        .done(done), .src_row(src_row), .src_data(keys),
-        .m_axis_tvalid(beat), .m_axis_tready(1'b1), .m_axis_tkeep(keep), .m_axis_tlast(unused_last)
-    );
+    // whose row is asked for; engine 1 asks for the first in the command's cycle
+    wire [SLOT_WIDTH-1:0] line_slot;
+    wire [LIST_WIDTH-1:0] line_list;
+    generate
+        if (ENGINE == 0) begin : g_engine
+            topk #(.LANES(COMPARATORS), .WIDTH(PROB_BITS), .SIZE(SIZE)) engine (
+                .clk(clk), .rst(rst), .s_cmd_valid(start && !all), .s_cmd_ready(free), .s_cmd_count(s_count),
+                .s_cmd_k(s_keep), .s_cmd_seed(s_seed), .done(done), .src_row(src_row), .src_data(keys),
+                .m_axis_tvalid(beat), .m_axis_tready(1'b1), .m_axis_tkeep(keep), .m_axis_tlast(unused_last)
+            );
+            assign line_slot = slot_reg;
+            assign line_list = list_reg;
+            wire unused = &{1'b0, s_bin, s_missing};
+        end else if (ENGINE == 1) begin : g_engine
+            topk_histogram #(.LANES(COMPARATORS), .WIDTH(PROB_BITS), .SIZE(SIZE)) engine (
+                .clk(clk), .rst(rst), .s_cmd_valid(start && !all), .s_cmd_ready(free), .s_cmd_count(s_count),
+                .s_cmd_k(s_keep), .s_cmd_bin(s_bin), .s_cmd_missing(s_missing), .done(done), .src_row(src_row),
+                .src_data(keys), .m_axis_tvalid(beat), .m_axis_tready(1'b1), .m_axis_tkeep(keep),
+                .m_axis_tlast(unused_last)
+            );
+            assign line_slot = start ? s_slot : slot_reg;
+            assign line_list = start ? s_list : list_reg;
+            wire unused = &{1'b0, s_seed};
+        end else begin : g_engine
+            illegal_parameter_of_value_select illegal ();
+        end
+    endgenerate
 
-    assign line     = {slot_reg, src_row[ROW_WIDTH-1:PART_LOG]};
-    assign list_row = list_reg + {{LIST_WIDTH-ROW_WIDTH+PART_LOG{1'b0}}, src_row[ROW_WIDTH-1:PART_LOG]};
+    assign line     = {line_slot, src_row[ROW_WIDTH-1:PART_LOG]};
+    assign list_row = line_list + {{LIST_WIDTH-ROW_WIDTH+PART_LOG{1'b0}}, src_row[ROW_WIDTH-1:PART_LOG]};
     assign chosen   = done || all_reg;
     assign slot     = slot_reg;
 
