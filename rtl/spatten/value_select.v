@@ -85,7 +85,7 @@ module value_select #(
             assign line_list = list_reg;
             wire unused = &{1'b0, s_bin, s_missing};
         end else if (ENGINE == 1) begin : g_engine
-            topk_histogram #(.LANES(COMPARATORS), .WIDTH(PROB_BITS), .SIZE(SIZE)) engine (
+            topk_histogram #(.LANES(COMPARATORS), .WIDTH(PROB_BITS), .SIZE(SIZE)) led_engine (
                 .clk(clk), .rst(rst), .s_cmd_valid(start && !all), .s_cmd_ready(free), .s_cmd_count(s_count),
                 .s_cmd_k(s_keep), .s_cmd_bin(s_bin), .s_cmd_missing(s_missing), .done(done), .src_row(src_row),
                 .src_data(keys), .m_axis_tvalid(beat), .m_axis_tready(1'b1), .m_axis_tkeep(keep),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The top-k engine: its choice is the stable sort's, its cycles are those of its passes."""
+"""The top-k engines: their choice is the stable sort's, their cycles are those of their passes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from numba import njit
 
 from dataflow.attention.pruning import top_k
 from hwsim.spatten.timing.topk import (
+    FILTER_CYCLES,
     LFSR_TAPS,
     PASS_CYCLES,
     START_CYCLES,
+    histogram_bin,
+    histogram_cycles,
+    histogram_select,
     lfsr_step,
+    low_bits,
     mean_cycles,
     ordered_key,
     select,
+    stream_cycles,
 )
 
 
@@ -94,6 +100,64 @@ def test_the_register_has_its_full_period() -> None:
             break
     assert seen == 65535
     assert lfsr_step(0) == LFSR_TAPS  # as of 1
+
+
+@njit
+def _differ(count, rng):
+    """Commands whose choice is not quick-select's, or whose cycles are not the formula's; how many had two passes."""
+    wrong, twice = 0, 0
+    for case in range(count):
+        bits = rng.integers(4, 17)
+        n = rng.integers(1, 70) if case % 8 else rng.integers(1, 1025)
+        span = (1, 3, 1 << ((bits + 1) // 2), 1 << bits, 1 << bits)[case % 5]
+        keys = np.empty(n, np.uint32)
+        for i in range(n):
+            keys[i] = rng.integers(0, span)
+        k, parallel = rng.integers(0, n + 2), 1 << rng.integers(1, 6)
+        if case % 11 == 0:
+            k = (0, 1, n)[case % 3]
+        keep, want = np.empty(n, np.bool_), np.empty(n, np.bool_)
+        cycles, passes, streamed = histogram_select(keys, k, parallel, bits, keep)
+        select(keys, k, parallel, 1, want)
+        at, missing = histogram_bin(keys, k, bits)
+        twice += passes == 2
+        wrong += (keep != want).any() or streamed != passes * n
+        wrong += cycles != histogram_cycles(n, k, parallel, bits, at >> low_bits(bits) != 0)
+        wrong += 0 < k <= n and not 0 < missing <= k
+    return wrong, twice
+
+
+def test_the_histograms_choice_is_quick_selects() -> None:
+    """50,000 commands of 4 to 16 bits, ties and all equal among them."""
+    wrong, twice = _differ(50_000, np.random.default_rng(1))
+    assert wrong == 0
+    assert 5_000 < twice < 45_000
+
+
+def test_the_histograms_cycles_of_known_cases() -> None:
+    """A pass, two where the k-th largest shares its bin, none for k = 0; all kept needs no bin."""
+    keep = np.empty(100, np.bool_)
+    for value, passes, cycles in ((63, 1, 7 + FILTER_CYCLES), (64, 2, 7 + FILTER_CYCLES + 7 + 1 + 2)):
+        assert histogram_select(np.full(100, value, np.uint32), 30, 16, 12, keep) == (cycles, passes, passes * 100)
+        assert np.flatnonzero(keep).tolist() == list(range(30))
+        assert histogram_bin(np.full(100, value, np.uint32), 30, 12) == (value if value < 64 else 64 + 1, 30)
+        assert histogram_select(np.full(100, value, np.uint32), 0, 16, 12, keep) == (1, 0, 0)
+        assert histogram_select(np.full(100, value, np.uint32), 101, 16, 12, keep) == (7 + FILTER_CYCLES, 1, 100)
+    assert [stream_cycles(bits) for bits in (4, 8, 12, 16)] == [2, 3, 4, 4]
+
+
+def test_many_kept_probabilities_stream_once() -> None:
+    """The k-th largest of a softmax is at most 1 / k: from k = 65 on, 12 bits need no refinement, at 64 they may."""
+    rng = np.random.default_rng(2)
+    for k, most in ((65, 1), (64, 2)):
+        seen = set()
+        for _ in range(300):
+            n = int(rng.integers(k + 1, 200))
+            e = np.exp(rng.standard_normal(n) * rng.choice([0, 0.1, 1, 5]))
+            e[:k] += rng.choice([0, 1e6])  # k equal ones hold nearly all
+            keys = np.rint(e / e.sum() * 4095).astype(np.uint32)
+            seen.add(histogram_select(keys, k, 16, 12, np.empty(n, np.bool_))[1])
+        assert max(seen) == most
 
 
 def test_linear_on_average() -> None:

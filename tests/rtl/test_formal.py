@@ -161,10 +161,13 @@ def test_every_proof_has_faults() -> None:
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("top", ["sat_core", "topk", "fp32_div", "fp32_exp", "spatten_core"])
+@pytest.mark.parametrize(
+    "top", ["sat_core", "topk", "topk_histogram", "prob_histogram", "fp32_div", "fp32_exp", "spatten_core"]
+)
 def test_yosys_reads_all_of_it(top: str) -> None:
     """No latch (Verilator's lint does not see those of loop variables), no combinational loop, nothing undriven."""
     machines = {"topk": {"LANES": 4, "SIZE": 64}, "fp32_div": {"LATENCY": 30}, "fp32_exp": {"ADD_LATENCY": 3}}
+    machines |= {"topk_histogram": {"LANES": 4, "SIZE": 64}, "prob_histogram": {"LANES": 2, "SIZE": 64}}
     machines |= {"spatten_core": attention.bench_of(attention.MACHINES[1]).parameters}
     parameters = machines.get(top) or bench_of(core_config(3, 2)).parameters
     done = yosys(

@@ -2,8 +2,8 @@
 """Cases of SpAtten's zero eliminator, its two top-k engines and what is around them: random rows, ties, stalls, resets.
 
 Quick-select's choice and cycles are `hwsim.spatten.timing.topk.select`'s, from the same random register; the other
-engine's are `histogram_select`'s, and what leads it is `histogram_bin`'s. Half of an engine's cases run free; the others
-meet random stalls on the streams (values only).
+engine's are `histogram_select`'s, and what leads it is `histogram_bin`'s. Half of an engine's cases run free; the
+others meet random stalls on the streams (values only).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOPK_MACHINES = ((2, 4), (4, 64), (16, 1024), (64, 256))
 HISTOGRAM_MACHINES = ((2, 4, 4, 2), (4, 64, 16, 1), (8, 64, 7, 4), (16, 1024, 12, 8), (32, 1024, 12, 8))
 """Comparators, largest number of keys, bits of a key and lanes of the histogram of the engines that are built."""
 SELECT_MACHINES = ((1, 2, 32, 4, 5), (0, 4, 64, 8, 12), (1, 32, 256, 32, 12), (1, 16, 1024, 32, 12))
-"""Engine, comparators, largest number of keys, tokens of a row and bits of a key of the local prunings that are built."""
+"""Engine, comparators, largest number of keys, tokens of a row, bits of a key of the local prunings that are built."""
 _SLOT_WIDTH = 3
 _TOKEN_WIDTH = 20
 
@@ -119,19 +119,20 @@ def topk_histogram(rng: np.random.Generator, cases: int, options: VerifyOptions)
 
 
 def _probabilities(rng: np.random.Generator, n: int, bits: int) -> np.ndarray:
-    """uint32[n] below 2^bits: any bits, or few different ones, or one, or of one upper half, or what a softmax gives."""
+    """uint32[n] below 2^bits: any bits, few different ones, or one, of one upper half, or what a softmax gives."""
     kind, top = int(rng.integers(0, 6)), 1 << bits
     if kind == 0:
         return rng.integers(0, top, n, dtype=np.uint32)
     if kind == 1:
         return np.full(n, rng.integers(0, top), np.uint32)
     if kind == 2:
-        return rng.choice(rng.integers(0, top, 3, dtype=np.uint32), n)
+        return rng.integers(0, top, 3, dtype=np.uint32)[rng.integers(0, 3, n)]
     low = (bits + 1) // 2
     if kind == 3:
-        return rng.integers(0, 1 << low, n, dtype=np.uint32) + np.uint32(int(rng.integers(0, top >> low)) << low)
+        first = int(rng.integers(0, top >> low)) << low
+        return rng.integers(first, first + (1 << low), n, dtype=np.uint32)
     e = np.exp(rng.standard_normal(n) * rng.choice([0.1, 1, 3]))
-    return np.rint(e / max(e.sum(), 1e-9) * (top - 1)).astype(np.uint32)
+    return np.asarray(np.rint(e / max(e.sum(), 1e-9) * (top - 1)), np.uint32)
 
 
 def _topk_histogram_case(rng: np.random.Generator, lanes: int, size: int, bits: int) -> Case:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two top-k engines over P comparators, which keep the same keys: quick-select, and one that a histogram leads.
 
-Quick-select. The engine compares unsigned keys (`ordered_key`). A pass reads a pivot, chosen at random among the candidates, then
-streams the candidates, P a cycle, past the comparators; larger and smaller ones are packed into a FIFO each by zero
-eliminators, equal ones are counted. Then one FIFO holds the candidates of the next pass, and the other is emptied; or
-the pivot is the k-th largest. A last pass streams all n keys and lets through those above the k-th, and of the equal
-ones the first, as many as are missing: their places come out in ascending order.
+Quick-select. The engine compares unsigned keys (`ordered_key`). A pass reads a pivot, chosen at random among the
+candidates, then streams the candidates, P a cycle, past the comparators; larger and smaller ones are packed into a FIFO
+each by zero eliminators, equal ones are counted. Then one FIFO holds the candidates of the next pass, and the other is
+emptied; or the pivot is the k-th largest. A last pass streams all n keys and lets through those above the k-th, and of
+the equal ones the first, as many as are missing: their places come out in ascending order.
 
     cycles of a pass     ceil(candidates / P) + PASS_CYCLES
     cycles of a command  START_CYCLES + those of its passes, the filter pass (of n candidates) included
@@ -38,8 +38,7 @@ PASS_CYCLES = 4
 """Beyond the streaming: pivot address, pivot, comparison of the last row, decision."""
 START_CYCLES = 1
 FILTER_CYCLES = 3
-"""Of the histogram's engine, beyond the streaming, the command's cycle included: comparison of the last row, its beat of
-flags, the packer behind it."""
+"""Of the histogram's engine, beyond the streaming: the command, the last row's beat of flags, the packer behind it."""
 STEP_BITS = 3
 """Bits of a bin's number that a step of the search finds."""
 SEED = 1
