@@ -14,7 +14,7 @@
 //   cycles R+1, R+2    the last beat; the caller's packer takes the last row
 //
 // `done` is high for a cycle when all is over; the next command may come in it. k = 0: nothing is read; k >= count: only the
-// filter pass is run.
+// filter pass is run, which no key of the bin found is too small for.
 
 `resetall
 `default_nettype none
@@ -76,7 +76,6 @@ module topk_histogram #(
     reg [COUNT_WIDTH-1:0] missing_reg;  // how many of the bin, then of the equal keys, are to be kept
     reg [COUNT_WIDTH-1:0] cycle_reg;    // of the pass
     reg [WIDTH-1:0]       kth_reg;      // the k-th largest; before the first pass its upper half
-    reg                   all_reg;      // every key is kept
     reg                   done_reg;
     reg                   beat_reg;     // a beat of flags waits
     reg [LANES-1:0]       keep_reg;
@@ -108,7 +107,7 @@ module topk_histogram #(
             assign lows[LOW_WIDTH*i +: LOW_WIDTH] = mine ? key[LOW_WIDTH-1:0] : {LOW_WIDTH{1'b0}};
             assign above[i] = there && key > kth_reg;
             assign equal[i] = there && key == kth_reg;
-            assign kept[i] = all_reg ? there : above[i]
+            assign kept[i] = above[i]
                 || (equal[i] && {{PAD{1'b0}}, rank[(LANE_WIDTH+1)*i +: LANE_WIDTH+1]} < missing_reg);
         end
     endgenerate
@@ -174,7 +173,6 @@ module topk_histogram #(
                 if (s_cmd_valid) begin
                     count_reg   <= s_cmd_count;
                     missing_reg <= s_cmd_missing;
-                    all_reg     <= s_cmd_k >= s_cmd_count;
                     kth_reg     <= s_cmd_bin[LOW_WIDTH] ? {s_cmd_bin[HIGH_WIDTH-1:0], {LOW_WIDTH{1'b0}}}
                                  : {{HIGH_WIDTH{1'b0}}, s_cmd_bin[LOW_WIDTH-1:0]};
                     if (s_cmd_k == 0 || s_cmd_count == 0) begin

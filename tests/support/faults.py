@@ -139,10 +139,9 @@ FAULTS = [
     Fault("spatten/topk_histogram.v", "there && key > kth_reg", "there && key >= kth_reg", "topk_histogram"),
     Fault("spatten/topk_histogram.v", "remain > PLACE", "remain != PLACE", "topk_histogram"),
     Fault("spatten/topk_histogram.v", "mine ? key[LOW_WIDTH-1:0] :", "1'b1 ? key[LOW_WIDTH-1:0] :", "topk_histogram"),
-    Fault("spatten/topk_histogram.v", "all_reg ? there :", "1'b0 ? there :", "topk_histogram"),
+    Fault("spatten/topk_histogram.v", "&& s_cmd_k < s_cmd_count ?", "?", "topk_histogram"),
     Fault("spatten/topk_histogram.v", "stall ? row[ROW_WIDTH-1:0] :", "1'b0 ? row[ROW_WIDTH-1:0] :", "topk_histogram"),
     Fault("spatten/topk_histogram.v", "cycle_reg == rows + TWO", "cycle_reg == rows + ONE", "topk_histogram"),
-    Fault("spatten/topk_histogram.v", "s_cmd_k >= s_cmd_count;", "s_cmd_k > s_cmd_count;", "topk_histogram"),
     Fault(
         "spatten/topk_histogram.v",
         "missing_reg            <= found_missing",
