@@ -15,7 +15,7 @@ struct Row {
 
 static void reset() {
     top.rst = 1;
-    top.s_valid = 0;
+    top.s_valid = top.s_first = top.s_last = 1;  // what comes with a reset is lost
     clock_cycle();
     top.rst = 0;
 }
