@@ -79,7 +79,8 @@ def _stamp_of_callees(dispatcher: Any) -> None:
     for name in plain.__code__.co_names:
         called = plain.__globals__.get(name)
         if isinstance(called, Dispatcher) and called in _kernels:
-            stamps |= called._cache._cache_file._source_stamp
+            callee: Any = called  # Numba's stubs do not tell of the cache
+            stamps |= callee._cache._cache_file._source_stamp
     dispatcher._cache._cache_file._source_stamp = frozenset(stamps)
 
 
