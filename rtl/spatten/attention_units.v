@@ -208,6 +208,7 @@ module attention_units #(
         .clk(clk), .rst(rst), .start(select_start), .s_slot(select_slot),
         .s_count(slot_count[COUNT_WIDTH*select_slot +: COUNT_WIDTH]),
         .s_keep(slot_keep[COUNT_WIDTH*select_slot +: COUNT_WIDTH]), .s_seed(seed_reg[select_slot]),
+        .s_bin({(PROBABILITY_BITS + 1) / 2 + 1{1'b0}}), .s_missing({COUNT_WIDTH{1'b0}}),  // of the engine that is not built
         .s_list(heads[HEAD*select_head+LISTED +: LIST_WIDTH]), .free(select_free), .line(select_line),
         .probabilities(select_prob), .list_row(select_list), .tokens(select_tokens), .flags_write(flags_write),
         .flags_line(flags_line), .flags(flags), .kept_write(kept_write), .kept_line(kept_line), .kept_tokens(kept_tokens),
