@@ -113,6 +113,12 @@ class DramConfig(BaseModel):
     piece_bytes: int = Field(
         128, ge=8, le=1 << 16, description="row-column-bank: bytes of a channel in one row before the next bank's"
     )
+    turning_banks: int = Field(
+        default_factory=lambda data: data["pseudo_channels"] * data["bank_groups"] * data["banks"],
+        ge=1,
+        le=4096,
+        description="row-column-bank: banks that take such pieces in turns until their rows are full; default: all",
+    )
     xor_banks: bool = Field(False, description="banks exchanged by the row's low bits, against power-of-two strides")
     interleave_bytes: int = _as_standard(
         "interleave_bytes", 8, 1 << 16, "consecutive bytes in one channel; a power of two"
@@ -153,13 +159,13 @@ class DramConfig(BaseModel):
         data: dict[str, Any] = handler(self)
         if not info.exclude_defaults:
             return data
-        usual = find_standard(self.standard).defaults
+        usual = find_standard(self.standard).defaults | {"turning_banks": self.bank_count}
         return {k: v for k, v in data.items() if k not in usual or usual[k] != v}
 
     @model_validator(mode="after")
     def _consistent(self) -> DramConfig:
         for name in ("channels", "transaction_bytes", "pseudo_channels", "bank_groups", "banks", "rows", "row_bytes",
-                     "interleave_bytes", "piece_bytes"):  # fmt: skip
+                     "interleave_bytes", "piece_bytes", "turning_banks"):  # fmt: skip
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name}={value}: must be a power of two")
@@ -173,6 +179,8 @@ class DramConfig(BaseModel):
             )
         if not self.transaction_bytes <= self.piece_bytes <= self.row_bytes:
             raise ValueError(f"piece_bytes={self.piece_bytes}: {self.transaction_bytes} to row_bytes={self.row_bytes}")
+        if self.turning_banks > self.bank_count:
+            raise ValueError(f"turning_banks={self.turning_banks}: 1 to the channel's {self.bank_count} banks")
         if self.write_low > self.write_high:
             raise ValueError(f"write_low={self.write_low}: above write_high={self.write_high}")
         standard = find_standard(self.standard)

@@ -94,6 +94,14 @@ def counts(state: np.ndarray) -> dict[str, int]:
 
 
 @kernel(inner=True)
+def count_commands(m: np.ndarray, found: np.ndarray) -> None:
+    """Add the commands issued by all channels to ``found``, int64[COMMANDS]."""
+    for c in range(len(m)):
+        for i in range(len(COMMANDS)):
+            found[i] += m[c, _COUNT + i]
+
+
+@kernel(inner=True)
 def room(m: np.ndarray, c: int, t: Timing, write: bool) -> int:
     """Transactions that channel ``c`` can take."""
     taken: int = m[c, _LENGTH + (WRITES if write else READS)]

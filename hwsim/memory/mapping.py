@@ -3,8 +3,9 @@
 
 Channels take turns every ``interleave_bytes``. What is left are a channel's own bytes, whose address has fields named
 by the mapping, highest first: "row-bank-column" fills a row before it goes to the next bank, "row-column-bank" only
-``piece_bytes`` of it. Bank means pseudo-channel, bank group and bank, of which the bank is highest, so that neighbours
-lie in different pseudo-channels and groups. ``xor_banks`` adds the row's low bits to the bank's (modulo two).
+``piece_bytes`` of it: ``turning_banks`` take a piece each in turns until their rows are full, then the next ones. Bank
+means pseudo-channel, bank group and bank, of which the bank is highest, so that neighbours lie in different
+pseudo-channels and groups. ``xor_banks`` adds the row's low bits to the bank's (modulo two).
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Fields(NamedTuple):
     """Bytes of a channel in one bank before the next, as a shift."""
     pieces: int
     """Pieces of a row, as a shift."""
+    turning: int
+    """Bits of a bank's number below the pieces of a row."""
     pseudo: int
     groups: int
     banks: int
@@ -54,8 +57,8 @@ def fields(config: DramConfig) -> Fields:
     piece = config.row_bytes if config.mapping == "row-bank-column" else config.piece_bytes
     return Fields(
         config.capacity_bytes - 1, _bits(config.interleave_bytes), _bits(config.channels), _bits(piece),
-        _bits(config.row_bytes) - _bits(piece), _bits(config.pseudo_channels), _bits(config.bank_groups),
-        _bits(config.banks), config.bank_groups - 1 if config.xor_banks else 0,
+        _bits(config.row_bytes) - _bits(piece), _bits(config.turning_banks), _bits(config.pseudo_channels),
+        _bits(config.bank_groups), _bits(config.banks), config.bank_groups - 1 if config.xor_banks else 0,
         config.banks - 1 if config.xor_banks else 0,
     )  # fmt: skip
 
@@ -67,10 +70,11 @@ def _place(f: Fields, address: Any) -> Any:
     channel = turn & ((1 << f.channels) - 1)
     own = ((turn >> f.channels) << f.interleave) | (address & ((1 << f.interleave) - 1))
     x = own >> f.piece
+    low, x = x & ((1 << f.turning) - 1), x >> (f.turning + f.pieces)
+    x = (x << f.turning) | low
     p, x = x & ((1 << f.pseudo) - 1), x >> f.pseudo
     g, x = x & ((1 << f.groups) - 1), x >> f.groups
-    b, x = x & ((1 << f.banks) - 1), x >> f.banks
-    row = x >> f.pieces
+    b, row = x & ((1 << f.banks) - 1), x >> f.banks
     g, b = g ^ (row & f.xor_groups), b ^ ((row >> f.groups) & f.xor_banks)
     return channel, (((p << f.groups) | g) << f.banks) | b, row
 

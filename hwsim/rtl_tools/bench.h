@@ -74,6 +74,10 @@ static void open_wave(int argc, char** argv) {
     top.trace(&wave, 99);
     wave.open(argv[argc - 1]);
 #endif
+#ifdef HAS_CLOCK
+    top.clk = 0;
+    top.eval();  // else the first edge is not seen, and with it a reset of one cycle
+#endif
 }
 
 static void close_wave(int argc, char** argv) {

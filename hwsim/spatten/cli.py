@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from hwsim.spatten.run import OpenWorkload, SpattenRun
 
 
-class Size(StrEnum):
-    """Machines to start from."""
+class Design(StrEnum):
+    """Machines to start from; `hwsim.spatten.config.DESIGNS` has their settings."""
 
-    FULL = "full"
+    PAPER = "paper"
     EIGHTH = "eighth"
+    STREAMING = "streaming"
 
 
 def spatten(
@@ -29,7 +30,12 @@ def spatten(
             help="Model or benchmark (gpt2-small (default), bert-base-mrpc ...), a workload CSV, or a trace folder."
         ),
     ] = None,
-    size: Annotated[Size, typer.Option(help="full: the paper's SpAtten; eighth: its SpAtten-1/8.")] = Size.FULL,
+    design: Annotated[
+        Design | None,
+        typer.Option(
+            help="paper: SpAtten (default); eighth: its SpAtten-1/8; streaming: ours, as many multipliers, same memory."
+        ),
+    ] = None,
     compare: Annotated[
         bool, typer.Option(help="Also run the dense datapath, MNNFast and A3 on the same machine.")
     ] = False,
@@ -46,11 +52,10 @@ def spatten(
     Example: hwsim spatten bert-base --compare
     """
     from hwsim.spatten.baselines import STYLES
-    from hwsim.spatten.config import eighth
     from hwsim.spatten.run import SpattenRun
 
-    base: dict[str, Any] = {"machine": eighth().model_dump()} if size is Size.EIGHTH else {}
-    run = load(SpattenRun, config, set_, base, workload=workload, seed=seed)
+    sets = [*([f"machine.design={design.value}"] if design else []), *(set_ or [])]
+    run = load(SpattenRun, config, sets, {}, workload=workload, seed=seed)
     opened = run.open()
     with quick_numba():
         results = [_run(run, opened)]

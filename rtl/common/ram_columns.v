@@ -10,7 +10,9 @@ module ram_columns #(
     parameter WIDTH = 32,
     parameter COLUMNS = 8,
     // bits of an address
-    parameter ADDRESS_WIDTH = 10
+    parameter ADDRESS_WIDTH = 10,
+    // words
+    parameter DEPTH = 1 << ADDRESS_WIDTH
 ) (
     input  wire                     clk,
     input  wire [COLUMNS-1:0]       write,
@@ -20,7 +22,7 @@ module ram_columns #(
     output reg  [WIDTH*COLUMNS-1:0] read_data
 );
 
-    reg [WIDTH*COLUMNS-1:0] memory [0:(1 << ADDRESS_WIDTH)-1];
+    reg [WIDTH*COLUMNS-1:0] memory [0:DEPTH-1];
     integer c;
 
     always @(posedge clk) begin

@@ -2,13 +2,15 @@
 // Answers to queries: outputs in the order in which they came, and errors where there is no output to give.
 //
 // Status: 0 right, 1 the head's descriptor is illegal, 2 the query's is, 3 the memory answered with an error. An answer that
-// is offered stays until it is taken; with it goes its query's slot.
+// is offered stays until it is taken.
 
 `resetall
 `default_nettype none
 
 module answers #(
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
+    // outputs that wait, at most
+    parameter OUTPUTS = 8,
     parameter WIDTH = 128 * 34,
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1
 ) (
@@ -50,7 +52,7 @@ module answers #(
     wire            output_valid, unused_ready;
     wire [WIDTH-1:0] found;
 
-    fifo #(.WIDTH(SLOT_WIDTH + WIDTH), .DEPTH(SLOTS)) outputs (
+    fifo #(.WIDTH(SLOT_WIDTH + WIDTH), .DEPTH(OUTPUTS)) outputs (
         .clk(clk), .rst(rst), .s_valid(s_valid), .s_ready(unused_ready), .s_data({s_slot, s_output}),
         .m_valid(output_valid), .m_ready(release_valid), .m_data({slot, found})
     );

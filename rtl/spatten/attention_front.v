@@ -7,15 +7,18 @@
 module attention_front #(
     parameter OPERAND_BITS = 12,
     parameter SIZE = 1024,
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
     parameter HEADS = 16,
     parameter FETCH_LANES = 16,
     parameter LANE_DEPTH = 4,
+    parameter ANSWER_DEPTH = 4,
+    parameter CROSSBAR_WINDOW = 1,
     parameter CHANNELS = 16,
     parameter INTERLEAVE = 5,
     parameter LIST = 32,
     parameter KEY_BANKS = 32,
-    parameter KEY_ROWS = 192,
+    parameter KEY_ROWS = 160,
+    parameter LSB_ROWS = 32,
     parameter VALUE_BANKS = 32,
     parameter VALUE_ROWS = 192,
     parameter TOKEN_WIDTH = 20,
@@ -25,7 +28,7 @@ module attention_front #(
     parameter LIST_WIDTH = $clog2(2 * SIZE / LIST),
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter HEAD_WIDTH = HEADS > 1 ? $clog2(HEADS) : 1,
-    parameter KEY_ROW = $clog2(KEY_ROWS),
+    parameter KEY_ROW = $clog2(KEY_ROWS + LSB_ROWS),
     parameter KEY_BANK = $clog2(KEY_BANKS),
     parameter VALUE_ROW = $clog2(VALUE_ROWS),
     parameter VALUE_BANK = $clog2(VALUE_BANKS),
@@ -59,7 +62,7 @@ module attention_front #(
     output wire [SLOTS*ROW_WIDTH-1:0]        slot_row,
     output wire [HEADS*ROW_WIDTH-1:0]        head_row,
 
-    // a query gets a slot; a slot is given back; queries of illegal heads
+    // a query gets a slot; its answer leaves; a slot is given back; queries of illegal heads
     output wire                              admit,
     output wire [SLOT_WIDTH-1:0]             admit_slot,
     output wire [HEAD_WIDTH-1:0]             admit_head,
@@ -68,6 +71,8 @@ module attention_front #(
     input  wire                              release_valid,
     input  wire [SLOT_WIDTH-1:0]             release_slot,
     input  wire [HEAD_WIDTH-1:0]             release_head,
+    output wire                              give_valid,
+    output wire [SLOT_WIDTH-1:0]             give_slot,
     output wire                              error_valid,
     input  wire                              error_ready,
     output wire [15:0]                       error_tag,
@@ -89,8 +94,10 @@ module attention_front #(
     output wire [HEADS-1:0]                  shared_there,
     output wire [SLOTS-1:0]                  slot_wrong,
     output wire [HEADS-1:0]                  head_wrong,
-    input  wire [1:0]                        done,
-    input  wire [2*HEAD_WIDTH-1:0]           done_head,
+    input  wire                              key_done,
+    input  wire [HEAD_WIDTH-1:0]             key_done_head,
+    input  wire [1:0]                        lsb_done,
+    input  wire [2*HEAD_WIDTH-1:0]           lsb_done_head,
     input  wire                              read_valid,
     input  wire                              read_shared,
     input  wire [SLOT_WIDTH-1:0]             read_slot,
@@ -128,21 +135,32 @@ module attention_front #(
     // heads, queries
     wire                   next_valid, next_take, query_valid;
     wire [HEAD_WIDTH-1:0]  next_head;
-    wire [KEY_ROW-1:0]     next_row;
+    wire [KEY_ROW-1:0]     next_row, accept_lsb_rows, next_lsb_row;
+    wire                   slot_free, lsb_fits;
     wire [HEADS*16-1:0]    queries;
     wire [HEADS-1:0]       begun;
     head_table #(
         .BITS(OPERAND_BITS), .SIZE(SIZE), .LIST(LIST), .HEADS(HEADS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS),
-        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .LSB_ROWS(LSB_ROWS), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) table_of_heads (
         .clk(clk), .rst(rst), .s_head_valid(s_head_valid), .s_head_ready(s_head_ready), .s_head(s_head),
         .s_head_queries(s_head_queries), .s_query_valid(s_query_valid), .s_query_ready(s_query_ready), .s_query(s_query),
-        .accept(accept), .accept_head(accept_head), .heads(heads), .key_row(key_row), .lsb_row(lsb_row), .queries(queries),
-        .busy(busy), .next_valid(next_valid), .next_head(next_head), .next_row(next_row), .next_take(next_take),
+        .accept(accept), .accept_head(accept_head), .heads(heads), .key_row(key_row),
+        .accept_lsb_rows(accept_lsb_rows), .queries(queries), .busy(busy), .next_valid(next_valid), .next_head(next_head), .next_row(next_row), .next_take(next_take),
         .begun(begun), .m_query_valid(query_valid), .m_query_ready(admit), .m_query(admit_query),
-        .m_query_head(admit_head), .m_query_illegal(admit_illegal), .done(done), .done_head(done_head),
+        .m_query_head(admit_head), .m_query_illegal(admit_illegal), .done(key_done), .done_head(key_done_head),
         .ended(release_valid), .ended_head(release_head), .m_error_valid(error_valid), .m_error_ready(error_ready),
         .m_error_tag(error_tag)
+    );
+
+    lsb_ring #(.HEADS(HEADS), .FIRST(KEY_ROWS), .ROWS(LSB_ROWS)) rows_of_lsbs (
+        .clk(clk), .rst(rst), .accept(accept), .accept_head(accept_head), .accept_queries(s_head_queries),
+        .accept_rows(accept_lsb_rows), .head(lsb_head), .fits(lsb_fits), .row(next_lsb_row), .take(lsb_take),
+        .done(lsb_done), .done_head(lsb_done_head), .lsb_row(lsb_row)
+    );
+    slot_ring #(.SLOTS(SLOTS)) slots (
+        .clk(clk), .rst(rst), .admit(admit), .free(slot_free), .slot(admit_slot), .release_valid(release_valid),
+        .release_slot(release_slot), .give_valid(give_valid), .give_slot(give_slot)
     );
 
     // who is fetched
@@ -155,17 +173,16 @@ module attention_front #(
     wire [3:0]                     kind;
     wire [2*OWNER_WIDTH-1:0]       owner;
     wire [2*ROW_WIDTH-1:0]         row;
-    wire [HEADS*ROW_WIDTH-1:0]     lsb_row_wide;
     fetch_schedule #(
         .SIZE(SIZE), .LIST(LIST), .SLOTS(SLOTS), .HEADS(HEADS), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS),
         .ADDRESS_WIDTH(ADDRESS_WIDTH), .HEAD(HEAD), .ROW_WIDTH(ROW_WIDTH)
     ) schedule (
         .clk(clk), .rst(rst), .heads(heads), .queries(queries), .accept(accept), .accept_head(accept_head),
         .next_valid(next_valid), .next_head(next_head), .next_row({{ROW_WIDTH-KEY_ROW{1'b0}}, next_row}),
-        .next_take(next_take), .begun(begun), .lsb_row(lsb_row_wide), .query_valid(query_valid), .query_take(admit),
-        .query_address(admit_query[QUERY-1 -: ADDRESS_WIDTH]), .query_head(admit_head), .query_slot(admit_slot),
-        .release_valid(release_valid), .release_slot(release_slot), .lsb_valid(lsb_valid), .lsb_take(lsb_take),
-        .lsb_head(lsb_head), .own_valid(own_valid), .own_take(own_take), .own_slot(own_slot), .own_head(own_head),
+        .next_take(next_take), .begun(begun), .query_valid(query_valid), .query_take(admit),
+        .query_address(admit_query[QUERY-1 -: ADDRESS_WIDTH]), .query_head(admit_head), .slot_free(slot_free),
+        .slot(admit_slot), .lsb_valid(lsb_valid), .lsb_fits(lsb_fits),
+        .lsb_row({{ROW_WIDTH-KEY_ROW{1'b0}}, next_lsb_row}), .lsb_take(lsb_take), .lsb_head(lsb_head), .own_valid(own_valid), .own_take(own_take), .own_slot(own_slot), .own_head(own_head),
         .own_count(own_count), .own_kept(own_kept), .free(free), .start(start), .base(base), .bytes(bytes),
         .single(single), .count(count), .first(first), .first_kept(first_kept), .kind(kind), .owner(owner), .row(row),
         .slot_row(slot_row), .head_row(head_row), .read_valid(read_valid), .read_shared(read_shared),
@@ -180,10 +197,10 @@ module attention_front #(
     wire [2*FETCH_LANES*ID_WIDTH-1:0] write_id;
     wire [2*FETCH_LANES*256-1:0]      write_data;
     fetch #(
-        .LANES(FETCH_LANES), .LANE_DEPTH(LANE_DEPTH), .CHANNELS(CHANNELS), .INTERLEAVE(INTERLEAVE),
-        .TOKEN_WIDTH(TOKEN_WIDTH), .LIST(LIST), .ADDRESS_WIDTH(ADDRESS_WIDTH), .COUNT_WIDTH(COUNT_WIDTH),
-        .PLACE_WIDTH(PLACE_WIDTH), .OWNER_WIDTH(OWNER_WIDTH), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS),
-        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS)
+        .LANES(FETCH_LANES), .LANE_DEPTH(LANE_DEPTH), .ANSWER_DEPTH(ANSWER_DEPTH), .CROSSBAR_WINDOW(CROSSBAR_WINDOW),
+        .CHANNELS(CHANNELS), .INTERLEAVE(INTERLEAVE), .TOKEN_WIDTH(TOKEN_WIDTH), .LIST(LIST),
+        .ADDRESS_WIDTH(ADDRESS_WIDTH), .COUNT_WIDTH(COUNT_WIDTH), .PLACE_WIDTH(PLACE_WIDTH), .SLOTS(SLOTS), .HEADS(HEADS),
+        .OWNER_WIDTH(OWNER_WIDTH), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS)
     ) units (
         .clk(clk), .rst(rst), .turn(turn_reg), .start(start), .base(base), .bytes(bytes), .single(single), .count(count),
         .first(first), .kind(kind), .owner(owner), .row(row), .free(free), .place(place), .window(window), .clear(clear),
@@ -224,16 +241,9 @@ module attention_front #(
     assign head_wrong   = wrong[OWNERS +: HEADS] | wrong[2*OWNERS +: HEADS] | wrong[JOBS+OWNERS +: HEADS];
     wire unused_jobs    = &{1'b0, there, wrong};
 
-    genvar g;
-    generate
-        for (g = 0; g < HEADS; g = g + 1) begin : g_lsb
-            assign lsb_row_wide[ROW_WIDTH*g +: ROW_WIDTH] = {{ROW_WIDTH-KEY_ROW{1'b0}}, lsb_row[KEY_ROW*g +: KEY_ROW]};
-        end
-    endgenerate
-
     vector_store #(
-        .LANES(FETCH_LANES), .SLOTS(SLOTS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .VALUE_BANKS(VALUE_BANKS),
-        .VALUE_ROWS(VALUE_ROWS), .ID_WIDTH(ID_WIDTH), .ROW_WIDTH(ROW_WIDTH), .BANK_WIDTH(BANK_WIDTH)
+        .LANES(FETCH_LANES), .SLOTS(SLOTS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
+        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .ID_WIDTH(ID_WIDTH), .ROW_WIDTH(ROW_WIDTH), .BANK_WIDTH(BANK_WIDTH)
     ) vectors (
         .clk(clk), .write(write), .write_id(write_id), .write_data(write_data), .query_slot(query_slot),
         .query(query_data), .key_row(dot_row), .key_first(dot_first), .keys(keys), .value_row(value_row),

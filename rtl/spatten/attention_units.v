@@ -14,16 +14,21 @@ module attention_units #(
     parameter OPERAND_BITS = 12,
     parameter PROBABILITY_BITS = 12,
     parameter SIZE = 1024,
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
     parameter HEADS = 16,
     parameter LIST = 32,
+    parameter SCORE_ROWS = 128,
+    parameter OUTPUTS = 8,
     parameter KEY_BANKS = 32,
-    parameter KEY_ROWS = 192,
+    parameter KEY_ROWS = 160,
+    parameter LSB_ROWS = 32,
     parameter VALUE_BANKS = 32,
     parameter VALUE_ROWS = 192,
     parameter DOT_CYCLES = 18,
     parameter SUM_CYCLES = 44,
     parameter DIVIDE_CYCLES = 36,
+    parameter ENGINE = 0,
+    parameter SELECT_CYCLES = 0,
     parameter TOKEN_WIDTH = 20,
     // bits of a head's descriptor
     parameter HEAD = 240,
@@ -32,11 +37,13 @@ module attention_units #(
     parameter LIST_WIDTH = $clog2(2 * SIZE / LIST),
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter HEAD_WIDTH = HEADS > 1 ? $clog2(HEADS) : 1,
-    parameter KEY_ROW = $clog2(KEY_ROWS),
+    parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2,
+    parameter KEY_ROW = $clog2(KEY_ROWS + LSB_ROWS),
     parameter KEY_BANK = $clog2(KEY_BANKS),
     parameter VALUE_ROW = $clog2(VALUE_ROWS),
     parameter VALUE_BANK = $clog2(VALUE_BANKS),
     parameter ROW_WIDTH = KEY_ROW > VALUE_ROW ? KEY_ROW : VALUE_ROW,
+    parameter LOW_WIDTH = (PROBABILITY_BITS + 1) / 2,
     parameter LINE_WIDTH = $clog2(SIZE / SOFTMAX_LANES),
     parameter OUT_WIDTH = OPERAND_BITS + PROBABILITY_BITS + $clog2(SIZE)
 ) (
@@ -60,6 +67,12 @@ module attention_units #(
     input  wire [15:0]                          admit_seed,
     input  wire [1:0]                           admit_offset,  // of q in its first word, 8 bytes
 
+    // an answer leaves; a slot is given back; of each slot its first row of scores
+    input  wire                                 release_valid,
+    input  wire                                 give_valid,
+    input  wire [SLOT_WIDTH-1:0]                give_slot,
+    output wire [SLOTS*RING_WIDTH-1:0]          score_base,
+
     // to and from the fetch units
     output wire                                 lsb_valid,
     input  wire                                 lsb_take,
@@ -75,8 +88,10 @@ module attention_units #(
     input  wire [HEADS-1:0]                     lsb_there,
     input  wire [SLOTS-1:0]                     own_there,
     input  wire [HEADS-1:0]                     shared_there,
-    output wire [1:0]                           done,
-    output wire [2*HEAD_WIDTH-1:0]              done_head,
+    output wire                                 key_done,
+    output wire [HEAD_WIDTH-1:0]                key_done_head,
+    output wire [1:0]                           lsb_done,
+    output wire [2*HEAD_WIDTH-1:0]              lsb_done_head,
     output wire                                 read_valid,
     output wire                                 read_shared,
     output wire [SLOT_WIDTH-1:0]                read_slot,
@@ -134,11 +149,13 @@ module attention_units #(
     wire [SLOT_WIDTH-1:0] select_slot, chosen_slot, value_slot, value_last_slot;
     wire [31:0]           check_sum;
     query_schedule #(
-        .SLOTS(SLOTS), .HEADS(HEADS), .HEAD(HEAD), .COUNT_WIDTH(COUNT_WIDTH), .DOT(DOT_CYCLES), .TOTAL(SUM_CYCLES),
-        .DIVIDE(DIVIDE_CYCLES)
+        .SLOTS(SLOTS), .HEADS(HEADS), .HEAD(HEAD), .COUNT_WIDTH(COUNT_WIDTH), .LIST(LIST), .SCORE_ROWS(SCORE_ROWS),
+        .OUTPUTS(OUTPUTS), .DOT(DOT_CYCLES), .TOTAL(SUM_CYCLES),
+        .DIVIDE(DIVIDE_CYCLES + SELECT_CYCLES)
     ) schedule_of_queries (
         .clk(clk), .rst(rst), .heads(heads), .accept(accept), .accept_head(accept_head), .admit(admit),
         .admit_slot(admit_slot), .admit_head(admit_head), .admit_count(admit_count), .admit_keep(admit_keep),
+        .release_valid(release_valid), .give_valid(give_valid), .give_slot(give_slot), .score_base(score_base),
         .query_there(query_there), .key_there(key_there), .lsb_there(lsb_there), .own_there(own_there),
         .shared_there(shared_there),
         .dot_free(dot_free), .dot_start(dot_start), .dot_slot(dot_slot), .dot_second(dot_second), .dot_last(dot_last),
@@ -149,7 +166,8 @@ module attention_units #(
         .select_slot(select_slot), .chosen(chosen), .chosen_slot(chosen_slot), .value_free(value_free),
         .value_start(value_start), .value_slot(value_slot), .value_last(value_last), .value_last_slot(value_last_slot),
         .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head), .own_valid(own_valid), .own_take(own_take),
-        .own_slot(own_slot), .done(done), .done_head(done_head), .read_valid(read_valid), .read_slot(read_slot),
+        .own_slot(own_slot), .key_done(key_done), .key_done_head(key_done_head), .lsb_done(lsb_done),
+        .lsb_done_head(lsb_done_head), .read_valid(read_valid), .read_slot(read_slot),
         .head(slot_head), .count(slot_count), .keep(slot_keep), .again(again)
     );
 
@@ -167,7 +185,7 @@ module attention_units #(
     wire                         integer_first, integer_last;
     query_key #(
         .MULTIPLIERS(QK_MULTIPLIERS), .LANES(SOFTMAX_LANES), .BITS(OPERAND_BITS), .SIZE(SIZE), .SLOTS(SLOTS), .LIST(LIST),
-        .TOKEN_WIDTH(TOKEN_WIDTH), .BANKS(KEY_BANKS), .ROWS(KEY_ROWS)
+        .TOKEN_WIDTH(TOKEN_WIDTH), .BANKS(KEY_BANKS), .ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS)
     ) dot (
         .clk(clk), .rst(rst), .start(dot_start), .s_slot(dot_slot), .s_second(dot_second),
         .s_dimension(dot_of[`HEAD_DIMENSION +: 2]), .s_bits(dot_second ? dot_lsb : dot_of[`HEAD_KEY_BITS +: 3]),
@@ -186,9 +204,9 @@ module attention_units #(
     wire [PROBABILITY_BITS*LIST-1:0] select_prob, output_prob;
     softmax #(
         .LANES(SOFTMAX_LANES), .ADDER(ADDER_CYCLES), .SCORE_WIDTH(SCORE_WIDTH), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE),
-        .LIST(LIST), .SLOT_WIDTH(SLOT_WIDTH)
+        .LIST(LIST), .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS)
     ) probabilities (
-        .clk(clk), .rst(rst), .s_valid(integer_valid), .s_first(integer_first), .s_last(integer_last),
+        .clk(clk), .rst(rst), .base(score_base), .s_valid(integer_valid), .s_first(integer_first), .s_last(integer_last),
         .s_line(integer_line), .s_scores(integers), .scale(heads[HEAD*scale_head+`HEAD_SCALE +: 32]),
         .before_line(integer_at), .before_scores(integers_before), .exp_start(exp_start), .exp_slot(exp_slot),
         .exp_count(slot_count[COUNT_WIDTH*exp_slot +: COUNT_WIDTH]), .exp_free(exp_free), .exp_last(exp_last),
@@ -201,14 +219,51 @@ module attention_units #(
 
     // which values
     wire [HEAD_WIDTH-1:0]       select_head = slot_head[HEAD_WIDTH*select_slot +: HEAD_WIDTH];
+    wire [LOW_WIDTH:0]          select_bin;
+    wire [COUNT_WIDTH-1:0]      select_missing;
+    generate
+        if (ENGINE == 1) begin : g_histogram
+            // rows as they leave the divider; what is found stays with the slot
+            localparam LANE_LOG = $clog2(SOFTMAX_LANES);
+            wire [SLOT_WIDTH-1:0]  slot = prob_line[LINE_WIDTH +: SLOT_WIDTH];
+            wire [LINE_WIDTH-1:0]  line = prob_line[LINE_WIDTH-1:0];
+            wire [COUNT_WIDTH-1:0] last = slot_count[COUNT_WIDTH*slot +: COUNT_WIDTH] - 1'b1;
+            wire                   found;
+            wire [SLOT_WIDTH-1:0]  found_slot;
+            wire [LOW_WIDTH:0]     bin;
+            wire [COUNT_WIDTH-1:0] missing;
+            reg  [LOW_WIDTH:0]     bin_reg [0:SLOTS-1];
+            reg  [COUNT_WIDTH-1:0] missing_reg [0:SLOTS-1];
+            prob_histogram #(
+                .LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOT_WIDTH(SLOT_WIDTH)
+            ) of_rows (
+                .clk(clk), .rst(rst), .s_valid(prob_valid), .s_first(line == 0),
+                .s_last(line == last[LANE_LOG +: LINE_WIDTH]), .s_probabilities(prob),
+                .s_keep(slot_keep[COUNT_WIDTH*slot +: COUNT_WIDTH]), .s_slot(slot), .m_valid(found), .m_slot(found_slot),
+                .m_bin(bin), .m_missing(missing)
+            );
+            always @(posedge clk) begin
+                if (found) begin
+                    bin_reg[found_slot]     <= bin;
+                    missing_reg[found_slot] <= missing;
+                end
+            end
+            assign select_bin     = bin_reg[select_slot];
+            assign select_missing = missing_reg[select_slot];
+            wire unused_last = &{1'b0, last};
+        end else begin : g_none
+            assign select_bin     = {LOW_WIDTH+1{1'b0}};
+            assign select_missing = {COUNT_WIDTH{1'b0}};
+        end
+    endgenerate
     value_select #(
         .COMPARATORS(TOPK_PARALLEL), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOT_WIDTH(SLOT_WIDTH), .LIST(LIST),
-        .TOKEN_WIDTH(TOKEN_WIDTH)
+        .TOKEN_WIDTH(TOKEN_WIDTH), .ENGINE(ENGINE)
     ) values_kept (
         .clk(clk), .rst(rst), .start(select_start), .s_slot(select_slot),
         .s_count(slot_count[COUNT_WIDTH*select_slot +: COUNT_WIDTH]),
         .s_keep(slot_keep[COUNT_WIDTH*select_slot +: COUNT_WIDTH]), .s_seed(seed_reg[select_slot]),
-        .s_bin({(PROBABILITY_BITS + 1) / 2 + 1{1'b0}}), .s_missing({COUNT_WIDTH{1'b0}}),  // of the engine that is not built
+        .s_bin(select_bin), .s_missing(select_missing),
         .s_list(heads[HEAD*select_head+LISTED +: LIST_WIDTH]), .free(select_free), .line(select_line),
         .probabilities(select_prob), .list_row(select_list), .tokens(select_tokens), .flags_write(flags_write),
         .flags_line(flags_line), .flags(flags), .kept_write(kept_write), .kept_line(kept_line), .kept_tokens(kept_tokens),

@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Crossbar: every source offers an entry for one target, every target takes one of them a cycle.
 //
-// Which source is asked first moves with `turn`. A source that its target did not take, though it was offered, stays the
-// one that is offered: what a target sees does not change before it takes it. Nothing is stored but that.
+// The first source from `turn` on that has an entry for a target is the one that it takes. Nothing is stored. Where several
+// entries of a queue are offered they are sources one after the other, the oldest first, and the turn is that of an oldest.
 
 `resetall
 `default_nettype none
 
 module crossbar #(
-    // a power of two, at least 2
+    // powers of two
     parameter SOURCES = 32,
-    // a power of two
     parameter TARGETS = 16,
     // bits of an entry
     parameter WIDTH = 32,
-    parameter SOURCE_WIDTH = $clog2(SOURCES),
+    parameter SOURCE_WIDTH = SOURCES > 1 ? $clog2(SOURCES) : 1,
     parameter TARGET_WIDTH = TARGETS > 1 ? $clog2(TARGETS) : 1
 ) (
-    input  wire                            clk,
-    input  wire                            rst,
     // the source that is asked first
     input  wire [SOURCE_WIDTH-1:0]         turn,
 
     input  wire [SOURCES-1:0]              s_valid,
-    output reg  [SOURCES-1:0]              s_ready,
+    output reg  [SOURCES-1:0]              s_ready,    // it is taken
     input  wire [SOURCES*TARGET_WIDTH-1:0] s_target,
     input  wire [SOURCES*WIDTH-1:0]        s_data,
 
@@ -32,8 +29,12 @@ module crossbar #(
     output wire [TARGETS*WIDTH-1:0]        m_data
 );
 
-    reg [TARGETS-1:0] waits_reg;                  // an entry was offered and not taken
-    reg [SOURCE_WIDTH-1:0] offered_reg [0:TARGETS-1];  // whose it is
+    generate
+        if (WIDTH < 1 || SOURCES != 1 << $clog2(SOURCES) || TARGETS != 1 << $clog2(TARGETS)) begin : g_illegal
+            illegal_parameter_of_crossbar illegal ();
+        end
+    endgenerate
+
     wire [SOURCES-1:0] from_turn = {SOURCES{1'b1}} << turn;
     wire [SOURCES*TARGETS-1:0] takes;
 
@@ -47,27 +48,21 @@ module crossbar #(
                     wants[i] = s_valid[i] && s_target[TARGET_WIDTH*i +: TARGET_WIDTH] == t;
                 end
             end
-            // the first from the turn on, else the first of all; or the one that waits
+            // the first from the turn on, else the first of all
             wire [SOURCES-1:0] later = wants & from_turn;
             wire [SOURCES-1:0] some  = |later ? later : wants;
-            reg [SOURCE_WIDTH-1:0] first;
+            wire [SOURCES-1:0] first = some & (~some + 1'b1);
+            reg [WIDTH-1:0] data;
             integer n;
             always @* begin
-                first = {SOURCE_WIDTH{1'b0}};
-                for (n = SOURCES - 1; n >= 0; n = n - 1) begin
-                    if (some[n]) begin
-                        first = n[SOURCE_WIDTH-1:0];
-                    end
+                data = {WIDTH{1'b0}};
+                for (n = 0; n < SOURCES; n = n + 1) begin
+                    data = data | ({WIDTH{first[n]}} & s_data[WIDTH*n +: WIDTH]);
                 end
             end
-            wire [SOURCE_WIDTH-1:0] source = waits_reg[t] ? offered_reg[t] : first;
             assign m_valid[t] = |wants;
-            assign m_data[WIDTH*t +: WIDTH] = s_data[WIDTH*source +: WIDTH];
-            assign takes[SOURCES*t +: SOURCES] = {{SOURCES-1{1'b0}}, m_valid[t] && m_ready[t]} << source;
-            always @(posedge clk) begin
-                offered_reg[t] <= source;
-                waits_reg[t]   <= m_valid[t] && !m_ready[t] && !rst;
-            end
+            assign m_data[WIDTH*t +: WIDTH] = data;
+            assign takes[SOURCES*t +: SOURCES] = first & {SOURCES{m_ready[t]}};
         end
     endgenerate
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which job each fetch unit begins, who gets a slot, and the ring of rows of the value SRAM.
 //
-// Keys: LSBs that were asked for go first, then the next query if there is a slot and its head's keys were begun, then the
-// next head's keys. Values: a head's go before a query's own. A job of values has its rows until its readers are through
+// Keys: LSBs that were asked for go first if there is room, then the next query if there is a slot and its head's keys were
+// begun, then the next head's keys. Values: a head's go before a query's own. A job of values has its rows until its readers are through
 // with it and all before it are gone, one a cycle.
 
 `resetall
@@ -12,7 +12,7 @@
 module fetch_schedule #(
     parameter SIZE = 1024,
     parameter LIST = 32,
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
     parameter HEADS = 16,
     parameter VALUE_BANKS = 32,
     parameter VALUE_ROWS = 192,
@@ -41,19 +41,19 @@ module fetch_schedule #(
     input  wire [ROW_WIDTH-1:0]         next_row,
     output wire                         next_take,
     input  wire [HEADS-1:0]             begun,
-    input  wire [HEADS*ROW_WIDTH-1:0]   lsb_row,
 
     // the next query, and the slot it gets
     input  wire                         query_valid,
     output wire                         query_take,
     input  wire [ADDRESS_WIDTH-1:0]     query_address,
     input  wire [HEAD_WIDTH-1:0]        query_head,
-    output wire [SLOT_WIDTH-1:0]        query_slot,
-    input  wire                         release_valid,
-    input  wire [SLOT_WIDTH-1:0]        release_slot,
+    input  wire                         slot_free,
+    input  wire [SLOT_WIDTH-1:0]        slot,
 
-    // LSBs of a head's keys; values of a query
+    // LSBs of a head's keys, and room for them; values of a query
     input  wire                         lsb_valid,
+    input  wire                         lsb_fits,
+    input  wire [ROW_WIDTH-1:0]         lsb_row,
     output wire                         lsb_take,
     input  wire [HEAD_WIDTH-1:0]        lsb_head,
     input  wire                         own_valid,
@@ -91,6 +91,8 @@ module fetch_schedule #(
     localparam LAST_NUMBER = ENTRIES - 1;
     localparam [ENTRY_WIDTH-1:0] LAST = LAST_NUMBER[ENTRY_WIDTH-1:0];
     localparam [ROW_WIDTH:0] ALL_ROWS = VALUE_ROWS[ROW_WIDTH:0];
+    localparam OWN_WIDTH = $clog2(SLOTS + 1);
+    localparam [OWN_WIDTH-1:0] ONE_OWN = 1;
     // fields of a descriptor, from its lowest bit on
     localparam PLACE = `HEAD_COUNT + COUNT_WIDTH, VALUES = PLACE + LIST_WIDTH;
 
@@ -98,35 +100,26 @@ module fetch_schedule #(
         size_of = (code == 3'd5 ? 6'd8 : {3'd0, code} + 6'd2) << dimension;
     endfunction
 
-    // slots
-    reg [SLOTS-1:0] busy_reg;
-    reg [SLOT_WIDTH-1:0] slot;
-    integer i;
-    always @* begin
-        slot = {SLOT_WIDTH{1'b0}};
-        for (i = SLOTS - 1; i >= 0; i = i - 1) begin
-            if (!busy_reg[i]) begin
-                slot = i[SLOT_WIDTH-1:0];
-            end
-        end
-    end
-
     // the key unit
-    assign lsb_take   = free[0] && lsb_valid;
-    assign query_take = free[0] && !lsb_valid && query_valid && !(&busy_reg) && begun[query_head];
-    assign next_take  = free[0] && !lsb_valid && !query_take && next_valid;
-    assign query_slot = slot;
-    wire [HEAD_WIDTH-1:0] key_head = lsb_valid ? lsb_head : query_take ? query_head : next_head;
+    wire   lsb_goes   = lsb_valid && lsb_fits;
+    assign lsb_take   = free[0] && lsb_goes;
+    // a head's shared values wait until no query before has still to fetch its own: so none waits for a younger one
+    reg  [HEADS-1:0]     asked_reg;     // a head's values were asked for
+    reg  [OWN_WIDTH-1:0] own_reg;       // queries with a slot whose own values are still to be fetched
+    wire own_left     = own_reg != 0 && !(own_reg == ONE_OWN && own_take);
+    wire first_shared = heads[HEAD*query_head+`HEAD_SHARED] && !asked_reg[query_head];
+    assign query_take = free[0] && !lsb_goes && query_valid && slot_free && begun[query_head] && !(first_shared && own_left);
+    assign next_take  = free[0] && !lsb_goes && !query_take && next_valid;
+    wire [HEAD_WIDTH-1:0] key_head = lsb_goes ? lsb_head : query_take ? query_head : next_head;
     wire [HEAD-1:0]       key_of = heads[HEAD*key_head +: HEAD];
     wire [ADDRESS_WIDTH-1:0] keys_at   = key_of[HEAD-1 -: ADDRESS_WIDTH];
     wire [ADDRESS_WIDTH-1:0] lsbs_at   = key_of[HEAD-ADDRESS_WIDTH-1 -: ADDRESS_WIDTH];
-    wire [ADDRESS_WIDTH-1:0] key_base  = lsb_valid ? lsbs_at : query_take ? query_address : keys_at;
-    wire [2:0]               key_code  = lsb_valid ? key_of[`HEAD_LSB_BITS +: 3]
+    wire [ADDRESS_WIDTH-1:0] key_base  = lsb_goes ? lsbs_at : query_take ? query_address : keys_at;
+    wire [2:0]               key_code  = lsb_goes ? key_of[`HEAD_LSB_BITS +: 3]
                                        : query_take ? key_of[`HEAD_QUERY_BITS +: 3] : key_of[`HEAD_KEY_BITS +: 3];
     wire [COUNT_WIDTH-1:0]   one = {{COUNT_WIDTH-1{1'b0}}, 1'b1};
 
     // the value unit
-    reg  [HEADS-1:0]      asked_reg;    // a head's values were asked for
     wire                  shared_valid;
     wire [HEAD_WIDTH-1:0] shared_head;
     wire                  query_shared = key_of[`HEAD_SHARED];
@@ -164,12 +157,12 @@ module fetch_schedule #(
     assign single = query_take;
     assign count  = {value_count, query_take ? one : key_of[`HEAD_COUNT +: COUNT_WIDTH]};
     assign first  = {first_kept ? kept_place : value_place, key_place};
-    assign kind   = {1'b0, shared_valid, lsb_valid ? 2'd2 : query_take ? 2'd0 : 2'd1};
+    assign kind   = {1'b0, shared_valid, lsb_goes ? 2'd2 : query_take ? 2'd0 : 2'd1};
     assign owner[OWNER_WIDTH-1:0] = query_take ? {{OWNER_WIDTH-SLOT_WIDTH{1'b0}}, slot}
         : {{OWNER_WIDTH-HEAD_WIDTH{1'b0}}, key_head};
     assign owner[2*OWNER_WIDTH-1:OWNER_WIDTH] = shared_valid ? {{OWNER_WIDTH-HEAD_WIDTH{1'b0}}, shared_head}
         : {{OWNER_WIDTH-SLOT_WIDTH{1'b0}}, own_slot};
-    assign row    = {row_reg, lsb_valid ? lsb_row[ROW_WIDTH*lsb_head +: ROW_WIDTH] : next_row};
+    assign row    = {row_reg, lsb_goes ? lsb_row : next_row};
 
     // the ring of values: a job's rows and readers
     reg [ENTRY_WIDTH-1:0] in_reg, tail_reg;
@@ -198,13 +191,7 @@ module fetch_schedule #(
 
     integer n;
     always @(posedge clk) begin
-        for (n = 0; n < SLOTS; n = n + 1) begin
-            if (query_take && slot == n[SLOT_WIDTH-1:0]) begin
-                busy_reg[n] <= 1'b1;
-            end else if (release_valid && release_slot == n[SLOT_WIDTH-1:0]) begin
-                busy_reg[n] <= 1'b0;
-            end
-        end
+        own_reg <= own_reg + {{OWN_WIDTH-1{1'b0}}, query_take && !query_shared} - {{OWN_WIDTH-1{1'b0}}, own_take};
         if (query_take && query_shared) begin
             asked_reg[query_head] <= 1'b1;
         end
@@ -237,12 +224,12 @@ module fetch_schedule #(
         used_reg   <= used_reg + (start[1] ? {1'b0, value_rows[ROW_WIDTH-1:0]} : {ROW_WIDTH+1{1'b0}})
                       - (give_back ? {1'b0, rows_reg[tail_reg]} : {ROW_WIDTH+1{1'b0}});
         if (rst) begin
-            busy_reg   <= {SLOTS{1'b0}};
             in_reg     <= {ENTRY_WIDTH{1'b0}};
             tail_reg   <= {ENTRY_WIDTH{1'b0}};
             inside_reg <= {ENTRY_COUNT{1'b0}};
             used_reg   <= {ROW_WIDTH+1{1'b0}};
             row_reg    <= {ROW_WIDTH{1'b0}};
+            own_reg    <= {OWN_WIDTH{1'b0}};
         end
     end
 

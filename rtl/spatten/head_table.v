@@ -3,7 +3,7 @@
 // them; and the queries that wait for a slot, each with its head.
 //
 // A head has its place from the cycle after it came until all its queries have ended and all heads before it are gone. Its
-// keys' rows are given back when every query is done with them, a head a cycle. Queries come in the order of their heads.
+// keys' rows are given back when every query has read them once, a head a cycle. Queries come in the order of their heads.
 // Those of an illegal head are answered at once, as errors; an illegal query goes its way with one key, and is marked.
 
 `resetall
@@ -16,14 +16,15 @@ module head_table #(
     parameter LIST = 32,
     parameter HEADS = 16,
     parameter KEY_BANKS = 32,
-    parameter KEY_ROWS = 192,
+    parameter KEY_ROWS = 160,
+    parameter LSB_ROWS = 32,
     parameter VALUE_BANKS = 32,
     parameter VALUE_ROWS = 192,
     parameter ADDRESS_WIDTH = 40,
     parameter COUNT_WIDTH = $clog2(SIZE + 1),
     parameter LIST_WIDTH = $clog2(2 * SIZE / LIST),
     parameter HEAD_WIDTH = HEADS > 1 ? $clog2(HEADS) : 1,
-    parameter ROW_WIDTH = $clog2(KEY_ROWS),
+    parameter ROW_WIDTH = $clog2(KEY_ROWS + LSB_ROWS),
     // a head's descriptor: addresses of keys, LSBs, values; list, count, dimension, bits of q, k, LSBs, v; values shared;
     // scale, limit, number
     parameter HEAD = 3 * ADDRESS_WIDTH + LIST_WIDTH + COUNT_WIDTH + 2 + 4 * 3 + 1 + 32 + 32 + 6,
@@ -46,7 +47,7 @@ module head_table #(
     output wire [HEAD_WIDTH-1:0]      accept_head,
     output wire [HEADS*HEAD-1:0]      heads,
     output wire [HEADS*ROW_WIDTH-1:0] key_row,
-    output wire [HEADS*ROW_WIDTH-1:0] lsb_row,
+    output wire [ROW_WIDTH-1:0]       accept_lsb_rows,
     output reg  [HEADS*16-1:0]        queries,
     output wire                       busy,
 
@@ -64,9 +65,9 @@ module head_table #(
     output wire [HEAD_WIDTH-1:0]      m_query_head,
     output wire                       m_query_illegal,
 
-    // a query is done with its keys, by either way; one has ended
-    input  wire [1:0]                 done,
-    input  wire [2*HEAD_WIDTH-1:0]    done_head,
+    // a query has read its keys; one has ended
+    input  wire                       done,
+    input  wire [HEAD_WIDTH-1:0]      done_head,
     input  wire                       ended,
     input  wire [HEAD_WIDTH-1:0]      ended_head,
 
@@ -94,19 +95,20 @@ module head_table #(
     wire                   shared, legal;
     wire [31:0]            scale, limit;
     wire [5:0]             unused_number;
-    wire [COUNT_WIDTH+3:0] key_rows, all_rows;
+    wire [COUNT_WIDTH+3:0] key_rows, lsb_rows;
     assign {key_address, lsb_address, value_address, list, count, dimension, query_bits, key_bits, lsb_bits, value_bits, shared,
             scale, limit, unused_number} = s_head;
     head_check #(
-        .BITS(BITS), .SIZE(SIZE), .LIST(LIST), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .VALUE_BANKS(VALUE_BANKS),
-        .VALUE_ROWS(VALUE_ROWS), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .BITS(BITS), .SIZE(SIZE), .LIST(LIST), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
+        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) check (
         .key_address(key_address), .lsb_address(lsb_address), .value_address(value_address), .list(list), .count(count),
         .dimension(dimension), .query_bits(query_bits), .key_bits(key_bits), .lsb_bits(lsb_bits), .value_bits(value_bits),
         .shared(shared), .queries(s_head_queries), .scale(scale), .limit_sign(limit[31]), .key_rows(key_rows),
-        .all_rows(all_rows), .legal(legal)
+        .lsb_rows(lsb_rows), .legal(legal)
     );
-    wire unused_bits = &{1'b0, limit, key_rows, all_rows, q_address, of};
+    assign accept_lsb_rows = lsb_rows[ROW_WIDTH-1:0];
+    wire unused_bits = &{1'b0, limit, key_rows, lsb_rows, q_address, of};
 
     // places: in, the first whose keys are to be fetched, the first whose keys are in the ring, the oldest
     reg [HEAD_WIDTH-1:0] in_reg, next_reg, tail_reg, oldest_reg, asked_reg;
@@ -126,27 +128,23 @@ module head_table #(
     assign busy         = count_reg != 0;
 
     reg [HEAD-1:0]      head_reg [0:HEADS-1];
-    reg [ROW_WIDTH-1:0] key_row_reg [0:HEADS-1], key_rows_reg [0:HEADS-1], all_rows_reg [0:HEADS-1];
+    reg [ROW_WIDTH-1:0] key_row_reg [0:HEADS-1], key_rows_reg [0:HEADS-1];
     genvar h;
     generate
         for (h = 0; h < HEADS; h = h + 1) begin : g_head
-            wire [ROW_WIDTH:0] sum = {1'b0, key_row_reg[h]} + {1'b0, key_rows_reg[h]};
-            wire [ROW_WIDTH:0] cut = sum >= ALL_ROWS ? sum - ALL_ROWS : sum;
-            wire unused_cut = cut[ROW_WIDTH];
             assign heads[HEAD*h +: HEAD] = head_reg[h];
             assign key_row[ROW_WIDTH*h +: ROW_WIDTH] = key_row_reg[h];
-            assign lsb_row[ROW_WIDTH*h +: ROW_WIDTH] = cut[ROW_WIDTH-1:0];
         end
     endgenerate
 
     // keys; an illegal head has none and is passed over
     wire skip = waiting_reg != 0 && !legal_reg[next_reg];
-    wire [ROW_WIDTH:0] wanted = used_reg + {1'b0, all_rows_reg[next_reg]};
+    wire [ROW_WIDTH:0] wanted = used_reg + {1'b0, key_rows_reg[next_reg]};
     assign next_valid = waiting_reg != 0 && legal_reg[next_reg] && wanted <= ALL_ROWS;
     assign next_head  = next_reg;
     assign next_row   = row_reg;
     wire give_back = inside_reg != 0 && users_reg[16*tail_reg +: 16] == 0;
-    wire [ROW_WIDTH:0] row_sum = {1'b0, row_reg} + {1'b0, all_rows_reg[next_reg]};
+    wire [ROW_WIDTH:0] row_sum = {1'b0, row_reg} + {1'b0, key_rows_reg[next_reg]};
     wire [ROW_WIDTH:0] row_cut = row_sum >= ALL_ROWS ? row_sum - ALL_ROWS : row_sum;
     wire unused_row = row_cut[ROW_WIDTH];
     wire gone = count_reg != 0 && left_reg[16*oldest_reg +: 16] == 0;
@@ -195,7 +193,6 @@ module head_table #(
         if (accept) begin
             head_reg[in_reg]     <= s_head;
             key_rows_reg[in_reg] <= key_rows[ROW_WIDTH-1:0];
-            all_rows_reg[in_reg] <= all_rows[ROW_WIDTH-1:0];
             legal_reg[in_reg]    <= legal;
             in_reg               <= after(in_reg);
         end
@@ -216,8 +213,8 @@ module head_table #(
             asked_count_reg <= q_last ? 16'd0 : asked_count_reg + 1'b1;
             asked_reg       <= q_last ? after(asked_reg) : asked_reg;
         end
-        used_reg    <= used_reg + (next_take ? {1'b0, all_rows_reg[next_reg]} : {ROW_WIDTH+1{1'b0}})
-                       - (give_back && legal_reg[tail_reg] ? {1'b0, all_rows_reg[tail_reg]} : {ROW_WIDTH+1{1'b0}});
+        used_reg    <= used_reg + (next_take ? {1'b0, key_rows_reg[next_reg]} : {ROW_WIDTH+1{1'b0}})
+                       - (give_back && legal_reg[tail_reg] ? {1'b0, key_rows_reg[tail_reg]} : {ROW_WIDTH+1{1'b0}});
         count_reg   <= count_reg + {{COUNT-1{1'b0}}, accept} - {{COUNT-1{1'b0}}, gone};
         waiting_reg <= waiting_reg + {{COUNT-1{1'b0}}, accept} - {{COUNT-1{1'b0}}, next_take || skip};
         inside_reg  <= inside_reg + {{COUNT-1{1'b0}}, next_take || skip} - {{COUNT-1{1'b0}}, give_back};
@@ -232,8 +229,7 @@ module head_table #(
                 left_reg[16*i +: 16]  <= left_reg[16*i +: 16] - {15'd0, ended && ended_head == i[HEAD_WIDTH-1:0]}
                     - {15'd0, q_taken && !q_good && asked_reg == i[HEAD_WIDTH-1:0]};
                 users_reg[16*i +: 16] <= users_reg[16*i +: 16]
-                    - {15'd0, done[0] && done_head[HEAD_WIDTH-1:0] == i[HEAD_WIDTH-1:0]}
-                    - {15'd0, done[1] && done_head[2*HEAD_WIDTH-1:HEAD_WIDTH] == i[HEAD_WIDTH-1:0]};
+                    - {15'd0, done && done_head == i[HEAD_WIDTH-1:0]};
                 begun[i]              <= begun[i] || (next_take && next_reg == i[HEAD_WIDTH-1:0]);
             end
         end

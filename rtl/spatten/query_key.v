@@ -20,18 +20,19 @@ module query_key #(
     parameter LANES = 8,
     parameter BITS = 12,
     parameter SIZE = 1024,
-    parameter SLOTS = 8,
-    // tokens of a row of the list; banks and rows of the SRAM
+    parameter SLOTS = 64,
+    // tokens of a row of the list; banks of the SRAM, its rows of keys and behind them of LSBs
     parameter LIST = 32,
     parameter TOKEN_WIDTH = 20,
     parameter BANKS = 32,
-    parameter ROWS = 192,
+    parameter ROWS = 160,
+    parameter LSB_ROWS = 32,
     // derived
     parameter COUNT_WIDTH = $clog2(SIZE + 1),
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter LIST_WIDTH = $clog2(2 * SIZE / LIST),
     parameter BANK_WIDTH = $clog2(BANKS),
-    parameter ROW_WIDTH = $clog2(ROWS),
+    parameter ROW_WIDTH = $clog2(ROWS + LSB_ROWS),
     parameter LINE_WIDTH = $clog2(SIZE / LANES),
     parameter SCORE_WIDTH = 2 * BITS + 8
 ) (
@@ -169,9 +170,11 @@ module query_key #(
         .clk(clk), .first(tag1[KEY_AT +: COUNT_WIDTH] == 0), .advance(tag1[TAG-1] && tag1[ROW_WIDTH]),
         .take(keys_log_of(tag1[DIM_AT +: 2])), .bytes(bytes), .tokens(tokens), .word(word), .unit(unit)
     );
-    localparam [ROW_WIDTH:0] ALL_ROWS = ROWS[ROW_WIDTH:0];
+    localparam LSB_END = ROWS + LSB_ROWS;
+    localparam [ROW_WIDTH:0] KEYS_RING = ROWS[ROW_WIDTH:0], LSBS_RING = LSB_ROWS[ROW_WIDTH:0], END = LSB_END[ROW_WIDTH:0];
     wire [ROW_WIDTH:0] row_sum = {1'b0, tag1[ROW_WIDTH-1:0]} + {1'b0, word[WORD_WIDTH-1:BANK_WIDTH]};
-    wire [ROW_WIDTH:0] row_cut = row_sum >= ALL_ROWS ? row_sum - ALL_ROWS : row_sum;
+    wire [ROW_WIDTH:0] row_cut = row_sum < (tag1[SECOND_AT] ? END : KEYS_RING) ? row_sum
+                               : row_sum - (tag1[SECOND_AT] ? LSBS_RING : KEYS_RING);
     wire               unused_row = row_cut[ROW_WIDTH];
     assign key_row    = row_cut[ROW_WIDTH-1:0];
     assign key_first  = word[BANK_WIDTH-1:0];

@@ -3,21 +3,28 @@
 //
 // A unit takes a query when the rows of the one before have entered; a FIFO of slots is in front of each. What a unit gives
 // is counted on a fixed time after its last row (parameters); the numbers are there by then. A query whose sum of
-// exponentials is above its head's limit goes through Q x K once more, with the LSBs of its keys, before all others.
+// exponentials is above its head's limit goes through Q x K once more, with the LSBs of its keys, before all others. A query
+// goes through Q x K for the first time when there is room for its scores; rows and slot are given back together.
 
 `resetall
 `default_nettype none
 `include "head.vh"
 
 module query_schedule #(
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
     parameter HEADS = 16,
     parameter HEAD = 240,
     parameter COUNT_WIDTH = 11,
+    // scores of a row, rows of the ring of scores
+    parameter LIST = 32,
+    parameter SCORE_ROWS = 128,
+    // outputs that wait for the host, at most; with 8 and a host that takes each at once prob x V is never held up
+    parameter OUTPUTS = 8,
     // cycles behind the last row: of Q x K and dequantizing; of exp and sum; of divide and quantize
     parameter DOT = 18,
     parameter TOTAL = 44,
     parameter DIVIDE = 36,
+    parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2,
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter HEAD_WIDTH = HEADS > 1 ? $clog2(HEADS) : 1
 ) (
@@ -33,6 +40,12 @@ module query_schedule #(
     input  wire [HEAD_WIDTH-1:0]       admit_head,
     input  wire [COUNT_WIDTH-1:0]      admit_count,
     input  wire [COUNT_WIDTH-1:0]      admit_keep,
+
+    // an answer leaves; a slot is given back; of each slot its first row of scores
+    input  wire                        release_valid,
+    input  wire                        give_valid,
+    input  wire [SLOT_WIDTH-1:0]       give_slot,
+    output wire [SLOTS*RING_WIDTH-1:0] score_base,
 
     // what has been fetched
     input  wire [SLOTS-1:0]            query_there,
@@ -83,9 +96,11 @@ module query_schedule #(
     input  wire                        own_take,
     output wire [SLOT_WIDTH-1:0]       own_slot,
 
-    // who is done with its keys, with its values
-    output wire [1:0]                  done,
-    output wire [2*HEAD_WIDTH-1:0]     done_head,
+    // who has read its keys; is done with its LSBs, by either way; with its values
+    output wire                        key_done,
+    output wire [HEAD_WIDTH-1:0]       key_done_head,
+    output wire [1:0]                  lsb_done,
+    output wire [2*HEAD_WIDTH-1:0]     lsb_done_head,
     output reg                         read_valid,
     output reg  [SLOT_WIDTH-1:0]       read_slot,
 
@@ -112,9 +127,13 @@ module query_schedule #(
     endgenerate
 
     // Q x K: LSBs first
-    wire dot_valid, again_valid, unused_dot, unused_again;
+    wire dot_valid, again_valid, scores_fit, unused_dot, unused_again;
     wire [SLOT_WIDTH-1:0] first_slot, again_slot;
-    wire first_ready = dot_valid && query_there[first_slot] && key_there[head_reg[first_slot]];
+    wire first_ready = dot_valid && query_there[first_slot] && key_there[head_reg[first_slot]] && scores_fit;
+    score_ring #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LIST(LIST), .COUNT_WIDTH(COUNT_WIDTH)) rows_of_scores (
+        .clk(clk), .rst(rst), .take_count(count_reg[first_slot]), .fits(scores_fit), .take(dot_start && !dot_second),
+        .take_slot(first_slot), .give_count(count_reg[give_slot]), .give(give_valid), .base(score_base)
+    );
     fifo #(.WIDTH(SLOT_WIDTH), .DEPTH(SLOTS)) to_dot (
         .clk(clk), .rst(rst), .s_valid(admit), .s_ready(unused_dot), .s_data(admit_slot), .m_valid(dot_valid),
         .m_ready(dot_start && !dot_second), .m_data(first_slot)
@@ -163,12 +182,13 @@ module query_schedule #(
         .m_valid(lsb_valid), .m_ready(lsb_take), .m_data(lsb_head)
     );
 
-    // keys that are read, or will not be read again
-    reg                  read_key_reg;
+    // keys and LSBs that are read, or will not be read
+    reg                  read_key_reg, read_lsb_reg;
     reg [HEAD_WIDTH-1:0] read_key_head_reg;
-    wire [HEAD_WIDTH-1:0] last_head = head_reg[dot_last_slot];
-    assign done      = {undecided && !fails, read_key_reg};
-    assign done_head = {check_head, read_key_head_reg};
+    assign key_done      = read_key_reg;
+    assign key_done_head = read_key_head_reg;
+    assign lsb_done      = {undecided && !fails, read_lsb_reg};
+    assign lsb_done_head = {check_head, read_key_head_reg};
 
     // divide
     wire divide_valid, unused_divide, weighed, select_valid, unused_select;
@@ -202,7 +222,8 @@ module query_schedule #(
         .clk(clk), .rst(rst), .put(chosen), .put_slot(chosen_slot), .there(values_there), .take(value_start),
         .valid(value_valid), .slot(value_slot)
     );
-    assign value_start = value_free && value_valid;
+    reg [$clog2(OUTPUTS+1)-1:0] outputs_reg;  // on their way, or waiting
+    assign value_start = value_free && value_valid && outputs_reg != OUTPUTS[$clog2(OUTPUTS+1)-1:0];
 
     always @(posedge clk) begin
         if (admit) begin
@@ -218,10 +239,16 @@ module query_schedule #(
         if (accept) begin
             asked_reg[accept_head] <= 1'b0;
         end
-        read_key_reg      <= dot_last && !rst && (again[dot_last_slot] || heads[HEAD*last_head+`HEAD_LSB_BITS +: 3] == 3'd7);
-        read_key_head_reg <= last_head;
+        read_key_reg      <= dot_last && !again[dot_last_slot] && !rst;
+        read_lsb_reg      <= dot_last && again[dot_last_slot] && !rst;
+        read_key_head_reg <= head_reg[dot_last_slot];
         read_valid        <= value_last && !rst;
         read_slot         <= value_last_slot;
+        outputs_reg       <= outputs_reg + {{$clog2(OUTPUTS+1)-1{1'b0}}, value_start}
+                             - {{$clog2(OUTPUTS+1)-1{1'b0}}, release_valid};
+        if (rst) begin
+            outputs_reg <= {$clog2(OUTPUTS+1){1'b0}};
+        end
     end
 
     wire unused_heads = &{1'b0, heads};

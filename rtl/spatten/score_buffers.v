@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The slots' buffers between Q x K and prob x V: scores, exponentials, probabilities, each slot's largest score and sum.
+// Buffers between Q x K and prob x V: scores, exponentials, probabilities, each slot's largest score and sum.
 //
-// Every stage reads and writes one slot at a time, so each memory has one port of each kind; probabilities are kept twice,
+// All but the last two are rings of rows of LIST, of which each slot has some, from its first one on. Every stage reads and writes one slot at a time, so each memory has one port of each kind; probabilities are kept twice,
 // for the top-k and for prob x V, in rows of the list. What is read comes one cycle later.
 
 `resetall
@@ -12,12 +12,18 @@ module score_buffers #(
     parameter SCORE_WIDTH = 32,
     parameter PROB_BITS = 12,
     parameter LIST = 32,
-    parameter SLOT_WIDTH = 3,
+    parameter SLOTS = 64,
+    // rows of the ring
+    parameter SCORE_ROWS = 128,
     // bits of the number of a row of LANES, of LIST
     parameter LINE_WIDTH = 7,
-    parameter ROW_WIDTH = 5
+    parameter ROW_WIDTH = 5,
+    // derived
+    parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
+    parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2
 ) (
     input  wire                             clk,
+    input  wire [SLOTS*RING_WIDTH-1:0]      base,
 
     input  wire [LANES-1:0]                 integer_write,
     input  wire [SLOT_WIDTH+LINE_WIDTH-1:0] integer_line,
@@ -58,21 +64,54 @@ module score_buffers #(
 
     localparam ADDRESS = SLOT_WIDTH + LINE_WIDTH;
     localparam PART_LOG = LINE_WIDTH - ROW_WIDTH;  // rows of LANES in a row of the list
+    localparam PLACE = RING_WIDTH + PART_LOG;
+    localparam PLACES = SCORE_ROWS << PART_LOG;
 
-    ram_columns #(.WIDTH(SCORE_WIDTH), .COLUMNS(LANES), .ADDRESS_WIDTH(ADDRESS)) integer_memory (
-        .clk(clk), .write(integer_write), .write_address(integer_line), .write_data(integer_data),
-        .read_address(integer_at), .read_data(integers)
+    // where the rows lie: written and read of each memory
+    wire [PLACE-1:0] integer_to, integer_from, score_to, score_from, e_to, e_from, prob_to;
+    wire [RING_WIDTH-1:0] select_from, value_from;
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_integers_in (
+        .base(base), .line(integer_line), .place(integer_to)
     );
-    ram_columns #(.WIDTH(32), .COLUMNS(LANES), .ADDRESS_WIDTH(ADDRESS)) score_memory (
-        .clk(clk), .write(score_write), .write_address(score_line), .write_data(score_data), .read_address(score_at),
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_integers (
+        .base(base), .line(integer_at), .place(integer_from)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_scores_in (
+        .base(base), .line(score_line), .place(score_to)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_scores (
+        .base(base), .line(score_at), .place(score_from)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_e_in (
+        .base(base), .line(e_line), .place(e_to)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_e (
+        .base(base), .line(e_at), .place(e_from)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_prob_in (
+        .base(base), .line(prob_line), .place(prob_to)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH)) of_select (
+        .base(base), .line(select_at), .place(select_from)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH)) of_value (
+        .base(base), .line(value_at), .place(value_from)
+    );
+
+    ram_columns #(.WIDTH(SCORE_WIDTH), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) integer_memory (
+        .clk(clk), .write(integer_write), .write_address(integer_to), .write_data(integer_data),
+        .read_address(integer_from), .read_data(integers)
+    );
+    ram_columns #(.WIDTH(32), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) score_memory (
+        .clk(clk), .write(score_write), .write_address(score_to), .write_data(score_data), .read_address(score_from),
         .read_data(scores)
     );
-    ram #(.WIDTH(32 * LANES), .ADDRESS_WIDTH(ADDRESS)) e_memory (
-        .clk(clk), .write(e_write), .write_address(e_line), .write_data(e_data), .read_address(e_at), .read_data(e)
+    ram #(.WIDTH(32 * LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) e_memory (
+        .clk(clk), .write(e_write), .write_address(e_to), .write_data(e_data), .read_address(e_from), .read_data(e)
     );
 
-    reg [31:0] largest_reg [0:(1 << SLOT_WIDTH)-1];
-    reg [31:0] sum_reg [0:(1 << SLOT_WIDTH)-1];
+    reg [31:0] largest_reg [0:SLOTS-1];
+    reg [31:0] sum_reg [0:SLOTS-1];
     always @(posedge clk) begin
         if (largest_write) begin
             largest_reg[largest_slot] <= largest_data;
@@ -89,18 +128,18 @@ module score_buffers #(
     wire [LIST-1:0] prob_columns;
     generate
         if (PART_LOG > 0) begin : g_parts
-            assign prob_columns = first_lanes << (LANES * prob_line[PART_LOG-1:0]);
+            assign prob_columns = first_lanes << (LANES * prob_to[PART_LOG-1:0]);
         end else begin : g_whole
             assign prob_columns = first_lanes;
         end
     endgenerate
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(SLOT_WIDTH + ROW_WIDTH)) select_memory (
-        .clk(clk), .write(prob_columns), .write_address(prob_line[ADDRESS-1:PART_LOG]),
-        .write_data({LIST/LANES{prob_data}}), .read_address(select_at), .read_data(select_probabilities)
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) select_memory (
+        .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
+        .write_data({LIST/LANES{prob_data}}), .read_address(select_from), .read_data(select_probabilities)
     );
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(SLOT_WIDTH + ROW_WIDTH)) value_memory (
-        .clk(clk), .write(prob_columns), .write_address(prob_line[ADDRESS-1:PART_LOG]),
-        .write_data({LIST/LANES{prob_data}}), .read_address(value_at), .read_data(value_probabilities)
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) value_memory (
+        .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
+        .write_data({LIST/LANES{prob_data}}), .read_address(value_from), .read_data(value_probabilities)
     );
 
 endmodule

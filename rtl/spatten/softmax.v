@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax of integer scores, several queries in their slots: largest and dequantize, exp and sum, divide and requantize.
 //
-// Rows of scores come in; a command starts exp and sum of a slot, another one divide. What each gives lies in the slots'
+// A slot's rows lie in a ring of rows of LIST scores, from its first row on (`score_place`). Rows of scores come in; a command starts exp and sum of a slot, another one divide. What each gives lies in the slots'
 // buffers: a row's scaled scores 5 cycles after it, the largest 6 after the last row's; the sum as `exp_sum` says; a row of
 // probabilities 35 cycles after it. A slot's probabilities are read in rows of LIST, in the next cycle.
 
@@ -16,14 +16,21 @@ module softmax #(
     parameter PROB_BITS = 12,
     parameter SIZE = 1024,
     parameter LIST = 32,
-    parameter SLOT_WIDTH = 3,
+    parameter SLOTS = 64,
+    // rows of the ring, at least SIZE / LIST
+    parameter SCORE_ROWS = 128,
     // derived
+    parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
+    parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2,
     parameter COUNT_WIDTH = $clog2(SIZE + 1),
     parameter LINE_WIDTH = $clog2(SIZE / LANES),
     parameter ROW_WIDTH = $clog2(SIZE / LIST)
 ) (
     input  wire                             clk,
     input  wire                             rst,
+
+    // of each slot: its first row in the ring
+    input  wire [SLOTS*RING_WIDTH-1:0]      base,
 
     // rows of scores; those of a line once more, one cycle later
     input  wire [LANES-1:0]                 s_valid,
@@ -86,10 +93,10 @@ module softmax #(
         .m_line(m_line), .m_probabilities(m_probabilities)
     );
     score_buffers #(
-        .LANES(LANES), .SCORE_WIDTH(SCORE_WIDTH), .PROB_BITS(PROB_BITS), .LIST(LIST), .SLOT_WIDTH(SLOT_WIDTH),
-        .LINE_WIDTH(LINE_WIDTH), .ROW_WIDTH(ROW_WIDTH)
+        .LANES(LANES), .SCORE_WIDTH(SCORE_WIDTH), .PROB_BITS(PROB_BITS), .LIST(LIST), .SLOTS(SLOTS),
+        .SCORE_ROWS(SCORE_ROWS), .LINE_WIDTH(LINE_WIDTH), .ROW_WIDTH(ROW_WIDTH)
     ) buffers (
-        .clk(clk), .integer_write(s_valid), .integer_line(s_line), .integer_data(s_scores), .integer_at(before_line),
+        .clk(clk), .base(base), .integer_write(s_valid), .integer_line(s_line), .integer_data(s_scores), .integer_at(before_line),
         .integers(before_scores), .score_write(score_valid), .score_line(score_line), .score_data(scores),
         .largest_write(largest_valid), .largest_slot(largest_slot), .largest_data(largest), .score_at(score_at),
         .scores(exp_scores), .largest(exp_largest), .e_write(e_valid), .e_line(e_line), .e_data(e), .sum_write(sum_valid),

@@ -24,20 +24,30 @@ module spatten_core #(
     parameter PROBABILITY_BITS = 12,
     // keys of a head, at most; a power of two
     parameter SIZE = 1024,
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
+    // rows of the ring of scores, LIST in each: an even number, SIZE scores at least
+    parameter SCORE_ROWS = 128,
     parameter HEADS = 16,
     // of a fetch unit; a power of two
     parameter FETCH_LANES = 16,
+    // entries of a lane's FIFO; beats of a channel's; of both, entries that a crossbar sees (`fetch` says what is legal)
     parameter LANE_DEPTH = 4,
+    parameter ANSWER_DEPTH = 4,
+    parameter CROSSBAR_WINDOW = 1,
     parameter CHANNELS = 16,
     // log2 of consecutive bytes in a channel, at least 5
     parameter INTERLEAVE = 5,
-    parameter KEY_ROWS = 192,
+    // rows of the SRAMs: of keys and behind them of LSBs; of values
+    parameter KEY_ROWS = 160,
+    parameter LSB_ROWS = 32,
     parameter VALUE_ROWS = 192,
     // cycles behind a unit's last row
     parameter DOT_CYCLES = 18,
     parameter SUM_CYCLES = 44,
     parameter DIVIDE_CYCLES = 36,
+    // top-k of values: 0 quick-select, 1 led by a histogram; cycles from the last row of probabilities until it may begin
+    parameter ENGINE = 0,
+    parameter SELECT_CYCLES = 0,
     parameter TOKEN_WIDTH = 20,
     parameter ADDRESS_WIDTH = 40,
     // derived
@@ -54,7 +64,7 @@ module spatten_core #(
     parameter HEAD_WIDTH = HEADS > 1 ? $clog2(HEADS) : 1,
     parameter OWNER_WIDTH = SLOT_WIDTH > HEAD_WIDTH ? SLOT_WIDTH : HEAD_WIDTH,
     parameter BANK_WIDTH = $clog2(KEY_BANKS > VALUE_BANKS ? KEY_BANKS : VALUE_BANKS),
-    parameter ROW_WIDTH = $clog2(KEY_ROWS > VALUE_ROWS ? KEY_ROWS : VALUE_ROWS),
+    parameter ROW_WIDTH = $clog2(KEY_ROWS + LSB_ROWS > VALUE_ROWS ? KEY_ROWS + LSB_ROWS : VALUE_ROWS),
     parameter ID_WIDTH = 3 + OWNER_WIDTH + ROW_WIDTH + BANK_WIDTH,
     parameter OUT_WIDTH = OPERAND_BITS + PROBABILITY_BITS + $clog2(SIZE)
 ) (
@@ -131,12 +141,23 @@ module spatten_core #(
 
     localparam PLACE_WIDTH = SLOT_WIDTH + $clog2(SIZE) + 1;
     localparam LINE_WIDTH  = $clog2(SIZE / SOFTMAX_LANES);
-    localparam KEY_ROW = $clog2(KEY_ROWS), KEY_BANK = $clog2(KEY_BANKS);
+    localparam RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2;
+    localparam OUTPUTS = 8;
+    localparam KEY_ROW = $clog2(KEY_ROWS + LSB_ROWS), KEY_BANK = $clog2(KEY_BANKS);
     localparam VALUE_ROW = $clog2(VALUE_ROWS), VALUE_BANK = $clog2(VALUE_BANKS);
     localparam HEAD  = 3 * ADDRESS_WIDTH + LIST_WIDTH + COUNT_WIDTH + 2 + 4 * 3 + 1 + 32 + 32 + 6;
     localparam QUERY = ADDRESS_WIDTH + 2 * COUNT_WIDTH + 16 + 16;
     localparam LISTED = 85 + COUNT_WIDTH;  // of a head's descriptor, the list's first row
 
+    generate
+        if (SCORE_ROWS % 2 != 0 || SCORE_ROWS * LIST < SIZE || KEY_ROWS < 2 || LSB_ROWS < 1 || VALUE_ROWS < 2) begin : g_illegal
+            illegal_parameter_of_spatten_core illegal ();
+        end
+    endgenerate
+
+    wire                        give_valid, key_done;
+    wire [SLOT_WIDTH-1:0]       give_slot;
+    wire [SLOTS*RING_WIDTH-1:0] score_base;
     wire                        accept, admit, admit_illegal, release_valid, error_valid, error_ready;
     wire                        lsb_valid, lsb_take, own_valid, own_take, own_kept, read_valid, read_shared, place_kept;
     wire [HEADS*HEAD-1:0]       heads;
@@ -149,8 +170,9 @@ module spatten_core #(
     wire [COUNT_WIDTH-1:0]      own_count;
     wire [SLOTS-1:0]            query_there, own_there, slot_wrong, again, illegal;
     wire [HEADS-1:0]            key_there, lsb_there, shared_there, head_wrong;
-    wire [1:0]                  done;
-    wire [2*HEAD_WIDTH-1:0]     done_head;
+    wire [HEAD_WIDTH-1:0]       key_done_head;
+    wire [1:0]                  lsb_done;
+    wire [2*HEAD_WIDTH-1:0]     lsb_done_head;
     wire [SLOTS*HEAD_WIDTH-1:0] slot_head;
     wire [15:0]                 error_tag;
     wire [2*PLACE_WIDTH-1:0]    place;
@@ -165,9 +187,9 @@ module spatten_core #(
     wire [HEAD_WIDTH-1:0]       answer_head = slot_head[HEAD_WIDTH*answer_slot +: HEAD_WIDTH];
     attention_front #(
         .OPERAND_BITS(OPERAND_BITS), .SIZE(SIZE), .SLOTS(SLOTS), .HEADS(HEADS), .FETCH_LANES(FETCH_LANES),
-        .LANE_DEPTH(LANE_DEPTH), .CHANNELS(CHANNELS), .INTERLEAVE(INTERLEAVE), .LIST(LIST), .KEY_BANKS(KEY_BANKS),
-        .KEY_ROWS(KEY_ROWS), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .TOKEN_WIDTH(TOKEN_WIDTH),
-        .ADDRESS_WIDTH(ADDRESS_WIDTH)
+        .LANE_DEPTH(LANE_DEPTH), .ANSWER_DEPTH(ANSWER_DEPTH), .CROSSBAR_WINDOW(CROSSBAR_WINDOW), .CHANNELS(CHANNELS),
+        .INTERLEAVE(INTERLEAVE), .LIST(LIST), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
+        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .TOKEN_WIDTH(TOKEN_WIDTH), .ADDRESS_WIDTH(ADDRESS_WIDTH)
     ) front (
         .clk(clk), .rst(rst), .s_head_valid(s_head_valid), .s_head_ready(s_head_ready),
         .s_head({s_head_key_address, s_head_lsb_address, s_head_value_address, s_head_list, s_head_count, s_head_dimension,
@@ -178,12 +200,13 @@ module spatten_core #(
         .busy(busy), .accept(accept), .accept_head(accept_head), .heads(heads), .key_row(key_row), .lsb_row(lsb_row),
         .slot_row(slot_row), .head_row(head_row), .admit(admit), .admit_slot(admit_slot), .admit_head(admit_head),
         .admit_query(admit_query), .admit_illegal(admit_illegal), .release_valid(release_valid),
-        .release_slot(answer_slot), .release_head(answer_head), .error_valid(error_valid), .error_ready(error_ready),
+        .release_slot(answer_slot), .release_head(answer_head), .give_valid(give_valid),
+        .give_slot(give_slot), .error_valid(error_valid), .error_ready(error_ready),
         .error_tag(error_tag), .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head), .own_valid(own_valid),
         .own_take(own_take), .own_slot(own_slot), .own_head(own_head), .own_count(own_count), .own_kept(own_kept),
         .query_there(query_there), .key_there(key_there), .lsb_there(lsb_there), .own_there(own_there),
-        .shared_there(shared_there), .slot_wrong(slot_wrong), .head_wrong(head_wrong), .done(done),
-        .done_head(done_head), .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot),
+        .shared_there(shared_there), .slot_wrong(slot_wrong), .head_wrong(head_wrong), .key_done(key_done),
+        .key_done_head(key_done_head), .lsb_done(lsb_done), .lsb_done_head(lsb_done_head), .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot),
         .read_head(read_head), .place(place), .place_kept(place_kept), .window(window), .query_slot(query_slot),
         .query_data(query_data), .dot_row(dot_row), .dot_first(dot_first), .keys(keys), .value_row(value_row),
         .value_first(value_first), .values(values), .m_axi_arvalid(m_axi_arvalid), .m_axi_arready(m_axi_arready),
@@ -214,18 +237,19 @@ module spatten_core #(
         .QK_MULTIPLIERS(QK_MULTIPLIERS), .PV_MULTIPLIERS(PV_MULTIPLIERS), .SOFTMAX_LANES(SOFTMAX_LANES),
         .ADDER_CYCLES(ADDER_CYCLES), .TOPK_PARALLEL(TOPK_PARALLEL), .OPERAND_BITS(OPERAND_BITS),
         .PROBABILITY_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOTS(SLOTS), .HEADS(HEADS), .LIST(LIST),
-        .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS),
-        .DOT_CYCLES(DOT_CYCLES), .SUM_CYCLES(SUM_CYCLES), .DIVIDE_CYCLES(DIVIDE_CYCLES), .TOKEN_WIDTH(TOKEN_WIDTH),
-        .HEAD(HEAD)
+        .SCORE_ROWS(SCORE_ROWS), .OUTPUTS(OUTPUTS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
+        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .DOT_CYCLES(DOT_CYCLES), .SUM_CYCLES(SUM_CYCLES), .DIVIDE_CYCLES(DIVIDE_CYCLES), .ENGINE(ENGINE),
+        .SELECT_CYCLES(SELECT_CYCLES), .TOKEN_WIDTH(TOKEN_WIDTH), .HEAD(HEAD)
     ) units (
         .clk(clk), .rst(rst), .heads(heads), .accept(accept), .accept_head(accept_head), .key_row(key_row),
         .lsb_row(lsb_row), .slot_row(slot_row), .head_row(head_row), .admit(admit), .admit_slot(admit_slot),
         .admit_head(admit_head), .admit_count(admit_count), .admit_keep(admit_keep), .admit_seed(admit_seed),
-        .admit_offset(admit_address[4:3]), .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head),
+        .admit_offset(admit_address[4:3]), .release_valid(release_valid), .give_valid(give_valid), .give_slot(give_slot),
+        .score_base(score_base), .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head),
         .own_valid(own_valid), .own_take(own_take), .own_slot(own_slot), .own_head(own_head), .own_count(own_count),
         .own_kept(own_kept), .query_there(query_there), .key_there(key_there), .lsb_there(lsb_there),
-        .own_there(own_there), .shared_there(shared_there), .done(done), .done_head(done_head),
-        .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot), .read_head(read_head),
+        .own_there(own_there), .shared_there(shared_there), .key_done(key_done), .key_done_head(key_done_head),
+        .lsb_done(lsb_done), .lsb_done_head(lsb_done_head), .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot), .read_head(read_head),
         .query_slot(query_slot), .query_data(query_data), .dot_row(dot_row), .dot_first(dot_first), .keys(keys),
         .value_row(value_row), .value_first(value_first), .values(values), .dot_list(dot_list),
         .dot_tokens(dot_tokens), .select_list(select_list), .select_tokens(select_tokens), .output_list(output_list),
@@ -239,9 +263,9 @@ module spatten_core #(
 
     token_store #(
         .TOKEN_WIDTH(TOKEN_WIDTH), .PROB_BITS(PROBABILITY_BITS), .LIST(LIST), .LIST_WIDTH(LIST_WIDTH),
-        .SLOT_WIDTH(SLOT_WIDTH)
+        .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS)
     ) tokens (
-        .clk(clk), .host_write(list_write), .host_place(list_place), .host_token(list_token), .kept_write(kept_write),
+        .clk(clk), .base(score_base), .host_write(list_write), .host_place(list_place), .host_token(list_token), .kept_write(kept_write),
         .kept_line(kept_line), .kept_tokens(kept_tokens), .kept_probabilities(kept_prob), .flags_write(flags_write),
         .flags_line(flags_line), .flags(flags), .key_place(place[PLACE_WIDTH-1:0]),
         .key_window(window[TOKEN_WIDTH*(LIST+1)-1:0]), .value_place(place[2*PLACE_WIDTH-1:PLACE_WIDTH]),
@@ -251,7 +275,7 @@ module spatten_core #(
         .output_kept_tokens(output_kept_tokens), .output_kept_probabilities(output_kept_prob), .output_flags(output_flags)
     );
 
-    answers #(.SLOTS(SLOTS), .WIDTH(128 * OUT_WIDTH)) leaving (
+    answers #(.SLOTS(SLOTS), .OUTPUTS(OUTPUTS), .WIDTH(128 * OUT_WIDTH)) leaving (
         .clk(clk), .rst(rst), .admit(admit), .admit_slot(admit_slot), .admit_tag(admit_tag),
         .admit_illegal(admit_illegal), .s_valid(output_valid), .s_slot(output_slot), .s_output(output_data),
         .error_valid(error_valid), .error_ready(error_ready), .error_tag(error_tag), .slot(answer_slot),

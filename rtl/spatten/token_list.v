@@ -13,6 +13,8 @@ module token_list #(
     parameter COLUMNS = 32,
     // bits of a row's number, at least 2
     parameter ROW_WIDTH = 6,
+    // rows, an even number; behind the last one comes row 0
+    parameter ROWS = 1 << ROW_WIDTH,
     parameter PLACE_WIDTH = ROW_WIDTH + $clog2(COLUMNS)
 ) (
     input  wire                         clk,
@@ -25,18 +27,26 @@ module token_list #(
 
     localparam COLUMN_WIDTH = $clog2(COLUMNS);
 
+    generate
+        if (ROWS % 2 != 0 || ROWS < 2) begin : g_illegal
+            illegal_parameter_of_token_list illegal ();
+        end
+    endgenerate
+
     wire [ROW_WIDTH-1:0] row = place[PLACE_WIDTH-1 -: ROW_WIDTH];
 
     // even and odd rows; from an odd row on, the next even one is the one behind it
-    wire [ROW_WIDTH-2:0] even_row = row[ROW_WIDTH-1:1] + {{ROW_WIDTH-2{1'b0}}, row[0]};
+    localparam LAST_ROW = ROWS - 1;
+    wire [ROW_WIDTH-2:0] even_row = row == LAST_ROW[ROW_WIDTH-1:0] ? {ROW_WIDTH-1{1'b0}}
+        : row[ROW_WIDTH-1:1] + {{ROW_WIDTH-2{1'b0}}, row[0]};
     wire [WIDTH*COLUMNS-1:0] even, odd;
     reg [COLUMN_WIDTH:0] start_reg;
 
-    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1)) even_rows (
+    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1), .DEPTH(ROWS / 2)) even_rows (
         .clk(clk), .write(write & {COLUMNS{!write_row[0]}}), .write_address(write_row[ROW_WIDTH-1:1]),
         .write_data(write_tokens), .read_address(even_row), .read_data(even)
     );
-    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1)) odd_rows (
+    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1), .DEPTH(ROWS / 2)) odd_rows (
         .clk(clk), .write(write & {COLUMNS{write_row[0]}}), .write_address(write_row[ROW_WIDTH-1:1]),
         .write_data(write_tokens), .read_address(row[ROW_WIDTH-1:1]), .read_data(odd)
     );

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens: the lists that the host wrote, and of each slot those whose values the top-k kept, with their probabilities.
 //
-// Five readers of the host's lists, two of the slots': a copy for each. What is read comes one cycle later.
+// What was kept lies in a ring of rows as scores do, from each slot's first one on (`score_place`). Five readers of the host's
+// lists, two of the slots': a copy for each. What is read comes one cycle later.
 
 `resetall
 `default_nettype none
@@ -12,11 +13,17 @@ module token_store #(
     parameter LIST = 32,
     // bits of the number of a row of LIST: of the host's lists, of a slot's
     parameter LIST_WIDTH = 6,
-    parameter SLOT_WIDTH = 3,
+    parameter SLOTS = 64,
+    // rows of the ring, an even number
+    parameter SCORE_ROWS = 128,
+    // derived
+    parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
+    parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2,
     parameter LINE_WIDTH = SLOT_WIDTH + LIST_WIDTH - 1,
     parameter PLACE_WIDTH = LINE_WIDTH + $clog2(LIST) + 1
 ) (
     input  wire                              clk,
+    input  wire [SLOTS*RING_WIDTH-1:0]       base,
 
     input  wire                              host_write,
     input  wire [LIST_WIDTH+$clog2(LIST)-1:0] host_place,
@@ -65,9 +72,22 @@ module token_store #(
         .clk(clk), .write(host_columns), .write_row(host_row), .write_tokens(host_tokens),
         .place(value_place[LIST_WIDTH+LIST_LOG-1:0]), .window(listed)
     );
-    token_list #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ROW_WIDTH(LINE_WIDTH)) of_kept (
-        .clk(clk), .write(kept_write), .write_row(kept_line), .write_tokens(kept_tokens),
-        .place(value_place[LINE_WIDTH+LIST_LOG-1:0]), .window(kept)
+    wire [RING_WIDTH-1:0] kept_to, kept_from, flags_to, output_from;
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(LIST_WIDTH - 1)) of_kept_in (
+        .base(base), .line(kept_line), .place(kept_to)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(LIST_WIDTH - 1)) of_flags_in (
+        .base(base), .line(flags_line), .place(flags_to)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(LIST_WIDTH - 1)) of_window (
+        .base(base), .line(value_place[LIST_LOG +: LINE_WIDTH]), .place(kept_from)
+    );
+    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(LIST_WIDTH - 1)) of_output (
+        .base(base), .line(output_line), .place(output_from)
+    );
+    token_list #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ROW_WIDTH(RING_WIDTH), .ROWS(SCORE_ROWS)) of_kept (
+        .clk(clk), .write(kept_write), .write_row(kept_to), .write_tokens(kept_tokens),
+        .place({kept_from, value_place[LIST_LOG-1:0]}), .window(kept)
     );
     assign value_window = value_kept ? kept : listed;
 
@@ -83,16 +103,16 @@ module token_store #(
         .clk(clk), .write(host_columns), .write_address(host_row), .write_data(host_tokens), .read_address(output_row),
         .read_data(output_tokens)
     );
-    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_for_output (
-        .clk(clk), .write(kept_write), .write_address(kept_line), .write_data(kept_tokens), .read_address(output_line),
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_for_output (
+        .clk(clk), .write(kept_write), .write_address(kept_to), .write_data(kept_tokens), .read_address(output_from),
         .read_data(output_kept_tokens)
     );
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_probability (
-        .clk(clk), .write(kept_write), .write_address(kept_line), .write_data(kept_probabilities),
-        .read_address(output_line), .read_data(output_kept_probabilities)
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_probability (
+        .clk(clk), .write(kept_write), .write_address(kept_to), .write_data(kept_probabilities),
+        .read_address(output_from), .read_data(output_kept_probabilities)
     );
-    ram_columns #(.WIDTH(1), .COLUMNS(LIST), .ADDRESS_WIDTH(LINE_WIDTH)) kept_flag (
-        .clk(clk), .write(flags_write), .write_address(flags_line), .write_data(flags), .read_address(output_line),
+    ram_columns #(.WIDTH(1), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_flag (
+        .clk(clk), .write(flags_write), .write_address(flags_to), .write_data(flags), .read_address(output_from),
         .read_data(output_flags)
     );
 

@@ -2,8 +2,8 @@
 // SRAM of keys or of values: transactions as they come from the memory, a bank for each that is read at once.
 //
 // A row is a word of every bank. Lane l writes to the banks l, l + LANES, ...; a cycle after it is given, a write is done.
-// A read is BANKS words in a row, from word `first` of row `row` on (behind the last row comes row 0): one cycle later,
-// each in the place of its bank.
+// A read is BANKS words in a row, from word `first` of row `row` on: one cycle later, each in the place of its bank. The
+// first RING rows are one ring, the others a second one: behind the last row of either comes its first.
 
 `resetall
 `default_nettype none
@@ -12,8 +12,9 @@ module vector_sram #(
     // words that come in a cycle; powers of two, BANKS at least LANES and 2
     parameter LANES = 16,
     parameter BANKS = 32,
-    // at least 2
+    // at least 2; of them in the first ring
     parameter ROWS = 192,
+    parameter RING = ROWS,
     parameter WIDTH = 256,
     parameter BANK_WIDTH = $clog2(BANKS),
     parameter ROW_WIDTH = $clog2(ROWS)
@@ -30,8 +31,9 @@ module vector_sram #(
     output wire [BANKS*WIDTH-1:0]      data
 );
 
-    localparam LAST_ROW = ROWS - 1;
-    localparam [ROW_WIDTH-1:0] LAST = LAST_ROW[ROW_WIDTH-1:0];
+    localparam LAST_ROW = ROWS - 1, LAST_OF_RING = RING - 1;
+    localparam [ROW_WIDTH-1:0] LAST = LAST_ROW[ROW_WIDTH-1:0], LAST_FIRST = LAST_OF_RING[ROW_WIDTH-1:0];
+    localparam [ROW_WIDTH-1:0] SECOND = RING[ROW_WIDTH-1:0];
 
     reg [LANES-1:0]            write_reg;
     reg [LANES*BANK_WIDTH-1:0] bank_reg;
@@ -44,7 +46,7 @@ module vector_sram #(
         data_reg  <= write_data;
     end
 
-    wire [ROW_WIDTH-1:0] next_row = row == LAST ? {ROW_WIDTH{1'b0}} : row + 1'b1;
+    wire [ROW_WIDTH-1:0] next_row = row == LAST_FIRST ? {ROW_WIDTH{1'b0}} : row == LAST ? SECOND : row + 1'b1;
 
     genvar b;
     generate

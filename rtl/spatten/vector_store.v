@@ -7,9 +7,10 @@
 module vector_store #(
     // of each fetch unit
     parameter LANES = 16,
-    parameter SLOTS = 8,
+    parameter SLOTS = 64,
     parameter KEY_BANKS = 32,
-    parameter KEY_ROWS = 192,
+    parameter KEY_ROWS = 160,
+    parameter LSB_ROWS = 32,
     parameter VALUE_BANKS = 32,
     parameter VALUE_ROWS = 192,
     // fields of an identifier
@@ -18,7 +19,7 @@ module vector_store #(
     parameter BANK_WIDTH = 5,
     // derived
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
-    parameter KEY_ROW = $clog2(KEY_ROWS),
+    parameter KEY_ROW = $clog2(KEY_ROWS + LSB_ROWS),
     parameter KEY_BANK = $clog2(KEY_BANKS),
     parameter VALUE_ROW = $clog2(VALUE_ROWS),
     parameter VALUE_BANK = $clog2(VALUE_BANKS)
@@ -68,7 +69,7 @@ module vector_store #(
         .clk(clk), .write(query_write), .write_slot(query_write_slot), .write_word(query_write_word),
         .write_data(write_data[256*LANES-1:0]), .slot(query_slot), .data(query)
     );
-    vector_sram #(.LANES(LANES), .BANKS(KEY_BANKS), .ROWS(KEY_ROWS)) key_sram (
+    vector_sram #(.LANES(LANES), .BANKS(KEY_BANKS), .ROWS(KEY_ROWS + LSB_ROWS), .RING(KEY_ROWS)) key_sram (
         .clk(clk), .write(key_write), .write_bank(key_write_bank), .write_row(key_write_row),
         .write_data(write_data[256*LANES-1:0]), .row(key_row), .first(key_first), .data(keys)
     );

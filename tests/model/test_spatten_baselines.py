@@ -67,7 +67,7 @@ def test_a3_is_the_greedy_search() -> None:
 def test_styles_say_what_is_done() -> None:
     config = SpattenConfig()
     source = SyntheticScores(0, 2.0, 12)
-    group = Group(Head(0, 0, 0, 50, 50, 4, 64), 50, 96, 96, 0, 96, False, np.zeros(4, bool))
+    group = Group(Head(0, 0, 0, 50, 50, 4, 64), 50, 96, 96, 0, 96, False, 0.0, np.zeros(4, bool))
     work = {name: style(name, config, source).work(group) for name in STYLES}
     p = source.weights(group.head).probabilities
     assert work["MNNFast"].value_count.tolist() == (p >= MNNFAST_THRESHOLD * 4095).sum(1).tolist()

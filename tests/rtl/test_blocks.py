@@ -67,6 +67,23 @@ def test_lint_of_every_module_is_clean() -> None:
     assert lint() == []
 
 
+@pytest.mark.parametrize(
+    ("top", "parameters"),
+    [
+        ("window_fifo", {"DEPTH": 2, "WINDOW": 3}),
+        ("crossbar", {"SOURCES": 6}),
+        ("crossbar", {"TARGETS": 3}),
+        ("fetch", {"CROSSBAR_WINDOW": 1, "ANSWER_DEPTH": 1}),
+        ("fetch", {"CROSSBAR_WINDOW": 4, "LANE_DEPTH": 2}),
+        ("fetch", {"CROSSBAR_WINDOW": 4, "ANSWER_DEPTH": 3}),
+        ("fetch", {"CROSSBAR_WINDOW": 16, "LANE_DEPTH": 16, "ANSWER_DEPTH": 16}),
+        ("fetch", {"CROSSBAR_WINDOW": 3}),
+    ],
+)
+def test_illegal_parameters_do_not_build(top: str, parameters: dict[str, int]) -> None:
+    assert any("illegal_parameter_of_" in line for line in lint(machines={top: parameters}))
+
+
 def test_files_are_as_the_house_wants_them() -> None:
     for path in sources():
         text = path.read_text(encoding="utf-8")

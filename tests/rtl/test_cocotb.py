@@ -220,6 +220,15 @@ def test_fifo_stream(depth: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.rtl
+@pytest.mark.parametrize(("depth", "window"), [(1, 1), (4, 1), (3, 2), (4, 4), (9, 8)])
+def test_window_fifo(depth: int, window: int, tmp_path: Path) -> None:
+    entries = np.random.default_rng(15).integers(0, 256, 200).tolist()
+    works = {"entries": entries, "depth": depth, "share": 1 / window}
+    parameters = {"WIDTH": 8, "DEPTH": depth, "WINDOW": window}
+    simulate("window_fifo", parameters, "bench_attention", works, tmp_path)
+
+
+@pytest.mark.rtl
 def test_topk_stream(tmp_path: Path) -> None:
     rng = np.random.default_rng(14)
     works = []

@@ -108,14 +108,31 @@ PROOFS = [
     )),
     Proof("fifo", 8, {"DEPTH": 1}),
     Proof("fifo", 12, {"DEPTH": 4}),
-    Proof("crossbar", 6, {"SOURCES": 4, "TARGETS": 2}, (
-        ("waits_reg[t] ? offered_reg[t] : first", "first"),
-        ("&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] == t", "&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] <= t"),
-        ("m_valid[t] && m_ready[t]} << source", "m_valid[t]} << source"),
-        ("|later ? later : wants", "later"),
+    Proof("window_fifo", 8, {"DEPTH": 3, "WINDOW": 2}, (
+        ("s_ready = !valid_reg[DEPTH-1]", "s_ready = 1'b1"),
+        ("m_take[p] && valid_reg[p]", "m_take[p]"),
+        ("p = WINDOW - 1; p >= 0; p = p - 1", "p = 0; p < WINDOW; p = p + 1"),
+        ("i = p; i < DEPTH - 1", "i = 0; i < DEPTH - 1"),
+        ("                valid_next[DEPTH-1] = 1'b0;\n", ""),
+        ("{DEPTH{s_valid}} & ~valid_reg", "~valid_reg"),
+        ("valid_next   = valid_reg | put", "valid_next   = valid_reg"),
     )),
-    Proof("crossbar", 5, {"SOURCES": 4, "TARGETS": 4, "WIDTH": 2}),
-    Proof("crossbar", 5, {"SOURCES": 8, "TARGETS": 1, "WIDTH": 2}),
+    Proof("window_fifo", 8, {"DEPTH": 1, "WINDOW": 1}),
+    Proof("window_fifo", 10, {"DEPTH": 4, "WINDOW": 1}),
+    Proof("window_fifo", 8, {"DEPTH": 4, "WINDOW": 4}),
+    Proof("window_fifo", 8, {"DEPTH": 5, "WINDOW": 2}),
+    Proof("crossbar", 0, {"SOURCES": 4, "TARGETS": 2}, (
+        ("&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] == t", "&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] <= t"),
+        ("first & {SOURCES{m_ready[t]}}", "first"),
+        ("|later ? later : wants", "later"),
+        ("|later ? later : wants", "wants"),
+        ("some & (~some + 1'b1)", "some"),
+        ("{WIDTH{first[n]}}", "{WIDTH{some[n]}}"),
+    )),
+    Proof("crossbar", 0, {"SOURCES": 4, "TARGETS": 4, "WIDTH": 2}),
+    Proof("crossbar", 0, {"SOURCES": 8, "TARGETS": 1, "WIDTH": 2}),
+    Proof("crossbar", 0, {"SOURCES": 1, "TARGETS": 2}),
+    Proof("crossbar", 0, {"SOURCES": 16, "TARGETS": 8}),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ kernel; they have a twin of their own.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,8 +63,12 @@ class Ring:
     def __init__(self, size: int) -> None:
         self.size, self.inside = size, deque()
 
+    @property
+    def used(self) -> int:
+        return sum(j.space for j in self.inside)
+
     def fits(self, job: Job) -> bool:
-        return sum(j.space for j in self.inside) + job.space <= self.size
+        return self.used + job.space <= self.size
 
     def put(self, job: Job) -> None:
         self.inside.append(job)
@@ -74,12 +78,23 @@ class Ring:
             self.inside.popleft()
 
 
+@dataclass
+class Request:
+    """A transaction on its way to the memory and back."""
+
+    job: Job
+    lane: int
+    channel: int
+    bank: int
+    row: int
+
+
 class Fetcher:
     """An address generator and its half of the lanes."""
 
     def __init__(self, config: SpattenConfig, unit: int) -> None:
         half = config.crossbar_inputs // 2
-        self.lanes = [deque() for _ in range(half)]
+        self.lanes: list[list[Request]] = [[] for _ in range(half)]
         self.before = [0] * half  # requests in each when the cycle began
         self.names = [unit * half + i for i in range(half)]
         self.depth = config.lane_depth
@@ -89,14 +104,29 @@ class Fetcher:
     def take(self, job: Job) -> None:
         self.job, self.turn = job, 0
 
-    def generate(self) -> None:
+    def generate(self) -> bool:
+        """Whether a lane was full."""
         for _ in range(len(self.lanes)):
-            if self.job is None or self.before[self.turn] == self.depth:
-                return
-            self.lanes[self.turn].append((self.job, self.names[self.turn], self.job.transactions.popleft()))
+            if self.job is None:
+                return False
+            if self.before[self.turn] == self.depth:
+                return True
+            self.lanes[self.turn].append(Request(self.job, self.names[self.turn], *self.job.transactions.popleft()))
             self.turn = (self.turn + 1) % len(self.lanes)
             if not self.job.transactions:
                 self.job = None
+        return False
+
+
+@dataclass
+class Passed:
+    """What there was at a mark: a count of queries that have ended."""
+
+    cycle: int
+    used: list[int]
+    stalls: list[int]
+    reads: int
+    activations: int
 
 
 class Twin:
@@ -107,12 +137,18 @@ class Twin:
         self.mem = controller.new_state(config.memory)
         self.timing = config.memory.timing()
         self.fetchers = [Fetcher(config, 0), Fetcher(config, 1)]
-        self.refused: dict[int, int] = {}  # of a channel without room: the lane that waits for it
+        self.registers: list[Request | None] = [None] * config.memory.channels  # in front of each channel
+        self.beats: list[list[Request]] = [[] for _ in range(config.memory.channels)]  # behind each channel
+        self.inside: dict[int, Request] = {}  # the memory, by tag
         self.now = self.start = start
-        self.tags: dict[int, tuple[Job, int]] = {}
+        self.pushed = 0
+        self.used = [0] * 4
+        self.stalls = dict.fromkeys(fetch.STALLS, 0)
+        self.met: Counter[str] = Counter()
+        """How often what is rare happened."""
 
-    def run(self, work: Segment) -> tuple[np.ndarray, int]:
-        """Each query's way, and how many cycles Q x K worked."""
+    def run(self, work: Segment, marks: tuple[int, ...] = ()) -> tuple[np.ndarray, int, list[Passed]]:
+        """Each query's way, how many cycles Q x K worked, and what there was at each mark."""
         c, p = self.config, pipeline
         jobs = []
         for i, row in enumerate(work.jobs.tolist()):
@@ -133,9 +169,13 @@ class Twin:
         pv: deque[tuple[Query, Job | None, bool]] = deque()
         leaving: deque[tuple[int, Query]] = deque()
         read: list[tuple[int, Job]] = []
-        keys, values = Ring(c.key_rows), Ring(c.value_rows)
+        keys, lsbs, values = Ring(c.key_rows), Ring(c.lsb_rows), Ring(c.value_rows)
         engines = [0] * c.value_topk_engines
-        slots, gone, worked = c.queries_in_flight, 0, 0
+        in_slots: deque[Query] = deque()  # in order
+        scores = c.score_rows  # rows that are free
+        own_values = 0  # jobs that queries in slots have still to fetch
+        gone, worked = 0, 0
+        passed: list[Passed] = []
         dot_free, pick_free, pv_free = 0, 0, 0
         scored_after = c.dot_cycles + c.dequantize_cycles
         heads = [0] * (jobs[queries[-1][p.KEY_JOB]].head + 1)  # queries that are still to end
@@ -145,22 +185,32 @@ class Twin:
         self.start = self.now
         while True:
             now = self.now
+            while len(passed) < len(marks) - 1 and gone >= marks[len(passed)]:
+                passed.append(self._passed())
             self._fetch_cycle()
             # address generators
             key_unit, value_unit = self.fetchers
             if value_unit.job is None:
                 line = shared or wanted
                 if line and values.fits(line[0]):
+                    own_values -= line is wanted
                     value_unit.take(line.popleft())
                     values.put(value_unit.job)
             if key_unit.job is None:
-                if lsb_fetches:
+                if lsb_fetches and lsbs.fits(lsb_fetches[0]):
                     key_unit.take(lsb_fetches.popleft())
-                elif slots and waiting and jobs[waiting[0][p.KEY_JOB]].begun:
+                    lsbs.put(key_unit.job)
+                elif (
+                    len(in_slots) < c.queries_in_flight
+                    and waiting
+                    and jobs[waiting[0][p.KEY_JOB]].begun
+                    and not (own_values and waiting[0][p.SHARED_VALUE_JOB] >= 0)
+                ):
                     q = waiting.popleft()
                     key_unit.take(jobs[q[p.QUERY_JOB]])
                     q.times["admitted"] = now
-                    slots -= 1
+                    in_slots.append(q)
+                    own_values += q[p.VALUE_PARTS]
                     candidates.append(q)
                     dots.append(q)
                     if q[p.SHARED_VALUE_JOB] >= 0:
@@ -173,7 +223,11 @@ class Twin:
                         job.begun = True
                         keys.put(job)
             # given back
+            first_of_head = waiting and waiting[0][p.SHARED_VALUE_JOB] >= 0
+            self.met["older values first"] += bool(own_values and first_of_head and len(in_slots) < c.queries_in_flight)
+            self.met["no room for LSBs"] += bool(lsb_fetches) and not lsbs.fits(lsb_fetches[0])
             keys.clean()
+            lsbs.clean()
             values.clean()
             oldest = len(places) - c.heads_in_flight
             if oldest < len(heads) and heads[oldest] == 0:
@@ -182,13 +236,8 @@ class Twin:
                 q = leaving.popleft()[1]
                 q.times["end"] = now
                 heads[jobs[q[p.KEY_JOB]].head] -= 1
-                slots += 1
                 gone += 1
-            if (
-                gone == len(queries)
-                and not self.tags
-                and all(f.job is None and not any(f.lanes) for f in self.fetchers)
-            ):
+            if gone == len(queries) and not self._moving():
                 break
             for cycle, job in read:
                 if cycle <= now:
@@ -231,18 +280,18 @@ class Twin:
                 divide.free_at = now + q[p.SOFTMAX_CYCLES]
                 q.times["divide"] = now
                 q.times["weighed"] = divide.free_at + c.divide_cycles + c.quantize_cycles
-                topk.queue.append((q.times["weighed"], q))
+                topk.queue.append((q.times["weighed"] + c.select_latency, q))
             # check
             if q := check.next(now):
                 if q[p.RECOMPUTE] and not q.failed:
                     q.failed = True
                     again.append((now + 1, q))
-                    if q[p.HOLD_KEYS] and not jobs[q[p.LSB_JOB]].begun:
+                    if q[p.LSB_ONCE] and not jobs[q[p.LSB_JOB]].begun:
                         jobs[q[p.LSB_JOB]].begun = True
                         lsb_fetches.append(jobs[q[p.LSB_JOB]])
                 else:
-                    if q[p.HOLD_KEYS] and not q.failed:
-                        jobs[q[p.KEY_JOB]].users -= 1
+                    if q[p.LSB_ONCE] and q[p.LSB_JOB] >= 0 and not q.failed:
+                        jobs[q[p.LSB_JOB]].users -= 1
                     divide.queue.append((now, q))
             # exp, sum
             if q := exp.next(now):
@@ -268,19 +317,22 @@ class Twin:
                     first = dots[0]
                     ready = first.picked is not None and first.picked <= now and self._there(jobs[first[p.QUERY_JOB]])
                     if ready and self._there(jobs[first[p.KEY_JOB] + first.parts_done]):
-                        q = first
+                        if first.parts_done or first[p.SCORE_ROWS] <= scores:
+                            q = first
+                        else:
+                            self.met["no room for scores"] += 1
                 if q:
                     parts = q[p.KEY_PARTS]
                     at = q.parts_again if second else q.parts_done
-                    job = jobs[(q[p.LSB_JOB] if second and not q[p.HOLD_KEYS] else q[p.KEY_JOB]) + at]
+                    job = jobs[q[p.LSB_JOB if second else p.KEY_JOB] + at]
                     dot_free = now + (job.cycles if parts > 1 else q[p.DOT_CYCLES])
                     suffix = "_again" if second else ""
                     if at == 0:
                         q.times["dot" + suffix] = now
                         if not second:
+                            scores -= q[p.SCORE_ROWS]
                             q.times["loaded"] = max(jobs[q[p.QUERY_JOB]].done, job.done)
-                    if parts > 1 or second or not q[p.HOLD_KEYS]:
-                        read.append((dot_free, job))
+                    read.append((dot_free, job))
                     if second:
                         q.parts_again += 1
                     else:
@@ -289,10 +341,18 @@ class Twin:
                         q.times["scored" + suffix] = dot_free + scored_after
                         exp.queue.append((dot_free + scored_after, q))
                         (again if second else dots).popleft()
+            # slots and scores given back, in order
+            if in_slots and "end" in in_slots[0].times:
+                q = in_slots.popleft()
+                scores += q[p.SCORE_ROWS]
+                self.met["a slot given back late"] += q.times["end"] < now
             worked += dot_free > now
+            for i, n in enumerate((keys.used, values.used, len(in_slots), c.score_rows - scores)):
+                self.used[i] += n
             self.now += 1
         log = np.array([[q.times.get(name, -1) for name in LOG] for q in queries], np.int64)
-        return log, worked
+        passed += [self._passed()] * (len(marks) - len(passed))
+        return log, worked, passed
 
     def _lsbs_fetched(self, jobs: list[Job], q: Query) -> bool:
         return self._there(jobs[q[pipeline.LSB_JOB] + q.parts_again])
@@ -300,39 +360,68 @@ class Twin:
     def _there(self, job: Job) -> bool:
         return job.done is not None and job.done <= self.now
 
+    def _passed(self) -> Passed:
+        commands = controller.counts(self.mem)
+        return Passed(self.now, list(self.used), list(self.stalls.values()), commands["RD"], commands["ACT"])
+
+    def _moving(self) -> bool:
+        """Whether something is on its way from a generator to an SRAM."""
+        lanes = (lane for f in self.fetchers for lane in f.lanes)
+        queues = any(map(any, (lanes, self.registers, self.beats)))
+        return bool(self.inside) or queues or any(f.job for f in self.fetchers)
+
     def _fetch_cycle(self) -> None:
-        now, mem, t = self.now, self.mem, self.timing
         for fetcher in self.fetchers:
             fetcher.before = [len(lane) for lane in fetcher.lanes]
-        channels = len(mem)
-        taken: set[int] = set()
-        for i in range(channels):
-            ch = (i + now - self.start) % channels
-            if controller.answer_at(mem, ch) <= now:
-                job, lane = self.tags[controller.answer_tag(mem, ch)]
-                if lane not in taken:
-                    taken.add(lane)
-                    del self.tags[controller.answer(mem, ch, now)]
-                    job.left -= 1
-                    if job.left == 0:
-                        job.done = now + 1
-        for ch in range(channels):
-            controller.tick(mem, ch, t, now)
-        lanes = self.fetchers[0].lanes + self.fetchers[1].lanes
-        taken = set()
-        for i in range(len(lanes)):
-            which = (i + now - self.start) % len(lanes)
-            lane = lanes[which]
-            if lane:
-                job, name, (ch, bank, row) = lane[0]
-                tag = max(self.tags, default=0) + 1
-                if ch in taken or self.refused.get(ch, which) != which:
-                    continue
-                taken.add(ch)
-                self.refused[ch] = which
-                if controller.push(mem, ch, t, bank, row, tag, False, now + 1):
-                    del self.refused[ch]
-                    lane.popleft()
-                    self.tags[tag] = (job, name)
+        self._responses()
+        for ch in range(len(self.mem)):
+            controller.tick(self.mem, ch, self.timing, self.now)
+        self._requests()
         for fetcher in self.fetchers:
-            fetcher.generate()
+            self.stalls["lane_full"] += fetcher.generate()
+
+    def _turned(self, things: list) -> list:
+        first = (self.now - self.start) % len(things)
+        return things[first:] + things[:first]
+
+    def _responses(self) -> None:
+        now, taken = self.now, set()
+        for ch in self._turned(list(range(len(self.mem)))):
+            beats = self.beats[ch]
+            room = len(beats) < self.config.answer_depth
+            passed_over = False
+            for beat in beats[: self.config.crossbar_window]:
+                if beat.lane in taken:
+                    self.stalls["sram_busy"] += 1
+                    passed_over = True
+                    continue
+                self.met["a younger beat"] += passed_over
+                taken.add(beat.lane)
+                beats.remove(beat)
+                beat.job.left -= 1
+                if beat.job.left == 0:
+                    beat.job.done = now + 1
+            if controller.answer_at(self.mem, ch) <= now:
+                if room:
+                    beats.append(self.inside.pop(controller.answer(self.mem, ch, now)))
+                self.met["no room for a beat"] += not room
+
+    def _requests(self) -> None:
+        now = self.now
+        for ch, request in enumerate(self.registers):
+            if request is not None:
+                tag = self.pushed
+                if controller.push(self.mem, ch, self.timing, request.bank, request.row, tag, False, now + 1):
+                    self.pushed += 1
+                    self.inside[tag] = request
+                    self.registers[ch] = None
+        for lane in self._turned(self.fetchers[0].lanes + self.fetchers[1].lanes):
+            passed_over = False
+            for request in lane[: self.config.crossbar_window]:
+                if self.registers[request.channel] is not None:
+                    self.stalls["queue_full"] += 1
+                    passed_over = True
+                    continue
+                self.met["a younger request"] += passed_over
+                self.registers[request.channel] = request
+                lane.remove(request)

@@ -34,7 +34,7 @@ FAST = [
     "hwsim networks mine.onnx --out .",
     "hwsim sat mine.yaml --nm 2:4 --batch 64",
     "hwsim spatten bert-large-squad1 --set length=64",
-    "hwsim spatten mine.csv --size eighth --set machine.topk_parallel=4 --out out/sp",
+    "hwsim spatten mine.csv --design eighth --set machine.topk_parallel=4 --out out/sp",
     "hwsim dram reads.trace --memory hbm2 --channels 16",
     "hwsim train digits-cnn --nm 2:8 --steps 50 --out out/digits",
     "hwsim sweep array.yaml --dry-run",

@@ -70,7 +70,7 @@ WRONG = {
     "spatten --set pruning.values=1.5": "pruning.values",
     "spatten --config {}/bad.yaml": "topk_parallel=3: must be a power of two",
     "spatten --seed -1": "seed",
-    "spatten --size half": "half",
+    "spatten --design half": "half",
     "spatten --set machine.memory.channels=3": "channels=3: must be a power of two",
     "spatten --set machine.frequency_hz=2000000000": "the memory's clock of 1000 ps must be the same",
     "spatten --set machine.key_sram_bytes=0": "machine.key_sram_bytes",
@@ -101,7 +101,7 @@ def test_writes_what_it_shows(files: Path, monkeypatch, capsys) -> None:
         assert energy == pytest.approx(sum(s["energy_j"].values()))
     assert json.loads((files / "o" / "timeline.json").read_text())["traceEvents"]
     assert read_workload(files / "o" / "workload.csv").rows.equals(read_workload(files / "good.csv").rows)
-    assert run(monkeypatch, "spatten", "good.csv", "--size", "eighth") == 0
+    assert run(monkeypatch, "spatten", "good.csv", "--design", "eighth") == 0
     assert "importance and probabilities: synthetic" in capsys.readouterr().out
 
 

@@ -44,20 +44,28 @@ def small(**changes: object) -> SpattenConfig:
     """A machine that builds in a minute."""
     values = {
         "qk_multipliers": 64, "pv_multipliers": 64, "softmax_lanes": 4, "topk_parallel": 4, "crossbar_inputs": 8,
-        "queries_in_flight": 4, "heads_in_flight": 4, "buffer_keys": 64, "key_sram_bytes": 16_384,
-        "value_sram_bytes": 16_384, "memory": DramConfig(channels=4, queue=8),
+        "queries_in_flight": 8, "score_tokens": 96, "heads_in_flight": 4, "buffer_keys": 64,
+        "key_sram_bytes": 16_384, "lsb_sram_bytes": 1536, "value_sram_bytes": 16_384,
+        "memory": DramConfig(channels=4, queue=8),
     } | changes  # fmt: skip
     return SpattenConfig.model_validate(values)
 
 
 MACHINES = (
     small(),
-    small(qk_multipliers=32, pv_multipliers=128, softmax_lanes=2, adder_cycles=2, topk_parallel=2, crossbar_inputs=4,
-          queries_in_flight=3, heads_in_flight=2, lane_depth=2, buffer_keys=32, key_sram_bytes=8192,
-          value_sram_bytes=6144, memory=DramConfig(channels=2, queue=4, interleave_bytes=64)),
-    small(qk_multipliers=256, pv_multipliers=32, softmax_lanes=8, adder_cycles=1, topk_parallel=8, crossbar_inputs=2,
-          queries_in_flight=1, heads_in_flight=3, lane_depth=1, buffer_keys=128, key_sram_bytes=65_536,
-          dot_cycles=15, exponential_cycles=30, memory=DramConfig(channels=1, queue=32)),
+    small(qk_multipliers=32, pv_multipliers=128, softmax_lanes=2, adder_cycles=2, topk_engine="histogram",
+          topk_parallel=2, crossbar_inputs=4,
+          crossbar_window=2, lane_depth=2, answer_depth=2, queries_in_flight=3, score_tokens=40, heads_in_flight=2,
+          buffer_keys=32, key_sram_bytes=8192, lsb_sram_bytes=512, value_sram_bytes=6144,
+          memory=DramConfig(channels=2, queue=4, interleave_bytes=64)),
+    small(qk_multipliers=256, pv_multipliers=32, softmax_lanes=8, adder_cycles=1, topk_engine="histogram",
+          topk_parallel=8, crossbar_inputs=4,
+          crossbar_window=4, queries_in_flight=12, score_tokens=176, heads_in_flight=5, buffer_keys=128,
+          key_sram_bytes=65_536, lsb_sram_bytes=4096, dot_cycles=15, exponential_cycles=30,
+          memory=DramConfig(channels=4, queue=32)),
+    small(qk_multipliers=32, pv_multipliers=32, softmax_lanes=1, topk_parallel=2, crossbar_inputs=2,
+          queries_in_flight=1, score_tokens=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
+          memory=DramConfig(channels=1, queue=4)),
 )  # fmt: skip
 
 
@@ -66,7 +74,7 @@ def bench_of(config: SpattenConfig) -> Bench:
     p = config.verilog_parameters()
     owner = max(_bits(p["SLOTS"]), _bits(p["HEADS"]))
     banks = max(config.key_row_bytes, config.value_row_bytes) // 32
-    identifier = 3 + owner + _bits(max(p["KEY_ROWS"], p["VALUE_ROWS"])) + _bits(banks)
+    identifier = 3 + owner + _bits(max(p["KEY_ROWS"] + p["LSB_ROWS"], p["VALUE_ROWS"])) + _bits(banks)
     defines = {
         "HAS_CLOCK": 1, "CHANNELS": p["CHANNELS"], "ADDRESS_WIDTH": 40, "ID_WIDTH": identifier, "SIZE": p["SIZE"],
         "OUT_WIDTH": p["OPERAND_BITS"] + p["PROBABILITY_BITS"] + _bits(p["SIZE"]),
@@ -170,7 +178,7 @@ class Scene:
         again = np.array([r.again for r in a.results])
         group = Group(
             Head(0, 0, 0, int(a.tokens[-1]) + 1, n, count, d), int(kept.max()), d * q_bits // 8, d * k_bits // 8,
-            d * l_bits // 8, d * v_bits // 8, l_bits > 0, again,
+            d * l_bits // 8, d * v_bits // 8, l_bits > 0, a.threshold, again,
         )  # fmt: skip
         none = np.zeros(count, np.int64)
         before = len(self.builder.jobs)
@@ -189,12 +197,12 @@ class Scene:
             self.queries.append([q_at[i], int(a.seen[i]), int(a.keep[i]), int(a.seeds[i]), len(self.queries)])
 
     def fits(self, a: Attention) -> bool:
-        """Whether keys and values of a head fit half an SRAM each, as the core wants them."""
-        probe = Builder(self.config)
+        """Whether a head's keys and values fit half of their rows each, and its LSBs all of theirs."""
+        c, probe = self.config, Builder(self.config)
         n, d = a.k.shape
-        keys = sum(probe._rows(n, d * b // 8, self.config.key_row_bytes) for b in a.bits[1:3] if b)
-        values = probe._rows(n, d * a.bits[3] // 8, self.config.value_row_bytes)
-        return keys <= self.config.key_rows // 2 and values <= self.config.value_rows // 2
+        keys, lsbs = (probe._rows(n, d * b // 8, c.key_row_bytes) if b else 0 for b in a.bits[1:3])
+        values = probe._rows(n, d * a.bits[3] // 8, c.value_row_bytes)
+        return keys <= c.key_rows // 2 and lsbs <= c.lsb_rows and values <= c.value_rows // 2
 
     def segment(self) -> Segment:
         """The simulator's tables."""
@@ -207,15 +215,17 @@ def _word(x: float) -> int:
     return int(np.float32(x).view(np.uint32))
 
 
-def random_attention(rng: np.random.Generator, config: SpattenConfig, tokens: np.ndarray, row: int) -> Attention:
-    """A head over a list's first tokens."""
+def random_attention(
+    rng: np.random.Generator, config: SpattenConfig, tokens: np.ndarray, row: int, planes_share: float
+) -> Attention:
+    """A head over a list's first tokens; ``planes_share``: how often keys have two planes, where they can."""
     d = int(rng.choice([32, 64, 128]))
     count = int(rng.choice([1, 1, 1, 2, 3, 6]))
     n = int(rng.integers(1, len(tokens) + 1))
     widths = [b for b in (4, 6, 8, 10, 12) if b <= config.operand_bits]
     k_bits = int(rng.choice(widths))
     planes = [b for b in (4, 6, 8) if b + k_bits <= config.operand_bits]
-    l_bits = int(rng.choice(planes)) if planes and rng.random() < 0.6 else 0
+    l_bits = int(rng.choice(planes)) if planes and rng.random() < planes_share else 0
     q_bits, v_bits = int(rng.choice([*widths, 16])), int(rng.choice(widths))
 
     def integers(bits: int, *shape: int) -> np.ndarray:
@@ -252,10 +262,10 @@ def random_scene(rng: np.random.Generator, config: SpattenConfig, *, far: bool =
         lists.append((tokens, row))
         entries += [[row * row_of + i, int(t)] for i, t in enumerate(tokens)]
         row += -(-length // row_of)
-    wanted = int(rng.integers(1, 8))
+    wanted, planes_share = int(rng.integers(1, 8)), float(rng.choice([0.5, 1]))
     for _ in range(100):
         tokens, at = lists[int(rng.integers(len(lists)))]
-        a = random_attention(rng, config, tokens, at)
+        a = random_attention(rng, config, tokens, at, planes_share)
         if scene.fits(a):
             scene.add(a)
             wanted -= 1

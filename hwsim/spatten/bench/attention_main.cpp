@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
             put_bits(top.m_axi_arready, 0, CHANNELS, 0);
             put_bits(top.m_axi_rvalid, 0, CHANNELS, 0);
             top.m_ready = 0;
-            for (size_t i = 0; i < std::max<size_t>(2 * SIZE, tokens); i++) {
+            for (size_t i = 0; i < std::max<size_t>({2 * SIZE, tokens, 64}); i++) {
                 top.list_write = i < tokens;
                 top.list_place = i < tokens ? list[2 * i] : 0;
                 top.list_token = i < tokens ? list[2 * i + 1] : 0;

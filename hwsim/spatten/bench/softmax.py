@@ -28,8 +28,10 @@ def softmax(rng: np.random.Generator, cases: int, options: VerifyOptions) -> Blo
         machines = MACHINES[-1:] if options.coverage else MACHINES
         for lanes, adder, size in machines:
             total = _sum_cycles(lanes, adder)
-            sizes = {"LANES": lanes, "SIZE": size, "PROB_BITS": _BITS, "SCORE_WIDTH": _SCORE, "LIST": max(lanes, 4)}
-            bench = Bench("softmax", "hwsim.spatten.bench:softmax_main.cpp", sizes | {"ADDER": adder, "SLOT_WIDTH": 2},
+            row = max(lanes, 4)
+            sizes = {"LANES": lanes, "SIZE": size, "PROB_BITS": _BITS, "SCORE_WIDTH": _SCORE, "LIST": row,
+                     "SLOTS": _SLOTS, "SCORE_ROWS": size // row + 2}  # fmt: skip
+            bench = Bench("softmax", "hwsim.spatten.bench:softmax_main.cpp", sizes | {"ADDER": adder},
                           sizes | {"HAS_CLOCK": 1, "SUM_CYCLES": total})  # fmt: skip
             yield bench, [case_of(rng, lanes, adder, size) for _ in range(-(-cases // len(machines)))]
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs rows of scores through the softmax, one after the other, each in some slot.
+// Runs rows of scores through the softmax, one after the other, each in some slot that begins anywhere in the ring.
 // stdin, for each row, 32-bit words: number of scores, bits of the scale, slot, seed, share of cycles in which scores come
 // (of 256; 256 is always), then the scores. stdout, for each row: cycles from the first row of scores to the last of
 // probabilities (2^32 - 1: some missing), the sum's bits, the probabilities (32 bits each).
-// TOP, TOP_HEADER: the verilated softmax; LANES, SCORE_WIDTH, PROB_BITS, SIZE, LIST: its sizes; SUM_CYCLES: after which the
-// sum is taken.
+// TOP, TOP_HEADER: the verilated softmax; LANES, SCORE_WIDTH, PROB_BITS, SIZE, LIST, SLOTS, SCORE_ROWS: its sizes;
+// SUM_CYCLES: after which the sum is taken.
 #include "bench.h"
 
 int main(int argc, char** argv) {
@@ -21,6 +21,9 @@ int main(int argc, char** argv) {
         if (fread(scores.data(), 4, h[0], stdin) != h[0]) return 3;
         rng = h[3] | 1;
         const uint32_t rows = (h[0] + LANES - 1) / LANES;
+        uint32_t width = 2;  // of a row's number in the ring
+        while (1u << width < SCORE_ROWS) width++;
+        for (uint32_t s = 0; s < SLOTS; s++) put_bits(top.base, width * s, width, junk() % SCORE_ROWS);
         uint32_t sent = 0, got = 0, cycles = UINT32_MAX, began = 0, sum = 0;
         int64_t exp_at = -1, sum_at = -1;
         std::vector<uint32_t> found(h[0], 0);

@@ -28,7 +28,8 @@ def machine_for(steps: list[dict[str, Any]]) -> SpattenConfig:
     longest = max(len(step["keys"]) for step in steps)
     size = max(64, 1 << (longest - 1).bit_length())
     room = max(65_536, 2 * 256 * size)
-    return small(buffer_keys=size, key_sram_bytes=room, value_sram_bytes=room, memory=DramConfig(channels=4))
+    return small(buffer_keys=size, score_tokens=2 * size, key_sram_bytes=2 * room, lsb_sram_bytes=room // 2,
+                 value_sram_bytes=room, memory=DramConfig(channels=4))  # fmt: skip
 
 
 def attention_trace(meta: dict[str, Any], steps: list[dict[str, Any]], options: VerifyOptions) -> BlockRow:

@@ -4,18 +4,25 @@
 Two units share the memory: one fetches queries and keys, the other values; each has half of the crossbars' lanes. Clock
 level, steps of a cycle as `pipeline` calls them:
 
-1. response crossbar (`respond`): each SRAM lane takes one transaction whose data is there. A channel shows one, the
-   oldest; which channel is asked first moves on by one every cycle. Bits are widened when they are read.
+1. response crossbar (`respond`): each channel has a FIFO of ``answer_depth`` beats. Each SRAM lane takes at most one of
+   the first ``crossbar_window`` beats of all FIFOs: which channel is asked first moves on by one every cycle, within a
+   channel the oldest comes first, and several beats of a channel may leave together. A channel whose FIFO had room when
+   the cycle began then takes its next beat. Bits are widened when they are read.
 2. memory: every channel does its cycle (`hwsim.memory.controller`); the memory's clock is the machine's.
-3. request crossbar (`request`): each channel takes one transaction from the lanes' heads, if its queue has room; which
-   lane is asked first moves on by one every cycle, but a lane that found no room stays its channel's first.
+3. request crossbar (`request`): each channel offers the memory the request in its register; where the register is
+   empty, or its request was taken, it takes one of the first ``crossbar_window`` requests of all lanes: which lane is
+   asked first moves on by one every cycle, within a lane the oldest comes first, and several of a lane may leave
+   together.
 4. address generators (`generate`): each takes up to a transaction a lane of its current job, in order, into the lanes;
    it stops at the first lane that was full when the cycle began, and at the end of the job.
 
+In a segment's first cycle channel 0 and lane 0 are asked first. A window is of what was there when the cycle began: a
+place that becomes free in it is filled in the next one.
+A window of one is a plain FIFO: what cannot leave holds up all behind it, which halves the bandwidth of gathers.
 A job is vectors of some tokens (ascending), which lie one after the other from its base on. Its transactions take the
 unit's lanes in turns from the first one on, as they take the banks of an SRAM. A transaction that a token shares with
-the one before it is fetched once. A job's data is there in the cycle after its last transaction has arrived.
-Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; the halves, lane FIFOs and priorities are ours.
+the one before it is fetched once. A job's data is there in the cycle after its last transaction was written.
+Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; the halves, FIFOs, windows and priorities are ours.
 """
 
 from __future__ import annotations
@@ -55,7 +62,8 @@ _GENERATOR_FIELDS = 5
 
 STALL_LANES, STALL_QUEUE, STALL_SRAM = 0, 1, 2
 STALLS = ("lane_full", "queue_full", "sram_busy")
-"""Causes of waiting: a generator for a lane; a lane's oldest request for its channel; data for its SRAM lane."""
+"""Causes of waiting: a generator for a lane; a request in a lane's window for its channel; a beat in a channel's window
+for its SRAM lane."""
 KEYS, VALUES = 0, 1
 """The two units."""
 
@@ -92,18 +100,21 @@ def plan(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int
     return place(config.memory, (starts + within) * size)
 
 
-_HEADER = 3
-"""Of a lane's FIFO: first, count, count when the cycle began; a ring of places and tags follows."""
+# a lane's FIFO of requests: how many, how many when the cycle began; then places and tags, the oldest first
+_COUNT, _BEFORE, _REQUESTS = 0, 1, 2
+# a channel's register: whether it holds a request; place, tag. Its FIFO of beats: how many; then tags, the oldest first
+_FULL, _PLACE, _TAG = 0, 1, 2
+_BEATS, _FIRST_BEAT = 3, 4
 
 
 def new_lanes(config: SpattenConfig) -> np.ndarray:
     """Empty lane FIFOs, int64[lanes, ...]."""
-    return np.zeros((config.crossbar_inputs // 2 * 2, _HEADER + 2 * config.lane_depth), np.int64)
+    return np.zeros((config.crossbar_inputs // 2 * 2, _REQUESTS + 2 * config.lane_depth), np.int64)
 
 
-def new_sticky(config: SpattenConfig) -> np.ndarray:
-    """For each channel, the lane whose request its full queue refused, or -1."""
-    return np.full(config.memory.channels, -1, np.int64)
+def new_ports(config: SpattenConfig) -> np.ndarray:
+    """The channels' empty registers and FIFOs of beats, int64[channels, ...]."""
+    return np.zeros((config.memory.channels, _FIRST_BEAT + config.answer_depth), np.int64)
 
 
 def new_record(events: int = 0) -> np.ndarray:
@@ -173,18 +184,18 @@ def generate(
     j = g[unit, _JOB]
     made = 0
     half = lanes.shape[0] // 2
-    depth = (lanes.shape[1] - _HEADER) // 2
+    depth = (lanes.shape[1] - _REQUESTS) // 2
     for _ in range(half):
         lane = unit * half + g[unit, _LANE]
-        if lanes[lane, 2] == depth:
+        if lanes[lane, _BEFORE] == depth:
             stalls[STALL_LANES] += 1
             return made
         made += 1
         channel, bank, row = locate(place_of, g[unit, _BLOCK] << size_bits)
-        at = _HEADER + 2 * ((lanes[lane, 0] + lanes[lane, 1]) % depth)
+        at = _REQUESTS + 2 * lanes[lane, _COUNT]
         lanes[lane, at] = (row << 16) | (bank << 8) | channel
         lanes[lane, at + 1] = tag_of(lane, j, jobs[j, TRANSACTIONS])
-        lanes[lane, 1] += 1
+        lanes[lane, _COUNT] += 1
         g[unit, _LANE] = g[unit, _LANE] + 1 if g[unit, _LANE] + 1 < half else 0
         jobs[j, OUTSTANDING] += 1
         jobs[j, TRANSACTIONS] += 1
@@ -202,76 +213,107 @@ def generate(
 
 
 @kernel(inner=True)
-def respond(jobs: np.ndarray, mem: np.ndarray, now: int, turn: int, stalls: np.ndarray, record: np.ndarray) -> int:
-    """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many arrived."""
+def respond(
+    jobs: np.ndarray,
+    ports: np.ndarray,
+    mem: np.ndarray,
+    window: int,
+    now: int,
+    turn: int,
+    stalls: np.ndarray,
+    record: np.ndarray,
+) -> tuple[int, int]:
+    """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many beats moved, and how
+    many wait in the FIFOs."""
     channels = len(mem)
+    depth = ports.shape[1] - _FIRST_BEAT
     taken = np.int64(0)
-    arrived = 0
+    moved, waiting = 0, 0
     first = turn % channels
     for i in range(channels):
         c = i + first
         if c >= channels:
             c -= channels
-        if answer_at(mem, c) <= now:
-            tag = answer_tag(mem, c)
-            bit = np.int64(1) << (tag & 63)
-            if taken & bit:
-                stalls[STALL_SRAM] += 1
-                continue
-            taken |= bit
-            _event(record, ANSWERED, answer_at(mem, c), c, tag)
-            answer(mem, c, now)
-            arrived += 1
-            j = job_of(tag)
-            jobs[j, OUTSTANDING] -= 1
-            if jobs[j, OUTSTANDING] == 0 and jobs[j, GENERATED]:
-                jobs[j, DONE] = now + 1
-    return arrived
+        before = ports[c, _BEATS]
+        if before > 0:
+            left = 0
+            for at in range(before):
+                tag = ports[c, _FIRST_BEAT + at]
+                bit = np.int64(1) << (tag & 63)
+                if at >= window or taken & bit:
+                    stalls[STALL_SRAM] += at < window
+                    ports[c, _FIRST_BEAT + left] = tag
+                    left += 1
+                    continue
+                taken |= bit
+                j = job_of(tag)
+                jobs[j, OUTSTANDING] -= 1
+                if jobs[j, OUTSTANDING] == 0 and jobs[j, GENERATED]:
+                    jobs[j, DONE] = now + 1
+            moved += before - left
+            ports[c, _BEATS] = left
+        if before < depth and answer_at(mem, c) <= now:
+            _event(record, ANSWERED, answer_at(mem, c), c, answer_tag(mem, c))
+            ports[c, _FIRST_BEAT + ports[c, _BEATS]] = answer(mem, c, now)
+            ports[c, _BEATS] += 1
+            moved += 1
+        waiting += ports[c, _BEATS]
+    return moved, waiting
 
 
 @kernel(inner=True)
 def request(
     lanes: np.ndarray,
-    sticky: np.ndarray,
+    ports: np.ndarray,
     mem: np.ndarray,
     t: Timing,
+    window: int,
     now: int,
     turn: int,
     stalls: np.ndarray,
     record: np.ndarray,
 ) -> int:
     """A cycle of the request crossbar, ``turn`` cycles after the units began. Returns how many requests wait in lanes
-    afterwards."""
-    count = lanes.shape[0]
-    depth = (lanes.shape[1] - _HEADER) // 2
-    taken = np.int64(0)
+    and registers afterwards."""
+    empty = np.int64(0)
     held = 0
+    for c in range(len(mem)):
+        if ports[c, _FULL]:
+            place = ports[c, _PLACE]
+            if push(mem, c, t, (place >> 8) & 255, place >> 16, ports[c, _TAG], False, now + 1):
+                _event(record, ACCEPTED, now, c, ports[c, _TAG])
+                ports[c, _FULL] = 0
+            else:
+                held += 1
+        if not ports[c, _FULL]:
+            empty |= np.int64(1) << c
+    count = lanes.shape[0]
     first = turn % count
     for i in range(count):
         lane = i + first
         if lane >= count:
             lane -= count
-        lanes[lane, 2] = lanes[lane, 1]
-        if lanes[lane, 1] == 0:
-            continue
-        held += lanes[lane, 1]
-        at = _HEADER + 2 * lanes[lane, 0]
-        word = lanes[lane, at]
-        c = word & 255
-        bit = np.int64(1) << c
-        if taken & bit or (sticky[c] >= 0 and sticky[c] != lane):
-            stalls[STALL_QUEUE] += 1
-            continue
-        taken |= bit
-        if not push(mem, c, t, (word >> 8) & 255, word >> 16, lanes[lane, at + 1], False, now + 1):
-            stalls[STALL_QUEUE] += 1
-            sticky[c] = lane
-            continue
-        sticky[c] = -1
-        _event(record, ACCEPTED, now, c, lanes[lane, at + 1])
-        lanes[lane, 0] = lanes[lane, 0] + 1 if lanes[lane, 0] + 1 < depth else 0
-        lanes[lane, 1] -= 1
-        held -= 1
+        before = lanes[lane, _COUNT]
+        lanes[lane, _BEFORE] = before
+        left = 0
+        for at in range(before):
+            word, tag = lanes[lane, _REQUESTS + 2 * at], lanes[lane, _REQUESTS + 2 * at + 1]
+            c = word & 255
+            bit = np.int64(1) << c
+            if at < window and empty & bit:
+                empty &= ~bit
+                ports[c, _FULL], ports[c, _PLACE], ports[c, _TAG] = 1, word, tag
+                held += 1
+            elif at >= window and left == at:
+                left = before  # nothing left: the others stay where they are
+                break
+            else:
+                stalls[STALL_QUEUE] += at < window
+                if left < at:
+                    lanes[lane, _REQUESTS + 2 * left], lanes[lane, _REQUESTS + 2 * left + 1] = word, tag
+                left += 1
+        lanes[lane, _COUNT] = left
+        held += left
     return held
 
 
@@ -309,21 +351,22 @@ def _run(
     jobs: np.ndarray,
     tokens: np.ndarray,
     lanes: np.ndarray,
-    sticky: np.ndarray,
+    ports: np.ndarray,
     generators: np.ndarray,
     size_bits: int,
     place_of: Fields,
     mem: np.ndarray,
     t: Timing,
+    window: int,
     stalls: np.ndarray,
     record: np.ndarray,
 ) -> int:
     begin(generators, KEYS, jobs, 0, tokens, size_bits)
     now = 0
     while True:
-        respond(jobs, mem, now, now, stalls, record)
+        _, held = respond(jobs, ports, mem, window, now, now, stalls, record)
         memory_cycle(mem, t, now)
-        held = request(lanes, sticky, mem, t, now, now, stalls, record)
+        held += request(lanes, ports, mem, t, window, now, now, stalls, record)
         if not idle(generators, KEYS):
             held += generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
         done: int = jobs[0, DONE]
@@ -349,8 +392,8 @@ def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: in
     jobs[0, [BASE, BYTES, COUNT, DONE]] = base, vector_bytes, len(tokens), -1
     cycles = 0
     if len(tokens):
-        units = (new_lanes(config), new_sticky(config), new_generators())
-        memory = (mem, config.memory.timing())
-        cycles = _run(jobs, tokens, *units, *kernel_fields(config), *memory, stalls, new_record())
+        units = (new_lanes(config), new_ports(config), new_generators())
+        timing, window = config.memory.timing(), config.crossbar_window
+        cycles = _run(jobs, tokens, *units, *kernel_fields(config), mem, timing, window, stalls, new_record())
     waits = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
     return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), waits, counts(mem))

@@ -34,7 +34,7 @@ from dataflow.errors import InputError
 from hwsim.core.kernels import kernel
 
 from ..config import SpattenConfig
-from .topk import select
+from .topk import histogram_select, select
 
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # 11 bits: i times it is exact for |i| < 2^13
@@ -165,6 +165,7 @@ def _query(
     partial_sums: int,
     bits: int,
     parallel: int,
+    histogram: bool,
     state: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.bool, int, int]:
     n, dimension = v.shape
@@ -176,7 +177,10 @@ def _query(
     if again:
         _dot(q, k_full, scores)
         softmax(scores, scale, partial_sums, bits, p)
-    cycles, _, _, state = select(p.astype(np.uint32), keep_values, parallel, state, keep)
+    if histogram:
+        cycles, _, _ = histogram_select(p.astype(np.uint32), keep_values, parallel, bits, keep)
+    else:
+        cycles, _, _, state = select(p.astype(np.uint32), keep_values, parallel, state, keep)
     output = np.zeros(dimension, np.int64)
     for j in range(n):
         if keep[j]:
@@ -192,7 +196,7 @@ def run_query(
     """One query of one head.
 
     Args:
-        config: the softmax's partial sums, the probabilities' bits, the top-k engine's comparators.
+        config: the softmax's partial sums, the probabilities' bits, the top-k engine and its comparators.
         q: int32[D]; k, v: int32[L1, D] with all bits; L1 >= 1.
         scale: of a score, steps 2; used as binary32.
         lsb: bits of k's second plane; 0: static quantization.
@@ -207,7 +211,8 @@ def run_query(
     first = msb_plane(k, lsb)
     limit = np.float32(confidence_limit(threshold if lsb else 0.0))
     sizes = (config.partial_sums, config.probability_bits, config.topk_parallel)
-    found = _query(q, first, k, v, np.float32(scale), limit, keep_values, *sizes, state)
+    histogram = config.topk_engine == "histogram"
+    found = _query(q, first, k, v, np.float32(scale), limit, keep_values, *sizes, histogram, state)
     return QueryResult(found[0], found[1], found[2], bool(found[3]), int(found[4]), int(found[5]))
 
 

@@ -8,8 +8,10 @@ energy. Where keys or values are more than half of their SRAM, each query fetche
 
 An SRAM holds transactions as they come; a job takes whole rows, for as many transactions as its vectors touch at most.
 
-Places: each head of each layer has a region for q, one for the keys' first plane, one for their LSBs, one for values;
-vectors lie one after the other in token order, packed to their bits. -1 for bits means as wide as the multipliers.
+Places (`SpattenConfig.layout`): "heads" as in the release: each head of each layer has a region for q, one for the
+keys' first plane, one for their LSBs, one for values, each from a multiple of 64 KiB on; "planes": the q of all heads
+lie one after the other, and so their keys, LSBs and values, each head ``stagger_bytes`` behind the one before. Vectors
+lie one after the other in token order, packed to their bits. -1 for bits means as wide as the multipliers.
 
 `Style` says what a machine does with a head; the default is SpAtten. `baselines` has others.
 Source: SpAtten (HPCA 2021); regions, and what is shared, are ours.
@@ -18,7 +20,7 @@ Source: SpAtten (HPCA 2021); regions, and what is shared, are ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
 from typing import Any
@@ -36,16 +38,17 @@ from .pipeline import (
     CANDIDATE_CYCLES,
     DOT_CYCLES,
     HEAD,
-    HOLD_KEYS,
     KEY_JOB,
     KEY_PARTS,
     LSB_JOB,
+    LSB_ONCE,
     OUTPUT_CYCLES,
     PART_CYCLES,
     QUERY_FIELDS,
     QUERY_JOB,
     READERS,
     RECOMPUTE,
+    SCORE_ROWS,
     SHARED_VALUE_JOB,
     SOFTMAX_CYCLES,
     SRAM_ROWS,
@@ -56,7 +59,7 @@ from .pipeline import (
     empty_jobs,
 )
 from .scores import Head, Source, Weights
-from .topk import SEED, START_CYCLES, select
+from .topk import SEED, START_CYCLES, histogram_select, select
 
 KINDS = ("query", "key", "lsb", "value")
 """Kinds of jobs, by what they fetch."""
@@ -64,11 +67,15 @@ _QUERIES, _KEYS, _LSBS, _VALUES = range(len(KINDS))
 _HEADS = 64
 """Heads that a layer's regions are laid out for."""
 _PAGE = 1024
+_REGION = 1 << 16
+"""Regions of a head begin at multiples of so many bytes (release)."""
+_PLANE = 1 << 32
+"""Bytes from one plane (q, keys, LSBs, values of all heads) to the next."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Work of a segment, beyond what the memory counts."""
+    """Work, beyond what the memory counts."""
 
     qk_macs: int = 0
     """Multiplies of Q x K, those of recomputations included."""
@@ -86,8 +93,6 @@ class Counts:
     queries: int = 0
     lsb_recomputations: int = 0
     """Queries whose scores are computed a second time, with the LSBs of the keys."""
-    kinds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Of each job, an index into `KINDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,8 @@ class Group:
     """Bytes of a key's LSBs; 0: keys have one plane."""
     value_bytes: int
     progressive: bool
+    threshold: float
+    """Largest probability below which a query is computed again."""
     again: np.ndarray
     """bool[queries]: whether a query is computed again with LSBs."""
 
@@ -144,7 +151,9 @@ class Style:
         k = np.minimum(group.values, weights.seen)
         keep = np.zeros((n, group.head.keys), np.bool_)
         cycles = np.full(n, START_CYCLES)
-        compared = _choose(weights.probabilities, weights.seen, k, self.config.topk_parallel, keep, cycles)
+        c = self.config
+        bits = 0 if c.topk_engine == "quick-select" else c.probability_bits
+        compared = _choose(weights.probabilities, weights.seen, k, c.topk_parallel, bits, keep, cycles)
         none = np.zeros(n, np.int64)
         again = _again(group, weights)
         return Work(weights.seen, weights.seen, weights.seen, k, cycles, none, again, keep, int(compared))
@@ -156,12 +165,18 @@ def _again(group: Group, weights: Weights) -> np.ndarray:
 
 
 @kernel
-def _choose(p: np.ndarray, seen: np.ndarray, k: np.ndarray, parallel: int, keep: np.ndarray, cycles: np.ndarray) -> int:
-    """The top-k of every query; those that keep all need no engine. Returns the keys streamed."""
+def _choose(
+    p: np.ndarray, seen: np.ndarray, k: np.ndarray, parallel: int, bits: int, keep: np.ndarray, cycles: np.ndarray
+) -> int:
+    """The top-k of every query, by histograms of ``bits`` bits (0: quick-select); those that keep all need no engine.
+    Returns the keys streamed."""
     streamed = 0
     for i in range(len(seen)):
         if k[i] < seen[i]:
-            cycles[i], _, count, _ = select(p[i, : seen[i]], k[i], parallel, SEED, keep[i, : seen[i]])
+            if bits > 0:
+                cycles[i], _, count = histogram_select(p[i, : seen[i]], k[i], parallel, bits, keep[i, : seen[i]])
+            else:
+                cycles[i], _, count, _ = select(p[i, : seen[i]], k[i], parallel, SEED, keep[i, : seen[i]])
             streamed += count
         else:
             keep[i, : seen[i]] = True
@@ -210,18 +225,19 @@ def groups(columns: Rows, operand_bits: int) -> list[Group]:
             progressive = extra > 0 and (columns["auto_requant_thres"][at] > 0 or bool(again.any()))
             found.append(Group(
                 head, max(columns["value_fetch_num"][at:end]), size["query"], size["key"],
-                -(-dimension * extra // 8) if progressive else 0, size["value"], progressive, again,
+                -(-dimension * extra // 8) if progressive else 0, size["value"], progressive,
+                columns["auto_requant_thres"][at], again,
             ))  # fmt: skip
         at = end
     return found
 
 
-def _dot_cycles(config: SpattenConfig, keys: Any, dimension: int) -> Any:
+def dot_cycles(config: SpattenConfig, keys: Any, dimension: int) -> Any:
     """Rows of Q x K for so many keys: as many as the multipliers do in a cycle, and the softmax takes."""
     return np.maximum(-(-keys * dimension // config.qk_multipliers), -(-keys // config.softmax_lanes))
 
 
-def _output_cycles(config: SpattenConfig, values: Any, dimension: int) -> Any:
+def output_cycles(config: SpattenConfig, values: Any, dimension: int) -> Any:
     """Rows of prob x V for so many values."""
     return -(-values * dimension // config.pv_multipliers)
 
@@ -236,6 +252,9 @@ class Builder:
 
     def __init__(self, config: SpattenConfig) -> None:
         self.config = config
+        self.key_row_bytes, self.value_row_bytes = config.key_row_bytes, config.value_row_bytes
+        self.key_rows, self.lsb_rows, self.value_rows = config.key_rows, config.lsb_rows, config.value_rows
+        self.score_rows, self.score_row = config.score_rows, config.list_row
         self.jobs: list[tuple[int, ...]] = []
         self.queries: list[np.ndarray] = []
         self.key_jobs: list[int] = []
@@ -245,6 +264,19 @@ class Builder:
         self.heads = 0
         self.counts = Counts()
         self.kinds: list[int] = []
+
+    def _places(self, group: Group) -> tuple[int, int, int, int]:
+        """First bytes of a head's q, keys, LSBs and values."""
+        c, head = self.config, group.head
+        sizes = (group.query_bytes, group.key_bytes, group.lsb_bytes, group.value_bytes)
+        pages = -(-head.length // _PAGE) * _PAGE
+        number = head.layer * _HEADS + head.head % _HEADS
+        if c.layout == "planes":
+            places = [i * _PLANE + number * (pages * size + c.stagger_bytes) for i, size in enumerate(sizes)]
+        else:
+            spans = [-(-pages * size // _REGION) * _REGION for size in sizes]
+            places = [number * sum(spans) + sum(spans[:i]) for i in range(len(spans))]
+        return places[0], places[1], places[2], places[3]
 
     def _list(self, tokens: np.ndarray) -> int:
         self.tokens.append(tokens)
@@ -262,10 +294,14 @@ class Builder:
         transaction = self.config.memory.transaction_bytes
         return -(-count * touched(size, transaction) * transaction // row_bytes)
 
-    def _room(self, size: int, row_bytes: int, rows: int) -> int:
-        """Vectors that half of an SRAM holds; at least one."""
+    def _part(self, n: int, size: int, row_bytes: int, rows: int) -> int:
+        """Vectors of a part of ``n``: all that half of an SRAM holds; of more, parts are alike and take a quarter at
+        most, so that some are fetched while one is read; at least one vector."""
         transaction = self.config.memory.transaction_bytes
-        return max(rows // 2 * row_bytes // transaction // touched(size, transaction), 1)
+        if self._rows(n, size, row_bytes) <= rows // 2:
+            return n
+        most = max(max(rows // 4, 1) * row_bytes // transaction // touched(size, transaction), 1)
+        return -(-n // -(-n // most))
 
     def add(self, group: Group, tokens: np.ndarray, work: Work) -> None:
         """Add a head's queries.
@@ -275,30 +311,22 @@ class Builder:
         """
         c, d, n = self.config, group.head.dimension, group.head.keys
         count = len(work.seen)
-        region = (group.head.layer * _HEADS + group.head.head % _HEADS) * _PAGE
-        pages = -(-group.head.length // _PAGE) * _PAGE
-        width = group.query_bytes + group.key_bytes + group.lsb_bytes + group.value_bytes
-        q_base = region * width * (pages // _PAGE)
-        key_base = q_base + pages * group.query_bytes
-        lsb_base = key_base + pages * group.key_bytes
-        value_base = lsb_base + pages * group.lsb_bytes
+        q_base, key_base, lsb_base, value_base = self._places(group)
         first = self._list(tokens)
         self.heads += 1
-        key_rows = self._rows(n, group.key_bytes, c.key_row_bytes)
-        if group.lsb_bytes:
-            key_rows += self._rows(n, group.lsb_bytes, c.key_row_bytes)
-        value_rows = self._rows(n, group.value_bytes, c.value_row_bytes)
-        resident = key_rows <= c.key_rows // 2
-        fits = value_rows <= c.value_rows // 2
+        key_rows = self._rows(n, group.key_bytes, self.key_row_bytes)
+        lsb_rows = self._rows(n, group.lsb_bytes, self.key_row_bytes) if group.lsb_bytes else 0
+        value_rows = self._rows(n, group.value_bytes, self.value_row_bytes)
+        resident = key_rows <= self.key_rows // 2 and lsb_rows <= self.lsb_rows
+        fits = value_rows <= self.value_rows // 2
         shared = count > 1 and fits
         table = np.zeros((count, QUERY_FIELDS), np.int64)
-        table[:, DOT_CYCLES] = _dot_cycles(c, work.dots, d)
+        table[:, DOT_CYCLES] = dot_cycles(c, work.dots, d)
         table[:, SOFTMAX_CYCLES] = -(-work.rows // c.softmax_lanes)
+        table[:, SCORE_ROWS] = np.minimum(-(-work.seen // self.score_row), self.score_rows)
         table[:, TOPK_CYCLES], table[:, CANDIDATE_CYCLES] = work.topk, work.candidates
-        table[:, HOLD_KEYS], table[:, RECOMPUTE] = group.progressive and resident, work.again
-        table[:, OUTPUT_CYCLES] = _output_cycles(
-            c, work.seen if shared and not work.all_values else work.value_count, d
-        )
+        table[:, LSB_ONCE], table[:, RECOMPUTE] = group.progressive and resident, work.again
+        table[:, OUTPUT_CYCLES] = output_cycles(c, work.seen if shared and not work.all_values else work.value_count, d)
         table[:, [LSB_JOB, VALUE_JOB, SHARED_VALUE_JOB]] = -1
         table[:, KEY_PARTS] = 1
         if resident:
@@ -306,7 +334,7 @@ class Builder:
             self.key_jobs.append(int(table[0, KEY_JOB]))
             self.counts.key_elements_written += n * d
             if work.again.any():
-                table[:, LSB_JOB] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n)
+                table[:, LSB_JOB] = self._job(_LSBS, lsb_base, group.lsb_bytes, first, n, lsb_rows, count)
         if shared or (work.all_values and fits):
             j = self._job(_VALUES, value_base, group.value_bytes, first, n, value_rows, count)
             table[:, VALUE_JOB], table[0, SHARED_VALUE_JOB] = j, j
@@ -332,15 +360,15 @@ class Builder:
         """Keys of one query in parts; then, where it is computed again, both planes in as many, which wait for the
         check. Both planes count as one run of vectors that are as wide as both."""
         d, c = group.head.dimension, self.config
-        room = self._room(group.key_bytes + group.lsb_bytes, c.key_row_bytes, c.key_rows)
+        room = self._part(n, group.key_bytes + group.lsb_bytes, self.key_row_bytes, self.key_rows)
         for again in range(1 + int(row[RECOMPUTE])):
             size = group.key_bytes + group.lsb_bytes * again
             starts = range(0, n, room)
             for at in starts:
                 number = min(room, n - at)
-                cycles = int(_dot_cycles(c, number, d))
+                cycles = int(dot_cycles(c, number, d))
                 after = query if again else -1
-                rows = min(self._rows(number, size, c.key_row_bytes), c.key_rows // 2)
+                rows = min(self._rows(number, size, self.key_row_bytes), self.key_rows // 2)
                 j = self._job(_LSBS if again else _KEYS, base, size, first + at, number, rows, 1, cycles, after)
                 self.counts.key_elements_written += number * d
                 self.key_jobs.append(j)
@@ -349,13 +377,13 @@ class Builder:
             row[KEY_PARTS] = len(starts)
 
     def _value_parts(self, row: np.ndarray, group: Group, first: int, n: int, kept: int, base: int) -> None:
-        d, c = group.head.dimension, self.config
-        room = self._room(group.value_bytes, c.value_row_bytes, c.value_rows)
+        d = group.head.dimension
+        room = self._part(n, group.value_bytes, self.value_row_bytes, self.value_rows)
         starts = range(0, n, room)
         for at in starts:
             number = min(room, n - at)
-            cycles = int(_output_cycles(self.config, min(number, max(kept - at, 0)), d))
-            rows = min(self._rows(number, group.value_bytes, c.value_row_bytes), c.value_rows // 2)
+            cycles = int(output_cycles(self.config, min(number, max(kept - at, 0)), d))
+            rows = min(self._rows(number, group.value_bytes, self.value_row_bytes), self.value_rows // 2)
             j = self._job(_VALUES, base, group.value_bytes, first + at, number, rows, 1, cycles)
             self.counts.value_elements_written += number * d
             if at == 0:
@@ -374,12 +402,16 @@ class Builder:
         c.queries += len(work.seen)
         c.lsb_recomputations += int(work.again.sum())
 
-    def segment(self) -> tuple[Segment, Counts]:
-        """The finished tables."""
+    def take_counts(self) -> Counts:
+        """Work since it was last asked for."""
+        found, self.counts = self.counts, Counts()
+        return found
+
+    def segment(self) -> tuple[Segment, np.ndarray]:
+        """The finished tables, and of each job an index into `KINDS`."""
         jobs = empty_jobs(len(self.jobs))
         if self.jobs:
             jobs[:, [BASE, BYTES, FIRST, COUNT, SRAM_ROWS, READERS, PART_CYCLES, AFTER_FAILED_CHECK, HEAD]] = self.jobs
-        self.counts.kinds = np.array(self.kinds, np.int64)
         queries = np.concatenate(self.queries) if self.queries else np.zeros((0, QUERY_FIELDS), np.int64)
         tokens = np.concatenate(self.tokens)
-        return Segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), self.counts
+        return Segment(jobs, np.array(self.key_jobs, np.int64), queries, tokens), np.array(self.kinds, np.int64)

@@ -6,18 +6,24 @@
                          ^                    |
                          +--- LSBs of K <-----+  where the largest probability is too small
 
-A query takes a slot when its q is fetched and gives it back with its output; a slot has the query's score buffer, so
-between Q x K and the output a FIFO of slots in front of each unit never overflows. What holds the machine back is: a
-slot, a head's place in the table, room in an SRAM, a unit that is busy, data that is not there. Both SRAMs are rings of
-rows: a job's rows are taken when its fetch begins (at most half of the ring) and given back, oldest first and one job
-a cycle, when its last reader is through. Keys stay until every query on them is decided. Where a head's keys are more
-than half an SRAM, each query fetches them in parts; so values. prob x V takes the oldest query whose values are there:
-where two heads' values fill the SRAM, the later head's may come first.
+A query takes a slot when its q is fetched, and room for its scores in a ring of rows when Q x K begins with it; both
+come back in the order of the queries, one query a cycle, once outputs have left. So between Q x K and the output a FIFO
+of slots in front of each unit never overflows, and the same ring holds many short queries or one long. What holds the
+machine back is: a slot, room for scores, a head's place in the table, room in an SRAM, a unit that is busy, data that
+is not there. Both SRAMs are rings of rows: a job's rows are taken when its fetch begins (at most half of the ring) and
+given back, oldest first and one job a cycle, when its last reader is through. Keys are read once by every query; scores
+without LSBs stay in the ring of scores, and what LSBs add is added to them. LSBs have a part of the key SRAM of their
+own, a ring too, and stay there until every query of the head is decided. Where a head's keys are more than half of
+their ring, or its LSBs more than theirs, each query fetches them in parts; so values. prob x V takes the oldest query
+whose values are there: where two heads' values fill the SRAM, the later head's may come first. No unit ever waits for
+a younger query: values that several queries share are fetched when the first of them takes its slot, and that one takes
+it only when no query before it still has values of its own to fetch.
 
 A cycle, numbered as in the machine's document: 1 to 4 `fetch`'s steps; 5 the address generators begin a job (values
 first); 6 SRAM rows and heads' places are given back; 7 outputs leave; 8 prob x V; 9 values are asked for; 10 top-k; 11
-divide; 12 check; 13 exp and sum; 14 candidates; 15 Q x K (a recomputation goes first). So what a unit tells one that
-comes before it in this order is seen a cycle later: handshakes are registered. A unit begins a query when the one
+divide; 12 check; 13 exp and sum; 14 candidates; 15 Q x K (a recomputation goes first); 16 the oldest query's slot and
+rows of scores are given back. So what a unit tells one that comes before it in this order is seen a cycle later:
+handshakes are registered. A unit begins a query when the one
 before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand on a fixed
 latency after the last row. Each unit is a kernel of its own, which says whether something happened; all are put into
 `run_segment` where it calls them, so they cost nothing.
@@ -34,7 +40,7 @@ import numpy as np
 
 from hwsim.core.kernels import kernel, without_refcount
 from hwsim.memory.config import Timing
-from hwsim.memory.controller import NEVER, room
+from hwsim.memory.controller import COMMANDS, NEVER, count_commands, room
 from hwsim.memory.mapping import Fields
 
 from ..config import SpattenConfig
@@ -43,6 +49,7 @@ from .fetch import (
     DONE,
     JOB_FIELDS,
     KEYS,
+    STALLS,
     VALUES,
     begin,
     generate,
@@ -69,15 +76,16 @@ PIPELINE_JOB_FIELDS = JOB_FIELDS + 5
     CANDIDATE_CYCLES,  # of candidate selection (A3)
     DOT_CYCLES,  # of Q x K
     SOFTMAX_CYCLES,  # of a row of probabilities in exp and sum, and again in divide
-    HOLD_KEYS,  # whether its keys stay in the SRAM until the check
+    LSB_ONCE,  # whether LSBs are fetched once for all queries of its head, if any of them fails the check
     RECOMPUTE,  # whether it fails the check
     TOPK_CYCLES,  # of the top-k of values
     VALUE_JOB,  # first job that fetches its values
     VALUE_PARTS,  # how many jobs of values; 0: shared with other queries
     OUTPUT_CYCLES,  # of prob x V over shared values
     SHARED_VALUE_JOB,  # job of shared values that is to be fetched with this query, or -1
-) = range(14)
-QUERY_FIELDS = 14
+    SCORE_ROWS,  # rows of the ring of scores
+) = range(15)
+QUERY_FIELDS = 15
 
 LOG = (
     "admitted", "loaded", "dot", "scored", "exp", "summed", "dot_again", "scored_again", "exp_again", "summed_again",
@@ -94,8 +102,9 @@ _AGAIN = LOG_DOT_AGAIN - LOG_DOT
 
 CAUSES = ("qk", "keys", "key_sram", "lsb", "candidates", "softmax", "topk", "values", "pv", "latency", "drain")
 """What the Q x K array does in a cycle. It computes (qk); it waits for keys or q (keys), for room for them in the SRAM
-(key_sram), for LSBs (lsb), for candidates (candidates); no slot is free, and the last unit of the pipeline that has
-work is that one (softmax, topk, values, pv), or none has (latency); no query is left (drain)."""
+(key_sram), for LSBs (lsb), for candidates (candidates); no slot can be taken or no room for scores, and the last unit
+of the pipeline that has work is that one (softmax, topk, values, pv), or none has (latency); no query is left (drain).
+"""
 _QK, _KEYS, _KEY_SRAM, _LSB, _CANDIDATES, _SOFTMAX, _TOPK, _VALUES, _PV, _LATENCY, _DRAIN = range(11)
 
 # FIFOs of (item, first cycle in which it can be taken), by what they hold
@@ -121,10 +130,15 @@ class Sizes(NamedTuple):
     """What the kernel needs of a configuration."""
 
     key_rows: int
+    lsb_rows: int
     value_rows: int
     heads: int
     slots: int
+    score_rows: int
+    window: int
     engines: int
+    select: int
+    """From a row of probabilities to the top-k of values."""
     dot: int
     """Latencies behind a unit's last row: of Q x K with dequantizing, exp and sum, divide and quantize, prob x V."""
     total: int
@@ -135,9 +149,11 @@ class Sizes(NamedTuple):
 
 def sizes(config: SpattenConfig) -> Sizes:
     """The kernel's numbers."""
+    c = config
     return Sizes(
-        config.key_rows, config.value_rows, config.heads_in_flight, config.queries_in_flight, config.value_topk_engines,
-        config.score_latency, config.sum_latency, config.divide_latency, config.output_cycles, kernel_fields(config)[0],
+        c.key_rows, c.lsb_rows, c.value_rows, c.heads_in_flight, c.queries_in_flight, c.score_rows, c.crossbar_window,
+        c.value_topk_engines, c.select_latency, c.score_latency, c.sum_latency, c.divide_latency, c.output_cycles,
+        kernel_fields(c)[0],
     )  # fmt: skip
 
 
@@ -161,7 +177,7 @@ class FetchUnits(NamedTuple):
     place_of: Fields
     mem: np.ndarray
     lanes: np.ndarray
-    sticky: np.ndarray
+    ports: np.ndarray
     generators: np.ndarray
     stalls: np.ndarray
     """int64[3] of `fetch`, counted up."""
@@ -173,11 +189,18 @@ class Counters(NamedTuple):
     causes: np.ndarray
     """int64[CAUSES], counted up; they sum to the cycles."""
     used: np.ndarray
-    """int64[3], counted up: rows of both SRAMs and slots, times cycles."""
+    """int64[4], counted up: rows of both SRAMs, slots, and rows of scores, times cycles."""
     record: np.ndarray
     """Of `fetch`: what the memory did."""
     ready: np.ndarray
     """int64[cycles from the segment's start on], filled with a bit for each channel that has room; may be empty."""
+    marks: np.ndarray
+    """int64[marks], ascending: how many queries have ended when `Counters.snapshots` is written."""
+    snapshots: np.ndarray
+    """int64[marks, SNAPSHOT]: by then the cycle, ``causes``, ``used``, the fetch units' stalls, commands of memory."""
+
+
+SNAPSHOT = 1 + len(CAUSES) + 4 + len(STALLS) + len(COMMANDS)
 
 
 class Progress(NamedTuple):
@@ -201,7 +224,10 @@ class Progress(NamedTuple):
     """bool[jobs]: keys whose fetch has begun."""
     value_jobs: np.ndarray
     """int64[jobs]: in the order of their fetch."""
+    lsb_jobs: np.ndarray
+    """int64[jobs]: in the order of their fetch."""
     key_ring: np.ndarray
+    lsb_ring: np.ndarray
     value_ring: np.ndarray
     """int64[3]: rows used; of the jobs in the order of their fetch, the oldest in the ring, and the end."""
     left: np.ndarray
@@ -215,24 +241,26 @@ class Progress(NamedTuple):
 
 
 # registers of the units
-(_FREE, _FINISHED, _HELD, _ADMITTED, _NEXT_KEY, _HEADS, _PICK, _QUERY, _PART, _AGAIN_PART,
- _MEM_NEXT, _PICK_BUSY, _DOT_BUSY, _EXP_BUSY, _DIV_BUSY, _PV_BUSY) = range(16)  # fmt: skip
-"""Free slots; queries that have ended; requests in lanes; next query to be admitted, next key job; heads whose places
-were given back; next query for the candidates, for Q x K, and which of its parts, which part of one that is computed
-again; when the memory next does something; until when each unit is busy."""
+(_OLDEST, _FINISHED, _HELD, _ADMITTED, _NEXT_KEY, _HEADS, _PICK, _QUERY, _PART, _AGAIN_PART, _SCORES,
+ _OWN_VALUES, _MEM_NEXT, _PICK_BUSY, _DOT_BUSY, _EXP_BUSY, _DIV_BUSY, _PV_BUSY) = range(18)  # fmt: skip
+"""The oldest query that has its slot; queries that have ended; what is on its way in the fetch units; next query to be
+admitted, next key job; heads whose places were given back; next query for the candidates, for Q x K, and which of its
+parts, which part of one that is computed again; rows of scores in use; jobs of values of their own that admitted
+queries have still to fetch; when the memory next does something; until when each unit is busy."""
 
 
 def new_progress(s: Sizes, work: Segment, log: np.ndarray, start: int) -> Progress:
     """A segment before its first cycle, ``start``; ``log`` is filled with -1."""
     count, jobs = len(work.queries), len(work.jobs)
     left = np.bincount(work.jobs[work.queries[:, KEY_JOB], HEAD], minlength=1 + work.jobs[work.key_jobs[-1], HEAD])
-    registers = np.zeros(16, np.int64)
-    registers[_FREE], registers[_MEM_NEXT], registers[_PICK_BUSY:] = s.slots, NEVER, start
+    registers = np.zeros(18, np.int64)
+    registers[_MEM_NEXT], registers[_PICK_BUSY:] = NEVER, start
     return Progress(
         *work, log,
         fifo=np.empty((_FIFOS, 2 * count + jobs + 1, 2), np.int64), ends=np.zeros((_FIFOS, 2), np.int64),
         failed=np.zeros(count, np.int8), picked=np.zeros(count, np.int64), begun=np.zeros(jobs, np.bool_),
-        value_jobs=np.empty(jobs, np.int64), key_ring=np.zeros(3, np.int64), value_ring=np.zeros(3, np.int64),
+        value_jobs=np.empty(jobs, np.int64), lsb_jobs=np.empty(jobs, np.int64), key_ring=np.zeros(3, np.int64),
+        lsb_ring=np.zeros(3, np.int64), value_ring=np.zeros(3, np.int64),
         left=left, freed=np.full(len(left), -1, np.int64), engines=np.zeros(s.engines, np.int64), r=registers,
     )  # fmt: skip
 
@@ -311,6 +339,32 @@ def _free_head(p: Progress, now: int) -> bool:
 
 
 @kernel(inline="always")
+def _admits(s: Sizes, p: Progress) -> bool:
+    """Whether the next query may take a slot."""
+    slot_free = p.r[_ADMITTED] - p.r[_OLDEST] < s.slots
+    admits: bool = slot_free and (p.queries[p.r[_ADMITTED], SHARED_VALUE_JOB] < 0 or p.r[_OWN_VALUES] == 0)
+    return admits
+
+
+@kernel(inline="always")
+def _scores_fit(s: Sizes, p: Progress, q: int) -> bool:
+    """Whether there is room for a query's scores."""
+    fit: bool = p.r[_SCORES] + p.queries[q, SCORE_ROWS] <= s.score_rows
+    return fit
+
+
+@kernel(inline="always")
+def _free_oldest_query(p: Progress) -> bool:
+    """16: slot and rows of scores of the oldest query, if its output has left."""
+    q = p.r[_OLDEST]
+    given: bool = q < p.r[_ADMITTED] and p.log[q, LOG_END] >= 0
+    if given:
+        p.r[_OLDEST] = q + 1
+        p.r[_SCORES] -= p.queries[q, SCORE_ROWS]
+    return given
+
+
+@kernel(inline="always")
 def _fetching(u: FetchUnits, p: Progress) -> bool:
     """Whether a fetch unit has something to do, but for what the memory has."""
     busy: bool = p.r[_HELD] > 0 or not idle(u.generators, KEYS) or not idle(u.generators, VALUES)
@@ -320,20 +374,20 @@ def _fetching(u: FetchUnits, p: Progress) -> bool:
 @kernel(inline="always")
 def _fetch(s: Sizes, u: FetchUnits, p: Progress, c: Counters, now: int, start: int) -> bool:
     """1 to 4: response crossbar, memory, request crossbar, address generators that have a job."""
-    arrived = 0
+    moved = 0
     if _fetching(u, p) or p.r[_MEM_NEXT] <= now:
-        arrived = respond(p.jobs, u.mem, now, now - start, u.stalls, c.record)
+        moved, held = respond(p.jobs, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
         memory_cycle(u.mem, u.timing, now)
         if now - start < len(c.ready):
             for i in range(len(u.mem)):
                 c.ready[now - start] |= np.int64(room(u.mem, i, u.timing, False) > 0) << i
-        held = request(u.lanes, u.sticky, u.mem, u.timing, now, now - start, u.stalls, c.record)
+        held += request(u.lanes, u.ports, u.mem, u.timing, s.window, now, now - start, u.stalls, c.record)
         for unit in (VALUES, KEYS):
             if not idle(u.generators, unit):
                 held += generate(u.generators, unit, u.lanes, p.jobs, p.tokens, s.size_bits, u.place_of, u.stalls)
         p.r[_HELD] = held
         p.r[_MEM_NEXT] = now if _fetching(u, p) else memory_next(u.mem)
-    return arrived > 0
+    return moved > 0
 
 
 @kernel(inline="always")
@@ -348,6 +402,7 @@ def _begin_values(s: Sizes, u: FetchUnits, p: Progress) -> bool:
         begins = p.value_ring[0] + p.jobs[j, SRAM_ROWS] <= s.value_rows
         if begins:
             p.ends[which, 0] += 1
+            p.r[_OWN_VALUES] -= which == _VALUE_FETCHES
             p.value_ring[0] += p.jobs[j, SRAM_ROWS]
             p.value_jobs[p.value_ring[2]] = j
             p.value_ring[2] += 1
@@ -357,19 +412,25 @@ def _begin_values(s: Sizes, u: FetchUnits, p: Progress) -> bool:
 
 @kernel(inline="always")
 def _begin_keys(s: Sizes, u: FetchUnits, p: Progress, now: int) -> bool:
-    """5, keys: LSBs first, then the q of a query that gets a slot, then keys that have a place and room."""
+    """5, keys: LSBs that have room first, then the q of a query that takes a slot, then keys with a place and room. A
+    query takes one only when the fetch of its head's first keys has begun."""
     j = -1
     if idle(u.generators, KEYS):
         query, next_key = p.r[_ADMITTED], p.r[_NEXT_KEY]
-        if p.ends[_LSB_FETCHES, 0] < p.ends[_LSB_FETCHES, 1]:
+        if p.ends[_LSB_FETCHES, 0] < p.ends[_LSB_FETCHES, 1] and (
+            p.lsb_ring[0] + p.jobs[p.fifo[_LSB_FETCHES, p.ends[_LSB_FETCHES, 0], 0], SRAM_ROWS] <= s.lsb_rows
+        ):
             j = _pop(p.fifo, p.ends, _LSB_FETCHES)
-        elif p.r[_FREE] > 0 and query < len(p.queries) and p.begun[p.queries[query, KEY_JOB]]:
+            p.lsb_ring[0] += p.jobs[j, SRAM_ROWS]
+            p.lsb_jobs[p.lsb_ring[2]] = j
+            p.lsb_ring[2] += 1
+        elif query < len(p.queries) and _admits(s, p) and p.begun[p.queries[query, KEY_JOB]]:
             j = p.queries[query, QUERY_JOB]
             p.log[query, LOG_ADMITTED] = now
             if p.queries[query, SHARED_VALUE_JOB] >= 0:
                 _push(p.fifo, p.ends, _SHARED_VALUE_FETCHES, p.queries[query, SHARED_VALUE_JOB], now)
             p.r[_ADMITTED] += 1
-            p.r[_FREE] -= 1
+            p.r[_OWN_VALUES] += p.queries[query, VALUE_PARTS]
         elif next_key < len(p.key_jobs):
             k = p.key_jobs[next_key]
             after, place = p.jobs[k, AFTER_FAILED_CHECK], _head_place_cycle(s, p.jobs, k, p.freed)
@@ -387,13 +448,12 @@ def _begin_keys(s: Sizes, u: FetchUnits, p: Progress, now: int) -> bool:
 
 @kernel(inline="always")
 def _outputs(p: Progress, now: int) -> bool:
-    """7: an output leaves; its query gives back its slot."""
+    """7: an output leaves."""
     leaves = _ready(p.fifo, p.ends, _OUTPUTS, now)
     if leaves:
         q = _pop(p.fifo, p.ends, _OUTPUTS)
         p.log[q, LOG_END] = now
         p.left[p.jobs[p.queries[q, KEY_JOB], HEAD]] -= 1
-        p.r[_FREE] += 1
         p.r[_FINISHED] += 1
     return leaves
 
@@ -469,7 +529,7 @@ def _divide(s: Sizes, p: Progress, now: int) -> bool:
         busy = now + p.queries[q, SOFTMAX_CYCLES]
         p.r[_DIV_BUSY] = busy
         p.log[q, LOG_DIVIDE], p.log[q, LOG_WEIGHED] = now, busy + s.divide
-        _push(p.fifo, p.ends, _TOPK_QUEUE, q, busy + s.divide)
+        _push(p.fifo, p.ends, _TOPK_QUEUE, q, busy + s.divide + s.select)
     return begins
 
 
@@ -482,13 +542,13 @@ def _check(p: Progress, now: int) -> bool:
         if p.queries[q, RECOMPUTE] and p.failed[q] == 0:
             p.failed[q] = 1
             j = p.queries[q, LSB_JOB]
-            if p.queries[q, HOLD_KEYS] and not p.begun[j]:
+            if p.queries[q, LSB_ONCE] and not p.begun[j]:
                 p.begun[j] = True
                 _push(p.fifo, p.ends, _LSB_FETCHES, j, now)
             _push(p.fifo, p.ends, _RECOMPUTATIONS, q, now + 1)
         else:
-            if p.queries[q, HOLD_KEYS] and p.failed[q] == 0:
-                p.jobs[p.queries[q, KEY_JOB], READERS] -= 1
+            if p.queries[q, LSB_ONCE] and p.queries[q, LSB_JOB] >= 0 and p.failed[q] == 0:
+                p.jobs[p.queries[q, LSB_JOB], READERS] -= 1
             _push(p.fifo, p.ends, _DIVIDE_QUEUE, q, now)
     return checks
 
@@ -538,19 +598,20 @@ def _q_x_k(s: Sizes, p: Progress, now: int) -> bool:
         query, part = p.r[_QUERY], p.r[_PART]
         picked = query < p.r[_ADMITTED] and query < p.r[_PICK] and p.picked[query] <= now
         fetched = picked and not second and _fetched(p.jobs, p.queries[query, QUERY_JOB], now)
-        if fetched and _fetched(p.jobs, p.queries[query, KEY_JOB] + part, now):
+        fetched = fetched and _fetched(p.jobs, p.queries[query, KEY_JOB] + part, now)
+        if fetched and (part > 0 or _scores_fit(s, p, query)):
             q, i = query, part
     if q >= 0:
         parts = p.queries[q, KEY_PARTS]
-        j = (p.queries[q, LSB_JOB] if second and not p.queries[q, HOLD_KEYS] else p.queries[q, KEY_JOB]) + i
+        j = (p.queries[q, LSB_JOB] if second else p.queries[q, KEY_JOB]) + i
         busy = now + (p.jobs[j, PART_CYCLES] if parts > 1 else p.queries[q, DOT_CYCLES])
         p.r[_DOT_BUSY] = busy
         if i == 0:
             p.log[q, LOG_DOT + _AGAIN * second] = now
             if not second:
+                p.r[_SCORES] += p.queries[q, SCORE_ROWS]
                 p.log[q, LOG_LOADED] = max(p.jobs[p.queries[q, QUERY_JOB], DONE], p.jobs[j, DONE])
-        if parts > 1 or second or not p.queries[q, HOLD_KEYS]:
-            _push(p.fifo, p.ends, _KEYS_READ, j, busy)
+        _push(p.fifo, p.ends, _KEYS_READ, j, busy)
         i += 1
         if i == parts:
             p.log[q, LOG_SCORED + _AGAIN * second] = busy + s.dot
@@ -605,7 +666,12 @@ def _cause(s: Sizes, p: Progress, now: int) -> int:
         cause = _QK
     elif query == len(p.queries):
         cause = _LSB if again else _DRAIN
-    elif p.r[_FREE] == 0 and (query == admitted or _fetched(p.jobs, p.queries[query, KEY_JOB] + part, now)):
+    elif (query == admitted and not _admits(s, p)) or (
+        query < admitted
+        and part == 0
+        and not _scores_fit(s, p, query)
+        and _fetched(p.jobs, p.queries[query, KEY_JOB], now)
+    ):
         cause = _LATENCY
         if p.ends[_PV_QUEUE, 0] < p.ends[_PV_QUEUE, 1]:
             cause = _PV if p.r[_PV_BUSY] > now else _VALUES
@@ -628,6 +694,19 @@ def _cause(s: Sizes, p: Progress, now: int) -> int:
     return cause
 
 
+@kernel(inner=True)
+def _snapshot(u: FetchUnits, c: Counters, at: int, now: int) -> None:
+    """What has been counted, written down as a row of snapshots."""
+    row = c.snapshots[at]
+    row[0] = now
+    row[1:] = 0
+    place = 1
+    for counted in (c.causes, c.used, u.stalls):
+        row[place : place + len(counted)] = counted
+        place += len(counted)
+    count_commands(u.mem, row[place:])
+
+
 @kernel
 def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Counters, start: int) -> int:
     """Run a segment from cycle ``start`` on; the cycle in which the machine is empty again; -1: it never is.
@@ -640,15 +719,22 @@ def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Count
     """
     u, p, c = without_refcount(units), without_refcount(progress), without_refcount(counters)
     now = start
+    mark = 0
     while True:
+        while mark < len(c.marks) - 1 and p.r[_FINISHED] >= c.marks[mark]:
+            _snapshot(u, c, mark, now)
+            mark += 1
         changed = _fetch(s, u, p, c, now, start)  # 1 to 4
         changed |= _begin_values(s, u, p)  # 5
         changed |= _begin_keys(s, u, p, now)
         changed |= _free_oldest_job(p.jobs, p.key_jobs, p.key_ring)  # 6
+        changed |= _free_oldest_job(p.jobs, p.lsb_jobs, p.lsb_ring)
         changed |= _free_oldest_job(p.jobs, p.value_jobs, p.value_ring)
         changed |= _free_head(p, now)
         changed |= _outputs(p, now)  # 7
         if p.r[_FINISHED] == len(p.queries) and not _fetching(u, p) and memory_next(u.mem) == NEVER:
+            for at in range(mark, len(c.marks)):
+                _snapshot(u, c, at, now)
             return now
         changed |= _end_passes(p.fifo, p.ends, p.jobs, _VALUES_READ, now)  # 8
         changed |= _prob_x_v(s, p, now)
@@ -660,6 +746,7 @@ def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Count
         changed |= _candidates(p, now)  # 14
         changed |= _end_passes(p.fifo, p.ends, p.jobs, _KEYS_READ, now)  # 15
         changed |= _q_x_k(s, p, now)
+        changed |= _free_oldest_query(p)  # 16
         later = now + 1
         if not changed and not _fetching(u, p):
             later = _next_event(s, p, now)
@@ -668,7 +755,8 @@ def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Count
         c.causes[_cause(s, p, now)] += later - now
         c.used[0] += p.key_ring[0] * (later - now)
         c.used[1] += p.value_ring[0] * (later - now)
-        c.used[2] += (s.slots - p.r[_FREE]) * (later - now)
+        c.used[2] += (p.r[_ADMITTED] - p.r[_OLDEST]) * (later - now)
+        c.used[3] += p.r[_SCORES] * (later - now)
         now = later
 
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a workload on a machine, layer by layer: cycles by cause, traffic by kind, and each query's way.
+"""Runs a workload on a machine: cycles by cause, traffic by kind, a row a layer, and each query's way.
 
-A layer's queries depend on the layer before, so a layer begins on an empty machine, after the top-k over token
-importance (where the workload has one) and over head importance (where the next layer has fewer heads). With
-``layers_overlap`` other sequences are there to fill the machine: a layer begins while the one before ends, both top-k
-run beside, and only an iteration begins empty. With ``projections`` each layer is followed by its QKV, output and FFN
-products: as many cycles as their multiplies take on all multipliers, or as their weights (at the multipliers' width)
-take at the memory's bandwidth for consecutive bytes, which is measured on the memory model; whichever is more.
+Rows stream back to back, from layer to layer and from iteration to iteration, as in the authors' release: both top-k
+over tokens and heads run beside, and what a layer's row counts is what happened until as many queries had ended as
+there are up to its last one. (After every `MAX_QUERIES` queries the machine runs empty once.) Without
+``layers_overlap`` one sequence is alone on the machine: a layer begins on an empty machine, when the layer before has
+ended and its top-k over token importance (where the workload has one; it begins with the last probabilities) and over
+head importance (where the next layer has fewer heads; it begins with the last output) are done.
+
+With ``projections`` each layer is followed by its QKV, output and FFN products: as many cycles as their multiplies take
+on all multipliers, or as their weights (at the multipliers' width) take at the memory's bandwidth for consecutive
+bytes, which is measured on the memory model; whichever is more.
 
 Left out: outputs' way back to the memory; the host.
 """
@@ -14,21 +18,26 @@ Left out: outputs' way back to the memory; the host.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dataflow.attention.workload import QUERIES
 from hwsim.memory.controller import COMMANDS, counts
 
 from ..config import SpattenConfig
 from ..result import SpattenResult
 from .fetch import STALLS, TRANSACTIONS, fetch
-from .lower import KINDS, Builder, Counts, Rows, Style, groups
+from .lower import KINDS, Builder, Counts, Group, Rows, Style, groups
 from .pipeline import (
     CAUSES,
     DOT_CYCLES,
     LOG,
+    LOG_END,
+    LOG_WEIGHED,
     OUTPUT_CYCLES,
     PART_CYCLES,
     RECOMPUTE,
@@ -38,6 +47,7 @@ from .pipeline import (
     VALUE_PARTS,
     Segment,
 )
+from .plan import plan
 from .scores import Source
 from .state import Pipeline
 from .topk import SEED, select
@@ -46,17 +56,17 @@ Tick = Callable[[int], None]
 MAX_ROWS = 1 << 16
 """Rows of a result; the last one, of iteration and layer -1, is the sum of all further ones."""
 MAX_QUERIES = 1 << 18
-"""Queries whose events are logged; and queries of a segment, where layers overlap."""
+"""Queries whose events are logged; and queries after which the machine runs empty, where layers overlap."""
 
 
 def simulate(
-    config: SpattenConfig, rows: Iterable[Rows], source: Source, *, workload: str, style_name: str = "SpAtten",
+    config: SpattenConfig, layers_of: Iterable[Rows], source: Source, *, workload: str, style_name: str = "SpAtten",
     style: Style | None = None, tick: Tick = lambda rows: None,
 ) -> SpattenResult:  # fmt: skip
     """Run a workload.
 
     Args:
-        rows: of `layers`.
+        layers_of: of `layers`.
         workload, style_name: names for the result.
         style: what the machine does with a head; none: SpAtten.
         tick: called with the number of rows of each layer that is done.
@@ -64,18 +74,19 @@ def simulate(
     run = _Run(config, source, style or Style(config, source))
     result = SpattenResult(style_name, workload, config.model_dump(mode="json"))
     logs, logged = [], 0
-    waiting = iter(rows)
+    waiting = iter(layers_of)
     frame = next(waiting, None)
     while frame is not None:
         following = next(waiting, None)
         found = run.layer(frame, following)
         if found is not None:
-            row, log = found
-            if len(result.steps) < MAX_ROWS:
-                result.steps.append(row)
-            else:
-                last = result.steps[-1]
-                last.update({k: last[k] + v for k, v in row.items()} | {"iteration": -1, "layer": -1})
+            rows, log = found
+            for row in rows:
+                if len(result.steps) < MAX_ROWS:
+                    result.steps.append(row)
+                else:
+                    last = result.steps[-1]
+                    last.update({k: last[k] + v for k, v in row.items()} | {"iteration": -1, "layer": -1})
             if logged < MAX_QUERIES:
                 logs.append(log[: MAX_QUERIES - logged])
                 logged += len(logs[-1])
@@ -84,6 +95,21 @@ def simulate(
     names = ["iteration", "layer", "head", *LOG, "dot_busy", "row_busy", "output_busy"]
     result.queries = pd.DataFrame(np.concatenate(logs) if logs else np.zeros((0, len(names)), np.int64), columns=names)
     return result
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A layer in a segment."""
+
+    iteration: int
+    layer: int
+    facts: dict[str, int]
+    """Heads, keys, values; heads whose techniques are left off."""
+    jobs: slice
+    queries: slice
+    counts: Counts
+    products: tuple[int, int, int]
+    """Of the projections: cycles, multiplies, bytes of weights."""
 
 
 class _Run:
@@ -99,15 +125,35 @@ class _Run:
     def _begin(self) -> None:
         self.builder = Builder(self.config)
         self.places: list[np.ndarray] = []
-        self.layers: list[int] = []
-        self.facts = dict.fromkeys(("heads", "keys", "values"), 0)
-        self.products = np.zeros(3, np.int64)
+        self.frames: list[Rows] = []
+        self.layers: list[_Layer] = []
+        self.queries = 0
 
-    def layer(self, frame: Rows, following: Rows | None) -> tuple[dict[str, Any], np.ndarray] | None:
-        """Add a layer; if its segment ends with it, run that: its row, and its queries' way."""
-        iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
-        found = groups(frame, self.config.operand_bits)
+    def layer(self, frame: Rows, following: Rows | None) -> tuple[list[dict[str, Any]], np.ndarray] | None:
+        """Add a layer; if its segment ends with it, run that: a row a layer, and its queries' way."""
+        self.frames.append(frame)
+        self.queries += sum(frame[QUERIES])
+        if self.config.layers_overlap and following is not None and self.queries < MAX_QUERIES:
+            return None
+        found = [groups(f, self.config.operand_bits) for f in self.frames]
+        planned = plan(self.config, list(chain.from_iterable(found)))
         tokens: dict[tuple[int, int], np.ndarray] = {}
+        at = 0
+        for each, of_layer in zip(self.frames, found, strict=True):
+            mine = slice(at, at + len(of_layer))
+            at = mine.stop
+            tokens = self._add(each, planned.groups[mine], planned.values_kept[mine], planned.one_plane[mine])
+        return self._finish(frame, following, tokens)
+
+    def _add(
+        self, frame: Rows, found: list[Group], values_kept: np.ndarray, one_plane: np.ndarray
+    ) -> dict[tuple[int, int], np.ndarray]:
+        """A layer's heads into the segment; their tokens by length and number of keys."""
+        iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
+        tokens: dict[tuple[int, int], np.ndarray] = {}
+        jobs, queries = len(self.builder.jobs), self.builder.query_count
+        facts = {"heads": len(found), "keys": 0, "values": 0}
+        facts |= {"values_unpruned_heads": int(values_kept.sum()), "one_plane_heads": int(one_plane.sum())}
         for group in found:
             head = group.head
             size = (head.length, head.keys)
@@ -116,39 +162,46 @@ class _Run:
             self.builder.add(group, tokens[size], self.style.work(group))
             place = np.array([[iteration, layer, head.head]])
             self.places.append(np.repeat(place, head.queries, axis=0))
-            self.facts["keys"] += head.keys
-            self.facts["values"] += group.values * head.queries
-        self.facts["heads"] += len(found)
-        self.layers.append(layer)
+            facts["keys"] += head.keys
+            facts["values"] += group.values * head.queries
         self.heads = max(self.heads, max(frame["head_id"]) + 1)
+        products = (0, 0, 0)
         if self.config.projections:
             rows = sum(g.head.queries for g in found) / max(len({g.head.head for g in found}), 1)
-            self.products += self._projections(rows, frame["embedding_length_D"][0])
-        last = following is None or following["iteration_id"][0] != iteration
-        if self.config.layers_overlap and not last and self.builder.query_count < MAX_QUERIES:
-            return None
-        selection = 0 if self.config.layers_overlap else self._selection(frame, following, tokens)
-        return self._finish(iteration, selection)
+            products = self._projections(rows, frame["embedding_length_D"][0])
+        self.layers.append(
+            _Layer(
+                iteration, layer, facts, slice(jobs, len(self.builder.jobs)), slice(queries, self.builder.query_count),
+                self.builder.take_counts(), products,
+            )
+        )  # fmt: skip
+        return tokens
 
-    def _selection(self, frame: Rows, following: Rows | None, tokens: dict[tuple[int, int], np.ndarray]) -> int:
-        """Cycles of the importance engine at a layer's end."""
+    def _selection(
+        self, frame: Rows, following: Rows | None, tokens: dict[tuple[int, int], np.ndarray], log: np.ndarray
+    ) -> int:
+        """Cycles from a layer's last event to the end of both top-k over importance, where the next layer waits."""
         cycles = 0
+        counts = self.layers[-1].counts
         iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
         columns = (frame[n] for n in ("if_topk", "sentence_length_L", "key_fetch_num", "topk"))
         for wanted, length, keys, k in zip(*columns, strict=True):
             if wanted and keys:
-                cycles += self._select(self.source.importance(iteration, layer, tokens[length, keys]), k)
+                cycles += self._select(self.source.importance(iteration, layer, tokens[length, keys]), k, counts)
+        ended = self.machine.now
+        done = int(log[:, LOG_WEIGHED].max(initial=0)) + cycles if cycles else 0
         heads = len(set(frame["head_id"]))
         if following is not None and following["iteration_id"][0] == iteration:
             after = len(set(following["head_id"]))
             if after < heads:
-                cycles += self._select(self.source.head_importance(iteration, layer, heads), after)
-        return cycles
+                keys_of_heads = self.source.head_importance(iteration, layer, heads)
+                done = max(done, int(log[:, LOG_END].max(initial=0))) + self._select(keys_of_heads, after, counts)
+        return max(done - ended, 0)
 
-    def _select(self, keys: np.ndarray, k: int) -> int:
+    def _select(self, keys: np.ndarray, k: int, counts: Counts) -> int:
         keep = np.empty(len(keys), np.bool_)
         cycles, _, count, _ = select(keys, k, self.config.topk_parallel, SEED, keep)
-        self.builder.counts.compared += count
+        counts.compared += count
         return int(cycles)
 
     def _projections(self, rows: float, dimension: int) -> tuple[int, int, int]:
@@ -164,54 +217,69 @@ class _Run:
         cycles = max(-(-macs // (c.qk_multipliers + c.pv_multipliers)), int(np.ceil(size / self.stream)))
         return cycles, macs, size
 
-    def _finish(self, iteration: int, selection: int) -> tuple[dict[str, Any], np.ndarray]:
+    def _finish(
+        self, frame: Rows, following: Rows | None, tokens: dict[tuple[int, int], np.ndarray]
+    ) -> tuple[list[dict[str, Any]], np.ndarray]:
         m = self.machine
-        projections, macs, weights = self.products.tolist()
-        work, done = self.builder.segment()
-        before, causes, stalls, used = m.now, m.causes.copy(), m.stalls.copy(), m.used.copy()
-        commands = counts(m.mem)
-        log = m.run(work)
-        row: dict[str, Any] = {"iteration": iteration, "layer": self.layers[0], "layers": len(self.layers)}
-        row |= self.facts | {"queries": done.queries, "lsb_recomputations": done.lsb_recomputations}
-        row["cycles"] = m.now - before + selection + projections
-        row |= {f"{n}_cycles": int(v) for n, v in zip(CAUSES, m.causes - causes, strict=True)}
+        work, kinds = self.builder.segment()
+        before = m.counted()
+        log = m.run(work, marks=np.array([layer.queries.stop for layer in self.layers], np.int64))
+        selection = 0 if self.config.layers_overlap else self._selection(frame, following, tokens, log)
+        m.rest(selection + sum(layer.products[0] for layer in self.layers))
+        rested = counts(m.mem)
+        rows = []
+        for layer, after in zip(self.layers, m.snapshots, strict=True):
+            rows.append(self._row(layer, work, kinds, after - before, selection))
+            before = after
+        for name, count in zip(COMMANDS, before[-len(COMMANDS) :], strict=True):
+            rows[-1][f"dram_{name}"] += rested[name] - int(count)
+        table = work.queries
+        if len(table):
+            busy = table[:, [DOT_CYCLES, SOFTMAX_CYCLES, OUTPUT_CYCLES]]
+            log = np.concatenate([np.concatenate(self.places), log, busy], axis=1)
+        else:
+            log = np.zeros((0, 3 + len(LOG) + 3), np.int64)
+        self._begin()
+        return rows, log
+
+    def _row(
+        self, layer: _Layer, work: Segment, kinds: np.ndarray, spent: np.ndarray, selection: int
+    ) -> dict[str, Any]:
+        done, (projections, macs, weights) = layer.counts, layer.products
+        row: dict[str, Any] = {"iteration": layer.iteration, "layer": layer.layer}
+        row |= layer.facts | {"queries": done.queries, "lsb_recomputations": done.lsb_recomputations}
+        counted = iter(spent.tolist())
+        row["cycles"] = next(counted) + selection + projections
+        row |= {f"{n}_cycles": next(counted) for n in CAUSES}
         row |= {"selection_cycles": selection, "projections_cycles": projections}
+        used = [next(counted) for _ in range(4)]
+        stalls = [next(counted) for _ in STALLS]
         size = self.config.memory.transaction_bytes
+        mine, transactions = kinds[layer.jobs], work.jobs[layer.jobs, TRANSACTIONS]
         for kind, name in enumerate(KINDS):
-            row[f"{name}_bytes"] = size * int(work.jobs[done.kinds == kind, TRANSACTIONS].sum())
+            row[f"{name}_bytes"] = size * int(transactions[mine == kind].sum())
         row["weight_bytes"] = weights
         row["dram_bytes"] = weights + sum(row[f"{name}_bytes"] for name in KINDS)
         row |= _work(done)
         row["projection_macs"] = macs
-        stay = zip(("key_sram_rows", "value_sram_rows", "slots"), m.used - used, strict=True)
-        row |= {f"{name}_x_cycles": int(v) for name, v in stay}
-        row |= {f"fetch_{n}": int(v) for n, v in zip(STALLS, m.stalls - stalls, strict=True)}
-        m.rest(selection + projections)
-        after = counts(m.mem)
-        row |= {f"dram_{name}": after[name] - commands[name] for name in COMMANDS}
+        stay = ("key_sram_rows", "value_sram_rows", "slots", "score_rows")
+        row |= {f"{name}_x_cycles": n for name, n in zip(stay, used, strict=True)}
+        row |= {f"fetch_{name}": n for name, n in zip(STALLS, stalls, strict=True)}
+        row |= {f"dram_{name}": next(counted) for name in COMMANDS}
         if weights:  # consecutive: a row is opened once
             row["dram_RD"] += -(-weights // size)
             row["dram_ACT"] += -(-weights // self.config.memory.row_bytes)
-        table = work.queries
-        if len(table):
-            row |= {
-                "exp_busy": int((table[:, SOFTMAX_CYCLES] * (1 + table[:, RECOMPUTE])).sum()),
-                "divide_busy": int(table[:, SOFTMAX_CYCLES].sum()),
-                "topk_busy": int(table[:, TOPK_CYCLES].sum()), "pv_busy": _pv_busy(work),
-            }  # fmt: skip
-            log = np.concatenate(
-                [np.concatenate(self.places), log, table[:, [DOT_CYCLES, SOFTMAX_CYCLES, OUTPUT_CYCLES]]], axis=1
-            )
-        else:
-            row |= dict.fromkeys(("exp_busy", "divide_busy", "topk_busy", "pv_busy"), 0)
-            log = np.zeros((0, 3 + len(LOG) + 3), np.int64)
-        self._begin()
-        return row, log
+        table = work.queries[layer.queries]
+        row |= {
+            "exp_busy": int((table[:, SOFTMAX_CYCLES] * (1 + table[:, RECOMPUTE])).sum()),
+            "divide_busy": int(table[:, SOFTMAX_CYCLES].sum()),
+            "topk_busy": int(table[:, TOPK_CYCLES].sum()), "pv_busy": _pv_busy(table, work.jobs),
+        }  # fmt: skip
+        return row
 
 
-def _pv_busy(work: Segment) -> int:
+def _pv_busy(table: np.ndarray, jobs: np.ndarray) -> int:
     """Cycles in which prob x V takes rows."""
-    table, jobs = work.queries, work.jobs
     shared = int(table[table[:, VALUE_PARTS] == 0, OUTPUT_CYCLES].sum())
     own = table[table[:, VALUE_PARTS] > 0]
     parts = [

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.memory.controller import new_state
+from hwsim.memory.controller import counts, new_state
 
 from ..config import SpattenConfig
-from .fetch import STALLS, kernel_fields, memory_rests, new_generators, new_lanes, new_record, new_sticky
-from .pipeline import CAUSES, LOG, Counters, FetchUnits, Segment, new_progress, run_segment, sizes
+from .fetch import STALLS, kernel_fields, memory_rests, new_generators, new_lanes, new_ports, new_record
+from .pipeline import CAUSES, LOG, SNAPSHOT, Counters, FetchUnits, Segment, new_progress, run_segment, sizes
 
 
 class Pipeline:
@@ -24,26 +24,39 @@ class Pipeline:
         self.mem = new_state(config.memory)
         self.stalls = np.zeros(len(STALLS), np.int64)
         self.units = FetchUnits(
-            config.memory.timing(), kernel_fields(config)[1], self.mem, new_lanes(config), new_sticky(config),
+            config.memory.timing(), kernel_fields(config)[1], self.mem, new_lanes(config), new_ports(config),
             new_generators(), self.stalls,
         )  # fmt: skip
         self.now = 0
         self.causes = np.zeros(len(CAUSES), np.int64)
-        self.used = np.zeros(3, np.int64)
+        self.used = np.zeros(4, np.int64)
+        self.snapshots = np.zeros((0, SNAPSHOT), np.int64)
 
-    def run(self, work: Segment, record: np.ndarray | None = None, ready: np.ndarray | None = None) -> np.ndarray:
-        """Run a segment; int64[queries, LOG] in cycles of the run. ``record``, ``ready``: of `Counters`."""
+    def run(
+        self,
+        work: Segment,
+        record: np.ndarray | None = None,
+        ready: np.ndarray | None = None,
+        marks: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Run a segment; int64[queries, LOG] in cycles of the run. ``record``, ``ready``, ``marks``: of `Counters`."""
         record = new_record() if record is None else record
         ready = np.zeros(0, np.int64) if ready is None else ready
+        marks = np.zeros(0, np.int64) if marks is None else marks
+        self.snapshots = np.tile(self.counted(), (len(marks), 1))
         log = np.full((len(work.queries), len(LOG)), -1, np.int64)
         if len(work.queries):
             progress = new_progress(self.sizes, work, log, self.now)
-            counters = Counters(self.causes, self.used, record, ready)
+            counters = Counters(self.causes, self.used, record, ready, marks, self.snapshots)
             end = int(run_segment(self.sizes, self.units, progress, counters, self.now))
             if end < 0:
                 raise RuntimeError("SpAtten's pipeline: every unit waits for another")
             self.now = end
         return log
+
+    def counted(self) -> np.ndarray:
+        """int64[SNAPSHOT]: what `Counters.snapshots` has, now."""
+        return np.array([self.now, *self.causes, *self.used, *self.stalls, *counts(self.mem).values()], np.int64)
 
     def rest(self, cycles: int) -> None:
         """Let time pass without fetches; the memory refreshes itself."""

@@ -131,6 +131,42 @@ async def fifo(dut, idle) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(idle=[None, "bernoulli", "bursts"])
+async def window_fifo(dut, idle) -> None:
+    """A list beside it, from which the same places are taken: the same entries are seen in every cycle."""
+    if dut._name != "window_fifo":
+        return
+    await begin(dut, ("s_valid", "m_take"))
+    asked = work()
+    window, width = len(dut.m_valid), len(dut.s_data)
+    rng, pauses = random.Random(6), IDLE[idle](5)
+    held: list[int] = []
+    entries, found, fullest = list(asked["entries"]), [], 0
+    while len(found) < len(asked["entries"]):
+        offers = bool(entries) and not next(pauses)
+        takes = rng.randrange(1 << window) if rng.random() < asked["share"] else 0
+        dut.s_valid.value = offers
+        dut.s_data.value = entries[0] if offers else rng.randrange(1 << width)
+        dut.m_take.value = takes
+        await ReadOnly()
+        seen = held[:window]
+        assert int(dut.m_valid.value) == (1 << len(seen)) - 1
+        data = int(dut.m_data.value)
+        assert [data >> (width * i) & ((1 << width) - 1) for i in range(len(seen))] == seen
+        ready = bool(dut.s_ready.value)
+        assert ready == (len(held) < asked["depth"])
+        fullest = max(fullest, len(held))
+        found += [e for i, e in enumerate(seen) if takes >> i & 1]
+        held = [e for i, e in enumerate(held) if i >= window or not takes >> i & 1]
+        if offers and ready:
+            held.append(entries.pop(0))
+        await RisingEdge(dut.clk)
+    assert sorted(found) == sorted(asked["entries"])
+    assert (found == asked["entries"]) == (window == 1)
+    assert idle or fullest == asked["depth"]
+
+
+@cocotb.test()
+@cocotb.parametrize(idle=[None, "bernoulli", "bursts"])
 async def topk(dut, idle) -> None:
     """Which keys are kept, with pauses in the beats of flags; rows of keys are {lanes, keys, k, seed, keep}."""
     if dut._name != "topk":
