@@ -471,10 +471,9 @@ def _ready(s: np.ndarray, k: int, kind: int, command: int, now: int) -> int:
         bank = first_bit(rest)
         rest &= rest - 1
         at = max(s[_bank(bank) + command], s[_group(s, bank) + command])
-        if at <= now:
-            ready = min(ready, s[_list(bank, kind) + 2 + (command >> 1)])
-        else:
-            others = min(others, at)
+        name = s[_list(bank, kind) + 2 + (command >> 1)]  # both results are worked out: a branch would be mispredicted
+        ready = min(ready, name if at <= now else NEVER)
+        others = min(others, at if at > now else NEVER)
     s[k + _READY], s[k + _OTHERS] = ready, others
     s[k + _SOONEST] = others if ready == NEVER else now
     return ready
