@@ -194,7 +194,7 @@ def dense_of(workload: Workload) -> Workload:
 
 def ladder(workload: Workload, config: SpattenConfig) -> list[AblationStep]:
     """The paper's ablation: the dense datapath, then one technique more in each step."""
-    serial = config.model_copy(update={"topk_parallel": 1})
+    serial = config.changed(topk_parallel=1)
     tokens = without(workload, heads=True, values=True, quantization="none")
     heads = without(workload, values=True, quantization="none")
     values = without(workload, quantization="none")

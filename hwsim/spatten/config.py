@@ -170,6 +170,8 @@ class SpattenConfig(BaseModel):
             return data
         usual = SpattenConfig(design=self.design)
         kept = {k: v for k, v in data.items() if getattr(self, k) != getattr(usual, k)}
+        if self.lsb_sram_bytes == self.key_sram_bytes // 6:  # it follows from another field
+            kept.pop("lsb_sram_bytes", None)
         if "memory" in kept:
             mine, theirs = (m.model_dump(mode=info.mode) for m in (self.memory, usual.memory))
             kept["memory"] = {k: v for k, v in mine.items() if v != theirs[k]}
@@ -201,6 +203,10 @@ class SpattenConfig(BaseModel):
                 f"frequency_hz={self.frequency_hz}: the memory's clock of {self.memory.clock_ps} ps must be the same"
             )
         return self
+
+    def changed(self, **fields: Any) -> SpattenConfig:
+        """Checked, with other fields; those that follow from them by default do so again."""
+        return SpattenConfig.model_validate(self.model_dump(exclude_defaults=True) | fields)
 
     @property
     def peak_tflops(self) -> float:

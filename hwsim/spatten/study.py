@@ -331,7 +331,7 @@ def _topk_sweep(config: SpattenConfig, case: Case, drawn: Source) -> list[Row]:
     rows = []
     for engines in ENGINES:
         for parallel in PARALLEL:
-            machine = config.model_copy(update={"topk_parallel": parallel, "value_topk_engines": engines})
+            machine = config.changed(topk_parallel=parallel, value_topk_engines=engines)
             result = _run(machine, case.workload, drawn)
             rows.append({"workload": case.name, "engines": engines, "parallel": parallel, "cycles": result.cycles,
                          "tflops": _tflops(result), "topk_busy": result.occupancy["top-k"]})  # fmt: skip
@@ -341,7 +341,7 @@ def _topk_sweep(config: SpattenConfig, case: Case, drawn: Source) -> list[Row]:
 def _sram_sweep(config: SpattenConfig, case: Case, drawn: Source) -> list[Row]:
     rows = []
     for kb in SRAM_KB:
-        machine = config.model_copy(update={"key_sram_bytes": kb << 10, "value_sram_bytes": kb << 10})
+        machine = config.changed(key_sram_bytes=kb << 10, value_sram_bytes=kb << 10)
         result = _run(machine, case.workload, drawn)
         rows.append({"workload": case.name, "sram_kb": kb, "cycles": result.cycles, "tflops": _tflops(result),
                      "dram_mb": result.dram_bytes / 1e6})  # fmt: skip

@@ -9,9 +9,7 @@ module ram #(
     // bits of a word
     parameter WIDTH = 32,
     // bits of an address
-    parameter ADDRESS_WIDTH = 10,
-    // words
-    parameter DEPTH = 1 << ADDRESS_WIDTH
+    parameter ADDRESS_WIDTH = 10
 ) (
     input  wire                     clk,
     input  wire                     write,
@@ -21,7 +19,7 @@ module ram #(
     output reg  [WIDTH-1:0]         read_data
 );
 
-    reg [WIDTH-1:0] memory [0:DEPTH-1];
+    reg [WIDTH-1:0] memory [0:(1 << ADDRESS_WIDTH)-1];
 
     always @(posedge clk) begin
         if (write) begin

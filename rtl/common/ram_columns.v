@@ -10,9 +10,7 @@ module ram_columns #(
     parameter WIDTH = 32,
     parameter COLUMNS = 8,
     // bits of an address
-    parameter ADDRESS_WIDTH = 10,
-    // words
-    parameter DEPTH = 1 << ADDRESS_WIDTH
+    parameter ADDRESS_WIDTH = 10
 ) (
     input  wire                     clk,
     input  wire [COLUMNS-1:0]       write,
@@ -22,7 +20,7 @@ module ram_columns #(
     output reg  [WIDTH*COLUMNS-1:0] read_data
 );
 
-    reg [WIDTH*COLUMNS-1:0] memory [0:DEPTH-1];
+    reg [WIDTH*COLUMNS-1:0] memory [0:(1 << ADDRESS_WIDTH)-1];
     integer c;
 
     always @(posedge clk) begin

@@ -223,34 +223,12 @@ module attention_units #(
     wire [COUNT_WIDTH-1:0]      select_missing;
     generate
         if (ENGINE == 1) begin : g_histogram
-            // rows as they leave the divider; what is found stays with the slot
-            localparam LANE_LOG = $clog2(SOFTMAX_LANES);
-            wire [SLOT_WIDTH-1:0]  slot = prob_line[LINE_WIDTH +: SLOT_WIDTH];
-            wire [LINE_WIDTH-1:0]  line = prob_line[LINE_WIDTH-1:0];
-            wire [COUNT_WIDTH-1:0] last = slot_count[COUNT_WIDTH*slot +: COUNT_WIDTH] - 1'b1;
-            wire                   found;
-            wire [SLOT_WIDTH-1:0]  found_slot;
-            wire [LOW_WIDTH:0]     bin;
-            wire [COUNT_WIDTH-1:0] missing;
-            reg  [LOW_WIDTH:0]     bin_reg [0:SLOTS-1];
-            reg  [COUNT_WIDTH-1:0] missing_reg [0:SLOTS-1];
-            prob_histogram #(
-                .LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOT_WIDTH(SLOT_WIDTH)
-            ) of_rows (
-                .clk(clk), .rst(rst), .s_valid(prob_valid), .s_first(line == 0),
-                .s_last(line == last[LANE_LOG +: LINE_WIDTH]), .s_probabilities(prob),
-                .s_keep(slot_keep[COUNT_WIDTH*slot +: COUNT_WIDTH]), .s_slot(slot), .m_valid(found), .m_slot(found_slot),
-                .m_bin(bin), .m_missing(missing)
+            value_bins #(
+                .LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOTS(SLOTS)
+            ) of_slots (
+                .clk(clk), .rst(rst), .count(slot_count), .keep(slot_keep), .prob_valid(prob_valid), .prob_line(prob_line),
+                .prob(prob), .slot(select_slot), .bin(select_bin), .missing(select_missing)
             );
-            always @(posedge clk) begin
-                if (found) begin
-                    bin_reg[found_slot]     <= bin;
-                    missing_reg[found_slot] <= missing;
-                end
-            end
-            assign select_bin     = bin_reg[select_slot];
-            assign select_missing = missing_reg[select_slot];
-            wire unused_last = &{1'b0, last};
         end else begin : g_none
             assign select_bin     = {LOW_WIDTH+1{1'b0}};
             assign select_missing = {COUNT_WIDTH{1'b0}};

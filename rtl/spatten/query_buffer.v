@@ -25,7 +25,7 @@ module query_buffer #(
         for (w = 0; w < 8; w = w + 1) begin : g_word
             localparam L = w % LANES;
             localparam [2:0] NUMBER = w;
-            ram #(.WIDTH(256), .ADDRESS_WIDTH(SLOT_WIDTH), .DEPTH(SLOTS > 1 ? SLOTS : 2)) words (
+            ram #(.WIDTH(256), .ADDRESS_WIDTH(SLOT_WIDTH)) words (
                 .clk(clk), .write(write[L] && write_word[3*L +: 3] == NUMBER),
                 .write_address(write_slot[SLOT_WIDTH*L +: SLOT_WIDTH]), .write_data(write_data[256*L +: 256]),
                 .read_address(slot), .read_data(data[256*w +: 256])

@@ -65,7 +65,6 @@ module score_buffers #(
     localparam ADDRESS = SLOT_WIDTH + LINE_WIDTH;
     localparam PART_LOG = LINE_WIDTH - ROW_WIDTH;  // rows of LANES in a row of the list
     localparam PLACE = RING_WIDTH + PART_LOG;
-    localparam PLACES = SCORE_ROWS << PART_LOG;
 
     // where the rows lie: written and read of each memory
     wire [PLACE-1:0] integer_to, integer_from, score_to, score_from, e_to, e_from, prob_to;
@@ -98,15 +97,15 @@ module score_buffers #(
         .base(base), .line(value_at), .place(value_from)
     );
 
-    ram_columns #(.WIDTH(SCORE_WIDTH), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) integer_memory (
+    ram_columns #(.WIDTH(SCORE_WIDTH), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE)) integer_memory (
         .clk(clk), .write(integer_write), .write_address(integer_to), .write_data(integer_data),
         .read_address(integer_from), .read_data(integers)
     );
-    ram_columns #(.WIDTH(32), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) score_memory (
+    ram_columns #(.WIDTH(32), .COLUMNS(LANES), .ADDRESS_WIDTH(PLACE)) score_memory (
         .clk(clk), .write(score_write), .write_address(score_to), .write_data(score_data), .read_address(score_from),
         .read_data(scores)
     );
-    ram #(.WIDTH(32 * LANES), .ADDRESS_WIDTH(PLACE), .DEPTH(PLACES)) e_memory (
+    ram #(.WIDTH(32 * LANES), .ADDRESS_WIDTH(PLACE)) e_memory (
         .clk(clk), .write(e_write), .write_address(e_to), .write_data(e_data), .read_address(e_from), .read_data(e)
     );
 
@@ -133,11 +132,11 @@ module score_buffers #(
             assign prob_columns = first_lanes;
         end
     endgenerate
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) select_memory (
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) select_memory (
         .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
         .write_data({LIST/LANES{prob_data}}), .read_address(select_from), .read_data(select_probabilities)
     );
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) value_memory (
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) value_memory (
         .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
         .write_data({LIST/LANES{prob_data}}), .read_address(value_from), .read_data(value_probabilities)
     );

@@ -6,7 +6,8 @@
 // importance by the head's number. Bits are coded 0 to 5 for 4, 6, 8, 10, 12 and 16 (16 for q alone, of which the lower BITS
 // count); 7 for LSBs: keys in one plane. Dimension: 0 to 2 for 32, 64, 128. Status of an answer: 0 right, 1 the head's descriptor
 // is illegal (`head_check`), 2 the query's is, 3 the memory answered with an error; then the output means nothing, and
-// head importance is left alone, but token importance may have been added to where the memory failed. The sum above which LSBs are fetched is a binary32 number.
+// head importance is left alone, but token importance may have been added to where the memory failed. The sum above which
+// LSBs are fetched is a binary32 number.
 //
 // Counters: cycles with a head in the table; queries; of them, computed again; transactions; cycles of Q x K.
 
@@ -139,15 +140,12 @@ module spatten_core #(
     input  wire [CHANNELS-1:0]               m_axi_rlast
 );
 
-    localparam PLACE_WIDTH = SLOT_WIDTH + $clog2(SIZE) + 1;
-    localparam LINE_WIDTH  = $clog2(SIZE / SOFTMAX_LANES);
-    localparam RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2;
-    localparam OUTPUTS = 8;
+    localparam PLACE_WIDTH = SLOT_WIDTH + $clog2(SIZE) + 1, LINE_WIDTH = $clog2(SIZE / SOFTMAX_LANES);
+    localparam RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2, OUTPUTS = 8;
     localparam KEY_ROW = $clog2(KEY_ROWS + LSB_ROWS), KEY_BANK = $clog2(KEY_BANKS);
     localparam VALUE_ROW = $clog2(VALUE_ROWS), VALUE_BANK = $clog2(VALUE_BANKS);
     localparam HEAD  = 3 * ADDRESS_WIDTH + LIST_WIDTH + COUNT_WIDTH + 2 + 4 * 3 + 1 + 32 + 32 + 6;
     localparam QUERY = ADDRESS_WIDTH + 2 * COUNT_WIDTH + 16 + 16;
-    localparam LISTED = 85 + COUNT_WIDTH;  // of a head's descriptor, the list's first row
 
     generate
         if (SCORE_ROWS % 2 != 0 || SCORE_ROWS * LIST < SIZE || KEY_ROWS < 2 || LSB_ROWS < 1 || VALUE_ROWS < 2) begin : g_illegal
@@ -216,13 +214,12 @@ module spatten_core #(
     assign m_axi_arlen   = {CHANNELS{8'd0}};
     assign m_axi_arsize  = {CHANNELS{3'd5}};
     assign m_axi_arburst = {CHANNELS{2'b01}};
-    wire unused_last = &{1'b0, m_axi_rlast};
 
     wire [ADDRESS_WIDTH-1:0] admit_address;
     wire [COUNT_WIDTH-1:0]   admit_count, admit_keep;
     wire [15:0]              admit_seed, admit_tag;
     assign {admit_address, admit_count, admit_keep, admit_seed, admit_tag} = admit_query;
-    wire unused_address = &{1'b0, admit_address};
+    wire unused_bits = &{1'b0, admit_address, m_axi_rlast};
 
     wire [LIST_WIDTH-1:0]             dot_list, select_list, output_list;
     wire [SLOT_WIDTH+LIST_WIDTH-2:0]  output_line, flags_line, kept_line;
@@ -238,8 +235,8 @@ module spatten_core #(
         .ADDER_CYCLES(ADDER_CYCLES), .TOPK_PARALLEL(TOPK_PARALLEL), .OPERAND_BITS(OPERAND_BITS),
         .PROBABILITY_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOTS(SLOTS), .HEADS(HEADS), .LIST(LIST),
         .SCORE_ROWS(SCORE_ROWS), .OUTPUTS(OUTPUTS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
-        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .DOT_CYCLES(DOT_CYCLES), .SUM_CYCLES(SUM_CYCLES), .DIVIDE_CYCLES(DIVIDE_CYCLES), .ENGINE(ENGINE),
-        .SELECT_CYCLES(SELECT_CYCLES), .TOKEN_WIDTH(TOKEN_WIDTH), .HEAD(HEAD)
+        .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .DOT_CYCLES(DOT_CYCLES), .SUM_CYCLES(SUM_CYCLES),
+        .DIVIDE_CYCLES(DIVIDE_CYCLES), .ENGINE(ENGINE), .SELECT_CYCLES(SELECT_CYCLES), .TOKEN_WIDTH(TOKEN_WIDTH), .HEAD(HEAD)
     ) units (
         .clk(clk), .rst(rst), .heads(heads), .accept(accept), .accept_head(accept_head), .key_row(key_row),
         .lsb_row(lsb_row), .slot_row(slot_row), .head_row(head_row), .admit(admit), .admit_slot(admit_slot),
@@ -284,18 +281,15 @@ module spatten_core #(
         .m_status(m_status), .m_again(m_again), .m_output(m_output)
     );
 
-    // importance
-    wire [SLOT_WIDTH-1:0] prob_slot = prob_line[SLOT_WIDTH+LINE_WIDTH-1 -: SLOT_WIDTH];
-    wire [HEAD_WIDTH-1:0] prob_head = slot_head[HEAD_WIDTH*prob_slot +: HEAD_WIDTH];
-    wire [LINE_WIDTH:0]   prob_row  = {heads[HEAD*prob_head+LISTED +: LIST_WIDTH], {LINE_WIDTH+1-LIST_WIDTH{1'b0}}}
-        + {1'b0, prob_line[LINE_WIDTH-1:0]};
-    token_importance #(.LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .ROW_WIDTH(LINE_WIDTH + 1)) of_tokens (
-        .clk(clk), .rst(rst), .valid(prob_valid && !illegal[prob_slot]), .row(prob_row), .probabilities(prob),
-        .host_write(token_write), .host_place(token_place), .host_score(token_score), .score(token_found)
-    );
-    head_importance #(.WIDTH(OUT_WIDTH), .HEADS(64)) of_heads (
-        .clk(clk), .rst(rst), .valid(release_valid && m_status == 2'd0), .head(heads[HEAD*answer_head +: 6]),
-        .elements(m_output), .host_write(head_write), .host_head(head_number), .host_sum(head_score), .sum(head_found)
+    core_importance #(
+        .LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .LIST(LIST), .SLOTS(SLOTS), .HEADS(HEADS),
+        .HEAD(HEAD), .OUT_WIDTH(OUT_WIDTH)
+    ) importance (
+        .clk(clk), .rst(rst), .heads(heads), .slot_head(slot_head), .illegal(illegal), .prob_valid(prob_valid),
+        .prob_line(prob_line), .prob(prob), .right(release_valid && m_status == 2'd0), .answer_head(answer_head),
+        .elements(m_output), .token_write(token_write), .token_place(token_place), .token_score(token_score),
+        .token_found(token_found), .head_write(head_write), .head_number(head_number), .head_score(head_score),
+        .head_found(head_found)
     );
 
     core_counters #(.CHANNELS(CHANNELS)) counted (

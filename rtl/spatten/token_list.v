@@ -42,11 +42,11 @@ module token_list #(
     wire [WIDTH*COLUMNS-1:0] even, odd;
     reg [COLUMN_WIDTH:0] start_reg;
 
-    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1), .DEPTH(ROWS / 2)) even_rows (
+    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1)) even_rows (
         .clk(clk), .write(write & {COLUMNS{!write_row[0]}}), .write_address(write_row[ROW_WIDTH-1:1]),
         .write_data(write_tokens), .read_address(even_row), .read_data(even)
     );
-    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1), .DEPTH(ROWS / 2)) odd_rows (
+    ram_columns #(.WIDTH(WIDTH), .COLUMNS(COLUMNS), .ADDRESS_WIDTH(ROW_WIDTH - 1)) odd_rows (
         .clk(clk), .write(write & {COLUMNS{write_row[0]}}), .write_address(write_row[ROW_WIDTH-1:1]),
         .write_data(write_tokens), .read_address(row[ROW_WIDTH-1:1]), .read_data(odd)
     );

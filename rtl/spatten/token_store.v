@@ -103,15 +103,15 @@ module token_store #(
         .clk(clk), .write(host_columns), .write_address(host_row), .write_data(host_tokens), .read_address(output_row),
         .read_data(output_tokens)
     );
-    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_for_output (
+    ram_columns #(.WIDTH(TOKEN_WIDTH), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) kept_for_output (
         .clk(clk), .write(kept_write), .write_address(kept_to), .write_data(kept_tokens), .read_address(output_from),
         .read_data(output_kept_tokens)
     );
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_probability (
+    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) kept_probability (
         .clk(clk), .write(kept_write), .write_address(kept_to), .write_data(kept_probabilities),
         .read_address(output_from), .read_data(output_kept_probabilities)
     );
-    ram_columns #(.WIDTH(1), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH), .DEPTH(SCORE_ROWS)) kept_flag (
+    ram_columns #(.WIDTH(1), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) kept_flag (
         .clk(clk), .write(flags_write), .write_address(flags_to), .write_data(flags), .read_address(output_from),
         .read_data(output_flags)
     );

@@ -92,7 +92,9 @@ def test_machines_the_core_cannot_be(changes: dict, text: str) -> None:
 
 
 def test_parameters_are_the_configuration() -> None:
-    assert SpattenConfig().verilog_parameters()["KEY_ROWS"] == 192
+    p = SpattenConfig().verilog_parameters()
+    assert (p["KEY_ROWS"], p["LSB_ROWS"], p["SCORE_ROWS"], p["ENGINE"]) == (160, 32, 128, 0)
+    assert SpattenConfig(design="streaming").verilog_parameters()["ENGINE"] == 1
     assert eighth().verilog_parameters()["CHANNELS"] == 2
     for machine in MACHINES:
         machine.verilog_parameters()
