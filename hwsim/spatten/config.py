@@ -63,6 +63,11 @@ def _by_design(field: str, description: str, low: int | None = None, high: int |
     )  # fmt: skip
 
 
+def _usual_lsb_bytes(key_sram_bytes: int, qk_multipliers: int) -> int:
+    """A sixth of the key SRAM, and a row at least."""
+    return max(key_sram_bytes // 6, 2 * qk_multipliers, 512)
+
+
 class SpattenConfig(BaseModel):
     """A SpAtten machine. Frozen; unknown keys are errors; ``SpattenConfig()`` is the paper's full size."""
 
@@ -89,10 +94,10 @@ class SpattenConfig(BaseModel):
     value_topk_engines: int = Field(1, ge=1, le=16, description="engines of the local value top-k (choice)")
     key_sram_bytes: int = _by_design("key_sram_bytes", "key SRAM, both halves (paper: 196 KB)", 1024, 1 << 26)
     lsb_sram_bytes: int = Field(
-        default_factory=lambda data: data["key_sram_bytes"] // 6,
+        default_factory=lambda data: _usual_lsb_bytes(data["key_sram_bytes"], data["qk_multipliers"]),
         ge=128,
         le=1 << 26,
-        description="part of the key SRAM that is for LSBs (choice: a sixth, LSBs of 1024 keys)",
+        description="part of the key SRAM that is for LSBs (choice: a sixth, LSBs of 1024 keys; a row at least)",
     )
     value_sram_bytes: int = _by_design("value_sram_bytes", "value SRAM, both halves (paper: 196 KB)", 1024, 1 << 26)
     queries_in_flight: int = _by_design(
@@ -170,7 +175,9 @@ class SpattenConfig(BaseModel):
             return data
         usual = SpattenConfig(design=self.design)
         kept = {k: v for k, v in data.items() if getattr(self, k) != getattr(usual, k)}
-        if self.lsb_sram_bytes == self.key_sram_bytes // 6:  # it follows from another field
+        if self.lsb_sram_bytes == _usual_lsb_bytes(
+            self.key_sram_bytes, self.qk_multipliers
+        ):  # it follows from another field
             kept.pop("lsb_sram_bytes", None)
         if "memory" in kept:
             mine, theirs = (m.model_dump(mode=info.mode) for m in (self.memory, usual.memory))

@@ -176,11 +176,9 @@ module spatten_core #(
     wire [2*PLACE_WIDTH-1:0]    place;
     wire [2*TOKEN_WIDTH*(LIST+1)-1:0] window;
     wire [2047:0]               query_data;
-    wire [KEY_ROW-1:0]          dot_row;
-    wire [KEY_BANK-1:0]         dot_first;
+    wire [KEY_ROW-1:0] dot_row;        wire [KEY_BANK-1:0] dot_first;
     wire [256*KEY_BANKS-1:0]    keys;
-    wire [VALUE_ROW-1:0]        value_row;
-    wire [VALUE_BANK-1:0]       value_first;
+    wire [VALUE_ROW-1:0] value_row;    wire [VALUE_BANK-1:0] value_first;
     wire [256*VALUE_BANKS-1:0]  values;
     wire [HEAD_WIDTH-1:0]       answer_head = slot_head[HEAD_WIDTH*answer_slot +: HEAD_WIDTH];
     attention_front #(

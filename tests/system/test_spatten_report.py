@@ -38,7 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyTables, Path]
     ticks: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PARALLEL", (1, 16))
-        patch.setattr(module, "SRAM_KB", (2, 192))
+        patch.setattr(module, "SRAM_KB", (4, 192))
         patch.setattr(module, "ENGINE_KEYS", (32, 64))
         tables = study(SpattenConfig(), cases, seed=0, spread=2.0, tick=ticks.append)
     assert len(ticks) == runs(cases)
@@ -127,7 +127,7 @@ def test_recorded_probabilities_are_named(tmp_path: Path) -> None:
     recorded = SyntheticScores(7, 3.0, SpattenConfig().probability_bits)
     workload = make_workload("e", Transformer(2, 3, 32, 40, 0), PRUNING)
     with pytest.MonkeyPatch.context() as patch:
-        for name, values in (("PARALLEL", (1, 16)), ("SRAM_KB", (2, 192)), ("ENGINE_KEYS", (32, 64))):
+        for name, values in (("PARALLEL", (1, 16)), ("SRAM_KB", (4, 192)), ("ENGINE_KEYS", (32, 64))):
             patch.setattr(module, name, values)
         case = Case("e", workload, "a trace", "bert-base", recorded)
         tables = study(SpattenConfig(), [case], seed=0, spread=2.0, tick=lambda _: None)
