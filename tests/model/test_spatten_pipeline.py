@@ -24,8 +24,8 @@ COLUMNS = ("cycle", *CAUSES, *USED, *STALLS, *COMMANDS)
 """Of a snapshot."""
 
 
-def random_machine(rng: np.random.Generator) -> SpattenConfig:
-    """A machine of any width; buffers that are short, each in some of them."""
+def random_machine(rng: np.random.Generator, ample: bool = False) -> SpattenConfig:
+    """A machine of any width; buffers that are short, each in some of them; ``ample``: only the ring of LSBs is."""
 
     def pick(*values: int) -> int:
         return int(rng.choice(values))
@@ -34,14 +34,18 @@ def random_machine(rng: np.random.Generator) -> SpattenConfig:
     softmax, comparators = pick(1, 4, 8), pick(1, 4, 16)
     key_row, value_row = (max(16 * inputs, 2 * multipliers, 256) for multipliers in (qk, pv))
     list_row = max(inputs, comparators, softmax, pv // 32)
-    lsb_rows = pick(1, 1, 2, 32)
+    lsb_rows, key_rows, slots, score_rows, heads = (
+        pick(1, 1, 2, 32), pick(2, 4, 8, 192), pick(1, 2, 3, 5, 8), pick(1, 1, 2, 4, 100), pick(1, 2, 16)
+    )  # fmt: skip
+    if ample:
+        lsb_rows, key_rows, slots, score_rows, heads = 1, 192, 8, 100, 16
     planes = bool(rng.random() < 0.5)
     return SpattenConfig(
         qk_multipliers=qk, pv_multipliers=pv, softmax_lanes=softmax, topk_parallel=comparators, crossbar_inputs=inputs,
         topk_engine="histogram" if rng.random() < 0.5 else "quick-select", value_topk_engines=pick(1, 2, 3),
-        lsb_sram_bytes=lsb_rows * key_row, key_sram_bytes=max((pick(2, 4, 6, 192) + lsb_rows) * key_row, 1024),
-        value_sram_bytes=max(pick(2, 4, 192) * value_row, 1024), queries_in_flight=pick(1, 2, 3, 5, 8),
-        score_tokens=max(pick(1, 1, 2, 4, 100) * list_row, 8), heads_in_flight=pick(1, 2, 16),
+        lsb_sram_bytes=lsb_rows * key_row, key_sram_bytes=max((key_rows + lsb_rows) * key_row, 1024),
+        value_sram_bytes=max(pick(2, 4, 192) * value_row, 1024), queries_in_flight=slots,
+        score_tokens=max(score_rows * list_row, 8), heads_in_flight=heads,
         crossbar_window=window, lane_depth=window * pick(1, 2), answer_depth=max(window * pick(1, 2), 2),
         layout="planes" if planes else "heads", stagger_bytes=pick(0, 64, 4096) if planes else 0,
         dot_cycles=pick(1, 11), exponential_cycles=pick(1, 21), divide_cycles=pick(2, 29), output_cycles=pick(1, 3),
@@ -52,14 +56,16 @@ def random_machine(rng: np.random.Generator) -> SpattenConfig:
 def random_segment(rng: np.random.Generator, config: SpattenConfig) -> Segment:
     """Heads of every kind: one query or several, pruned, in two planes, too large for an SRAM, with candidates."""
     builder = Builder(config)
-    for head in range(int(rng.integers(1, 7))):
+    longest = rng.choice([8, 24, 90])
+    planes, failing = (1, 0.9) if rng.random() < 0.4 else (0.5, 0.3)
+    for head in range(int(rng.integers(1, 9))):
         dimension = int(rng.choice([32, 64, 128]))
-        length = int(rng.integers(1, rng.choice([12, 90])))
+        length = int(rng.integers(1, longest))
         n = int(rng.integers(1, length + 1))
         count = int(rng.choice([1, 1, 2, 5]))
         tokens = np.sort(rng.choice(length, n, replace=False))
-        progressive = bool(rng.random() < 0.5)
-        again = (rng.random(count) < 0.4) & progressive
+        progressive = bool(rng.random() < planes)
+        again = (rng.random(count) < failing) & progressive
         size = dimension * int(rng.choice([4, 6, 8, 12])) // 8
         group = Group(Head(0, int(rng.integers(0, 3)), head, length, n, count, dimension), n, size, size,
                       dimension // 2 if progressive else 0, size, progressive, 0.1, again)  # fmt: skip
@@ -76,7 +82,7 @@ def random_segment(rng: np.random.Generator, config: SpattenConfig) -> Segment:
     return builder.segment()[0]
 
 
-SEEDS = 80
+SEEDS = 96
 RARE = (
     "no room for scores", "no room for LSBs", "a slot given back late", "a younger request", "a younger beat",
     "no room for a beat", "older values first",
@@ -88,7 +94,7 @@ RARE = (
 def compared(seed: int) -> Counter[str]:
     """A random machine beside its twin, of which what happened is returned."""
     rng = np.random.default_rng(seed)
-    config = random_machine(rng)
+    config = random_machine(rng, ample=seed % 8 == 7)
     machine, twin = Pipeline(config), Twin(config)
     for _ in range(2):  # the second on a memory that has been used
         work = random_segment(rng, config)
@@ -123,5 +129,5 @@ def test_every_cycle_of_the_twin(seed: int) -> None:
 
 
 def test_the_random_cases_meet_what_is_rare() -> None:
-    met = sum((compared(seed) for seed in range(SEEDS)), Counter())
-    assert {name for name in RARE if met[name] >= 10} == set(RARE), met
+    cases = Counter(name for seed in range(SEEDS) for name in +compared(seed))
+    assert {name for name in RARE if cases[name] >= 5} == set(RARE), cases

@@ -187,7 +187,7 @@ class Twin:
             now = self.now
             while len(passed) < len(marks) - 1 and gone >= marks[len(passed)]:
                 passed.append(self._passed())
-            self._fetch_cycle()
+            self.cycle()
             # address generators
             key_unit, value_unit = self.fetchers
             if value_unit.job is None:
@@ -366,11 +366,11 @@ class Twin:
 
     def _moving(self) -> bool:
         """Whether something is on its way from a generator to an SRAM."""
-        lanes = (lane for f in self.fetchers for lane in f.lanes)
-        queues = any(map(any, (lanes, self.registers, self.beats)))
-        return bool(self.inside) or queues or any(f.job for f in self.fetchers)
+        lanes = [lane for f in self.fetchers for lane in f.lanes]
+        return bool(self.inside) or any(f.job for f in self.fetchers) or any(lanes + self.registers + self.beats)
 
-    def _fetch_cycle(self) -> None:
+    def cycle(self) -> None:
+        """Steps 1 to 4."""
         for fetcher in self.fetchers:
             fetcher.before = [len(lane) for lane in fetcher.lanes]
         self._responses()
