@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from hwsim.memory.config import DramConfig
 from hwsim.memory.mapping import place
 from hwsim.spatten.config import SpattenConfig, eighth
 from hwsim.spatten.timing.fetch import fetch, plan
+from tests.support.spatten_twin import Job, Twin
 
 
 def test_a_plan_covers_the_vectors_once() -> None:
@@ -58,6 +61,41 @@ def test_all_arrives_and_not_too_soon(machine: SpattenConfig) -> None:
         assert found.cycles < 3 * count * 32 / machine.memory.peak_bytes_per_cycle
 
 
+def test_every_cycle_of_the_twin() -> None:
+    rng = np.random.default_rng(2)
+    met: Counter[str] = Counter()
+    for _ in range(40):
+        window, deep = int(rng.choice([1, 2, 4, 8])), int(rng.choice([1, 2]))
+        machine = SpattenConfig(
+            crossbar_inputs=int(rng.choice([2, 8, 32])), crossbar_window=window, lane_depth=window * deep,
+            answer_depth=max(window * deep, 2),
+            memory=DramConfig(channels=int(rng.choice([2, 16])), queue=int(rng.choice([4, 32]))),
+        )  # fmt: skip
+        count, size = int(rng.integers(1, 150)), int(rng.integers(1, 130))
+        tokens = np.sort(rng.choice(300, count, replace=False))
+        work = plan(machine, 4096, tokens, size)
+        found, twin = fetch(machine, 4096, tokens, size), Twin(machine)
+        job = Job(0, 0, 0, 0, -1, deque(zip(*(part.tolist() for part in work), strict=True)), len(work.channel))
+        twin.fetchers[0].take(job)
+        while job.done is None:
+            twin.cycle()
+            twin.now += 1
+        assert (found.cycles, found.stalls) == (job.done, twin.stalls)
+        met += twin.met
+    assert min(met["a younger request"], met["a younger beat"]) > 10
+
+
+def test_windows_help_gathers() -> None:
+    """Vectors of which a third is fetched, over all channels: a FIFO's oldest entry alone holds up those behind it."""
+    tokens = np.flatnonzero(np.random.default_rng(3).random(2000) < 0.33)
+    cycles = [
+        fetch(SpattenConfig(crossbar_window=n, lane_depth=8, answer_depth=8), 0, tokens, 64).cycles
+        for n in (1, 2, 4, 8)
+    ]
+    assert cycles == sorted(cycles, reverse=True)
+    assert cycles[0] > 1.2 * cycles[2]
+
+
 def test_fewer_lanes_or_channels_take_longer() -> None:
     full, small = (fetch(m, 0, np.arange(1000), 64).cycles for m in (SpattenConfig(), eighth()))
     assert small > 5 * full
@@ -73,5 +111,10 @@ def test_nothing_and_wrong_input() -> None:
             fetch(config, 0, np.array(tokens), 64)
     with pytest.raises(ValidationError, match="must be the same"):
         SpattenConfig(frequency_hz=500_000_000)
+    for field in ("lane_depth", "answer_depth"):
+        with pytest.raises(ValidationError, match=f"crossbar_window=4: more than {field}=2"):
+            SpattenConfig(crossbar_window=4, **{field: 2})
+    with pytest.raises(ValidationError, match="score_tokens=16: must be 32 or more, a row of the ring"):
+        SpattenConfig(score_tokens=16)
     with pytest.raises(ValidationError, match="at most 32"):
         SpattenConfig(memory=DramConfig(channels=64))

@@ -66,10 +66,20 @@ def random_query(rng: np.random.Generator, bits: int, keys: int, dimension: int,
     return q, k, v, float(F(q_scale * k_scale / dimension**0.5)), v_scale
 
 
+def naive_histogram_cycles(p: np.ndarray, k: int, bits: int, parallel: int) -> int:
+    """The text of the histogram's engine: a pass of the filter, and one before it where the k-th largest is in a bin of
+    several values."""
+    rows, half = -(-len(p) // parallel), -(-bits // 2)
+    filter_pass, refinement = rows + 3, rows + 1 + -(-half // 3)
+    if k == 0:
+        return 1
+    return filter_pass + (refinement if k < len(p) and np.sort(p)[-k] >= 1 << half else 0)
+
+
 def test_every_bit_of_the_naive_twin() -> None:
     rng = np.random.default_rng(0)
-    refetched = 0
-    for _ in range(400):
+    refetched, refined = 0, 0
+    for i in range(400):
         keys, dimension = int(rng.integers(1, 60)), int(rng.choice([32, 64, 128]))
         lsb, lanes, bits = int(rng.choice([0, 4])), int(rng.choice([1, 4, 8])), int(rng.choice([8, 12, 16]))
         q, k, v, scale, _ = random_query(
@@ -78,14 +88,20 @@ def test_every_bit_of_the_naive_twin() -> None:
         keep = kept(keys, float(rng.choice([0, 0.5, 0.9])))
         threshold = float(rng.choice([0.0, 0.1, 0.5]))
         adder = int(rng.choice([1, 2, 4]))
-        machine = SpattenConfig(softmax_lanes=lanes, adder_cycles=adder, probability_bits=bits)
+        engine = ("quick-select", "histogram")[i % 2]
+        machine = SpattenConfig(softmax_lanes=lanes, adder_cycles=adder, probability_bits=bits, topk_engine=engine)
         found = run_query(machine, q, k, v, scale, lsb=lsb, threshold=threshold, keep_values=keep)
         p, places, output, again = naive_query(q, k, v, scale, lsb, threshold, keep, lanes * adder, bits)
         assert found.probabilities.tolist() == p.tolist()
         assert np.flatnonzero(found.kept).tolist() == places.tolist()
         assert found.output.tolist() == output.tolist()
         assert found.again == again
+        if engine == "histogram":
+            cycles = naive_histogram_cycles(p, keep, bits, machine.topk_parallel)
+            assert found.topk_cycles == cycles
+            refined += cycles > -(-keys // machine.topk_parallel) + 3
         refetched += again
+    assert 20 < refined < 180
     assert 20 < refetched < 300
 
 
