@@ -31,8 +31,8 @@ def needed(top: str, rtl: Path = RTL) -> list[Path]:
         name = wanted.pop()
         if name not in found:
             found.append(name)
-            text = files[name].read_text(encoding="utf-8")
-            wanted += sorted(set(re.findall(r"\w+", text)) & set(files))
+            text = re.sub(r"//.*", "", files[name].read_text(encoding="utf-8"))
+            wanted += sorted(set(re.findall(r"\b(\w+)\s+(?:#\s*\(|\w+\s*\()", text)) & set(files))
             included |= set(re.findall(r'`include "(.+?)"', text))
     return [*(files[n] for n in sorted(found)), *(headers[n] for n in sorted(included))]
 

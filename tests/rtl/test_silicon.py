@@ -36,9 +36,9 @@ SMALL_SAT = {"rows": 4, "cols": 4, "west_buffer_bytes": 1 << 18, "north_buffer_b
 
 def small_spatten(**changes: int):
     """That of SpAtten's record."""
-    return small(buffer_keys=128, key_sram_bytes=65_536, value_sram_bytes=65_536, **changes).model_copy(
-        update={"memory": small().memory.model_copy(update={"channels": 4})}
-    )
+    return small(
+        buffer_keys=128, score_tokens=256, key_sram_bytes=65_536, value_sram_bytes=65_536, **changes
+    ).model_copy(update={"memory": small().memory.model_copy(update={"channels": 4})})
 
 
 @pytest.mark.parametrize("path", [sat_silicon.REFERENCE_ACTIVITY, spatten_silicon.REFERENCE_ACTIVITY])
