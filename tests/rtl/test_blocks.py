@@ -29,7 +29,7 @@ SMALLEST = [name for name in BLOCKS if name not in ("stce_32x32", "spatten_full"
 FULL = [pytest.param(name, marks=pytest.mark.nightly if name == "spatten_full" else pytest.mark.rtl) for name in BLOCKS]
 CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
          "zero_eliminator": 5000, "topk": 5000, "topk_histogram": 5000, "prob_histogram": 1000, "value_select": 1000,
-         "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
+         "importance_topk": 1000, "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
 
 
 @pytest.mark.parametrize("block", SMALLEST)
@@ -78,6 +78,8 @@ def test_lint_of_every_module_is_clean() -> None:
         ("fetch", {"CROSSBAR_WINDOW": 4, "ANSWER_DEPTH": 3}),
         ("fetch", {"CROSSBAR_WINDOW": 16, "LANE_DEPTH": 16, "ANSWER_DEPTH": 16}),
         ("fetch", {"CROSSBAR_WINDOW": 3}),
+        ("importance_topk", {"COMPARATORS": 64}),
+        ("importance_topk", {"ROW_WIDTH": 4}),
     ],
 )
 def test_illegal_parameters_do_not_build(top: str, parameters: dict[str, int]) -> None:
@@ -158,7 +160,8 @@ def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
 
 
 COVERED = ["spatten_core", "sat_core", "stce", "sore", "wuve", "fp32_div", "fp32_exp", "int_to_fp32", "fp32_to_int",
-           "zero_eliminator", "topk", "topk_histogram", "prob_histogram", "value_select", "softmax"]  # fmt: skip
+           "zero_eliminator", "topk", "topk_histogram", "prob_histogram", "value_select",
+           "importance_topk", "softmax"]  # fmt: skip
 
 
 @pytest.mark.rtl

@@ -11,7 +11,7 @@ from hwsim.verification.units import fp32_div, fp32_to_int, int_to_fp32
 
 from .attention import spatten_core, spatten_full
 from .exponential import fp32_exp
-from .selection import prob_histogram, topk, topk_histogram, value_select, zero_eliminator
+from .selection import importance_topk, prob_histogram, topk, topk_histogram, value_select, zero_eliminator
 from .softmax import softmax
 
 BLOCKS = {
@@ -24,6 +24,7 @@ BLOCKS = {
     "topk_histogram": Block(topk_histogram, 1, 50_000),
     "prob_histogram": Block(prob_histogram, 1, 20_000),
     "value_select": Block(value_select, 1, 10_000),
+    "importance_topk": Block(importance_topk, 1, 10_000),
     "softmax": Block(softmax, 1, 10_000),
     "spatten_core": Block(spatten_core, 1, 2000),
     "spatten_full": Block(spatten_full, 1, 40),

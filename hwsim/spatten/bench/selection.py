@@ -14,7 +14,8 @@ import numpy as np
 
 from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 
-from ..timing.topk import histogram_bin, histogram_select, select, stream_cycles
+from ..timing.functional import SATURATED
+from ..timing.topk import histogram_bin, histogram_select, ordered_key, select, stream_cycles
 
 ZERO_MACHINES = (1, 2, 5, 8, 16)
 """Lanes of the zero eliminators that are built."""
@@ -24,6 +25,8 @@ HISTOGRAM_MACHINES = ((2, 4, 4, 2), (4, 64, 16, 1), (8, 64, 7, 4), (16, 1024, 12
 """Comparators, largest number of keys, bits of a key and lanes of the histogram of the engines that are built."""
 SELECT_MACHINES = ((1, 2, 32, 4, 5), (0, 4, 64, 8, 12), (1, 32, 256, 32, 12), (1, 16, 1024, 32, 12))
 """Engine, comparators, largest number of keys, tokens of a row, bits of a key of the local prunings that are built."""
+IMPORTANCE_MACHINES = ((2, 8, 4), (4, 64, 8), (8, 64, 8), (16, 1024, 32))
+"""Comparators, largest number of entries, entries of a row of the cascade prunings that are built."""
 _SLOT_WIDTH = 3
 _TOKEN_WIDTH = 20
 
@@ -224,3 +227,50 @@ def _value_select_case(rng: np.random.Generator, machine: tuple[int, int, int, i
     expected = {"cycles": np.array([cycles], np.uint32), "output": output}
     stdin = head.tobytes() + prob.tobytes() + tokens.tobytes()
     return Case(f"{k} of {n} values", stdin, expected, care=care)
+
+
+def importance_topk(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
+    """Cascade pruning: what is kept of a list lies where it was asked for, nothing else has changed."""
+
+    def work() -> Iterator[tuple[Bench, list[Case]]]:
+        machines = IMPORTANCE_MACHINES[1:2] if options.coverage else IMPORTANCE_MACHINES
+        for comparators, size, row in machines:
+            width = (2 * size // row).bit_length()  # both halves of the lists, and heads behind them
+            sizes = {"LIST": row, "NAME_WIDTH": _TOKEN_WIDTH, "ROW_WIDTH": width}
+            bench = Bench("importance_topk", "hwsim.spatten.bench:importance_main.cpp",
+                          sizes | {"COMPARATORS": comparators, "SIZE": size},
+                          sizes | {"HAS_CLOCK": 1, "COUNT_WIDTH": size.bit_length(), "ROWS": 1 << width})  # fmt: skip
+            yield bench, [_importance_case(rng, comparators, size, row) for _ in range(-(-cases // len(machines)))]
+
+    return check_all("importance_topk", work(), options)
+
+
+def _importance_case(rng: np.random.Generator, comparators: int, size: int, row: int) -> Case:
+    n, k = _count_and_k(rng, comparators, size)
+    rows = 1 << (2 * size // row).bit_length()
+    needed = -(-max(n, 1) // row)
+    source = int(rng.integers(0, rows - needed + 1))
+    names = rng.integers(0, 1 << _TOKEN_WIDTH, (rows, row), dtype=np.uint32)
+    # as tokens add up integers, and saturate; as heads' binary32 numbers are ordered; ties
+    kind = int(rng.integers(0, 4))
+    if kind == 0:
+        scores = np.minimum(rng.integers(0, 1 << 33, (rows, row)), SATURATED).astype(np.uint32)
+    elif kind == 1:
+        scores = ordered_key(rng.exponential(size=(rows, row)).astype(np.float32))
+    else:
+        scores = rng.integers(0, int(rng.choice([1, 3, 4096])), (rows, row), dtype=np.uint32)
+    far = [at for at in range(rows - needed + 1) if at + needed <= source or at >= source + needed]
+    target = source if not far or rng.random() < 0.3 else int(rng.choice(far))
+    keep, seed = np.zeros(n, np.bool_), int(rng.integers(1, 1 << 16))
+    first, last = source * row, target * row
+    cycles, *_ = select(scores.ravel()[first : first + n].copy(), k, comparators, seed, keep)
+    kept = first + np.flatnonzero(keep)
+    output, care = np.array([names.ravel(), scores.ravel()]), np.ones((2, rows * row), np.bool_)
+    output[:, last : last + len(kept)] = output[:, kept]
+    care[:, last + len(kept) : last + -(-len(kept) // comparators) * comparators] = False
+    (share,) = _shares(rng, 1)
+    reset = int(rng.integers(1, 60)) if share < 256 and rng.random() < 0.3 else 0
+    head = np.array([source, target, n, k, seed, rng.integers(1, 1 << 31), share, reset], np.uint32)
+    expected = {"cycles": np.array([cycles], np.uint32), "output": output}
+    stdin = head.tobytes() + names.tobytes() + scores.tobytes()
+    return Case(f"{k} of {n} entries", stdin, expected, timed=share == 256 and not reset, care=care)
