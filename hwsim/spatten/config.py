@@ -302,7 +302,6 @@ class SpattenConfig(BaseModel):
         lanes, m = self.crossbar_inputs // 2, self.memory
         tree = 2 * (self.partial_sums.bit_length() - 1)
         for name, allowed, what in (
-            ("value_topk_engines", self.value_topk_engines == 1, "1"),
             ("topk_parallel", self.topk_parallel >= 2, "2 or more"),
             ("heads_in_flight", self.heads_in_flight >= 2, "2 or more"),
             ("output_cycles", self.output_cycles == 3, "3"),
@@ -328,6 +327,7 @@ class SpattenConfig(BaseModel):
             "SOFTMAX_LANES": self.softmax_lanes,
             "ADDER_CYCLES": self.adder_cycles,
             "TOPK_PARALLEL": self.topk_parallel,
+            "TOPK_ENGINES": self.value_topk_engines,
             "OPERAND_BITS": self.operand_bits,
             "PROBABILITY_BITS": self.probability_bits,
             "SIZE": self.buffer_keys,

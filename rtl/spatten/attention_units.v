@@ -11,6 +11,7 @@ module attention_units #(
     parameter SOFTMAX_LANES = 8,
     parameter ADDER_CYCLES = 4,
     parameter TOPK_PARALLEL = 16,
+    parameter TOPK_ENGINES = 1,
     parameter OPERAND_BITS = 12,
     parameter PROBABILITY_BITS = 12,
     parameter SIZE = 1024,
@@ -43,7 +44,7 @@ module attention_units #(
     parameter VALUE_ROW = $clog2(VALUE_ROWS),
     parameter VALUE_BANK = $clog2(VALUE_BANKS),
     parameter ROW_WIDTH = KEY_ROW > VALUE_ROW ? KEY_ROW : VALUE_ROW,
-    parameter LOW_WIDTH = (PROBABILITY_BITS + 1) / 2,
+    parameter LINE = SLOT_WIDTH + LIST_WIDTH - 1,
     parameter LINE_WIDTH = $clog2(SIZE / SOFTMAX_LANES),
     parameter OUT_WIDTH = OPERAND_BITS + PROBABILITY_BITS + $clog2(SIZE)
 ) (
@@ -107,24 +108,24 @@ module attention_units #(
     output wire [VALUE_BANK-1:0]                value_first,
     input  wire [256*VALUE_BANKS-1:0]           values,
 
-    // lists of tokens, one cycle later; what was kept
+    // lists of tokens, one cycle later; what was kept; of the top-k, each engine's
     output wire [LIST_WIDTH-1:0]                dot_list,
     input  wire [TOKEN_WIDTH*LIST-1:0]          dot_tokens,
-    output wire [LIST_WIDTH-1:0]                select_list,
-    input  wire [TOKEN_WIDTH*LIST-1:0]          select_tokens,
+    output wire [TOPK_ENGINES*LIST_WIDTH-1:0]   select_list,
+    input  wire [TOPK_ENGINES*TOKEN_WIDTH*LIST-1:0] select_tokens,
     output wire [LIST_WIDTH-1:0]                output_list,
     input  wire [TOKEN_WIDTH*LIST-1:0]          output_tokens,
-    output wire [SLOT_WIDTH+LIST_WIDTH-2:0]     output_line,
+    output wire [LINE-1:0]                      output_line,
     input  wire [TOKEN_WIDTH*LIST-1:0]          output_kept_tokens,
     input  wire [PROBABILITY_BITS*LIST-1:0]     output_kept_prob,
     input  wire [LIST-1:0]                      output_flags,
-    output wire [LIST-1:0]                      flags_write,
-    output wire [SLOT_WIDTH+LIST_WIDTH-2:0]     flags_line,
-    output wire [LIST-1:0]                      flags,
-    output wire [LIST-1:0]                      kept_write,
-    output wire [SLOT_WIDTH+LIST_WIDTH-2:0]     kept_line,
-    output wire [TOKEN_WIDTH*LIST-1:0]          kept_tokens,
-    output wire [PROBABILITY_BITS*LIST-1:0]     kept_prob,
+    output wire [TOPK_ENGINES*LIST-1:0]         flags_write,
+    output wire [TOPK_ENGINES*LINE-1:0]         flags_line,
+    output wire [TOPK_ENGINES*LIST-1:0]         flags,
+    output wire [TOPK_ENGINES*LIST-1:0]         kept_write,
+    output wire [TOPK_ENGINES*LINE-1:0]         kept_line,
+    output wire [TOPK_ENGINES*TOKEN_WIDTH*LIST-1:0] kept_tokens,
+    output wire [TOPK_ENGINES*PROBABILITY_BITS*LIST-1:0] kept_prob,
 
     // rows of probabilities; outputs; of each slot its head, whether it was computed again
     output wire                                 prob_valid,
@@ -144,9 +145,9 @@ module attention_units #(
 
     wire [SLOTS*COUNT_WIDTH-1:0] slot_count, slot_keep;
     wire dot_free, dot_start, dot_second, dot_last, exp_free, exp_start, exp_last, divide_free, divide_start, divide_last;
-    wire select_free, select_start, chosen, value_free, value_start, value_last;
+    wire weighed, chosen, value_free, value_start, value_last;
     wire [SLOT_WIDTH-1:0] dot_slot, dot_last_slot, exp_slot, exp_last_slot, check_slot, divide_slot, divide_last_slot;
-    wire [SLOT_WIDTH-1:0] select_slot, chosen_slot, value_slot, value_last_slot;
+    wire [SLOT_WIDTH-1:0] weighed_slot, chosen_slot, value_slot, value_last_slot;
     wire [31:0]           check_sum;
     query_schedule #(
         .SLOTS(SLOTS), .HEADS(HEADS), .HEAD(HEAD), .COUNT_WIDTH(COUNT_WIDTH), .LIST(LIST), .SCORE_ROWS(SCORE_ROWS),
@@ -162,8 +163,7 @@ module attention_units #(
         .dot_last_slot(dot_last_slot), .exp_free(exp_free), .exp_start(exp_start), .exp_slot(exp_slot),
         .exp_last(exp_last), .exp_last_slot(exp_last_slot), .check_slot(check_slot), .check_sum(check_sum),
         .divide_free(divide_free), .divide_start(divide_start), .divide_slot(divide_slot), .divide_last(divide_last),
-        .divide_last_slot(divide_last_slot), .select_free(select_free), .select_start(select_start),
-        .select_slot(select_slot), .chosen(chosen), .chosen_slot(chosen_slot), .value_free(value_free),
+        .divide_last_slot(divide_last_slot), .weighed(weighed), .weighed_slot(weighed_slot), .chosen(chosen), .chosen_slot(chosen_slot), .value_free(value_free),
         .value_start(value_start), .value_slot(value_slot), .value_last(value_last), .value_last_slot(value_last_slot),
         .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head), .own_valid(own_valid), .own_take(own_take),
         .own_slot(own_slot), .key_done(key_done), .key_done_head(key_done_head), .lsb_done(lsb_done),
@@ -171,9 +171,7 @@ module attention_units #(
         .head(slot_head), .count(slot_count), .keep(slot_keep), .again(again)
     );
 
-    // of each slot what only one unit needs
-    reg [15:0] seed_reg [0:SLOTS-1];
-    reg [1:0]  offset_reg [0:SLOTS-1];   // of q in its first word, 8 bytes
+    reg [1:0] offset_reg [0:SLOTS-1];  // of q in its first word, 8 bytes
 
     // Q x K
     wire [HEAD_WIDTH-1:0]        dot_head = slot_head[HEAD_WIDTH*dot_slot +: HEAD_WIDTH];
@@ -200,11 +198,12 @@ module attention_units #(
     );
     wire [HEAD_WIDTH-1:0] scale_head =
         slot_head[HEAD_WIDTH*integer_line[SLOT_WIDTH+LINE_WIDTH-1 -: SLOT_WIDTH] +: HEAD_WIDTH];
-    wire [SLOT_WIDTH+LIST_WIDTH-2:0] select_line;
-    wire [PROBABILITY_BITS*LIST-1:0] select_prob, output_prob;
+    wire [TOPK_ENGINES*LINE-1:0] select_line;
+    wire [TOPK_ENGINES*PROBABILITY_BITS*LIST-1:0] select_prob;
+    wire [PROBABILITY_BITS*LIST-1:0] output_prob;
     softmax #(
         .LANES(SOFTMAX_LANES), .ADDER(ADDER_CYCLES), .SCORE_WIDTH(SCORE_WIDTH), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE),
-        .LIST(LIST), .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS)
+        .LIST(LIST), .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS), .ENGINES(TOPK_ENGINES)
     ) probabilities (
         .clk(clk), .rst(rst), .base(score_base), .s_valid(integer_valid), .s_first(integer_first), .s_last(integer_last),
         .s_line(integer_line), .s_scores(integers), .scale(heads[HEAD*scale_head+`HEAD_SCALE +: 32]),
@@ -218,35 +217,19 @@ module attention_units #(
     );
 
     // which values
-    wire [HEAD_WIDTH-1:0]       select_head = slot_head[HEAD_WIDTH*select_slot +: HEAD_WIDTH];
-    wire [LOW_WIDTH:0]          select_bin;
-    wire [COUNT_WIDTH-1:0]      select_missing;
-    generate
-        if (ENGINE == 1) begin : g_histogram
-            value_bins #(
-                .LANES(SOFTMAX_LANES), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOTS(SLOTS)
-            ) of_slots (
-                .clk(clk), .rst(rst), .count(slot_count), .keep(slot_keep), .prob_valid(prob_valid), .prob_line(prob_line),
-                .prob(prob), .slot(select_slot), .bin(select_bin), .missing(select_missing)
-            );
-        end else begin : g_none
-            assign select_bin     = {LOW_WIDTH+1{1'b0}};
-            assign select_missing = {COUNT_WIDTH{1'b0}};
-        end
-    endgenerate
-    value_select #(
-        .COMPARATORS(TOPK_PARALLEL), .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOT_WIDTH(SLOT_WIDTH), .LIST(LIST),
-        .TOKEN_WIDTH(TOKEN_WIDTH), .ENGINE(ENGINE)
+    value_engines #(
+        .ENGINES(TOPK_ENGINES), .COMPARATORS(TOPK_PARALLEL), .ENGINE(ENGINE), .LANES(SOFTMAX_LANES),
+        .PROB_BITS(PROBABILITY_BITS), .SIZE(SIZE), .LIST(LIST), .SLOTS(SLOTS), .HEADS(HEADS), .TOKEN_WIDTH(TOKEN_WIDTH),
+        .HEAD(HEAD)
     ) values_kept (
-        .clk(clk), .rst(rst), .start(select_start), .s_slot(select_slot),
-        .s_count(slot_count[COUNT_WIDTH*select_slot +: COUNT_WIDTH]),
-        .s_keep(slot_keep[COUNT_WIDTH*select_slot +: COUNT_WIDTH]), .s_seed(seed_reg[select_slot]),
-        .s_bin(select_bin), .s_missing(select_missing),
-        .s_list(heads[HEAD*select_head+LISTED +: LIST_WIDTH]), .free(select_free), .line(select_line),
+        .clk(clk), .rst(rst), .heads(heads), .slot_head(slot_head), .count(slot_count), .keep(slot_keep), .admit(admit),
+        .admit_slot(admit_slot), .admit_seed(admit_seed), .prob_valid(prob_valid), .prob_line(prob_line), .prob(prob),
+        .s_valid(weighed), .s_slot(weighed_slot), .chosen(chosen), .chosen_slot(chosen_slot), .line(select_line),
         .probabilities(select_prob), .list_row(select_list), .tokens(select_tokens), .flags_write(flags_write),
         .flags_line(flags_line), .flags(flags), .kept_write(kept_write), .kept_line(kept_line), .kept_tokens(kept_tokens),
-        .kept_probabilities(kept_prob), .chosen(chosen), .slot(chosen_slot)
+        .kept_probabilities(kept_prob)
     );
+
     // prob x V
     wire [HEAD_WIDTH-1:0]     value_head   = slot_head[HEAD_WIDTH*value_slot +: HEAD_WIDTH];
     wire [HEAD-1:0]           value_of     = heads[HEAD*value_head +: HEAD];
@@ -283,7 +266,6 @@ module attention_units #(
 
     always @(posedge clk) begin
         if (admit) begin
-            seed_reg[admit_slot]   <= admit_seed;
             offset_reg[admit_slot] <= admit_offset;
         end
     end

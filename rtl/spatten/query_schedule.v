@@ -75,10 +75,9 @@ module query_schedule #(
     output wire [SLOT_WIDTH-1:0]       divide_slot,
     input  wire                        divide_last,
     input  wire [SLOT_WIDTH-1:0]       divide_last_slot,
-    // top-k
-    input  wire                        select_free,
-    output wire                        select_start,
-    output wire [SLOT_WIDTH-1:0]       select_slot,
+    // top-k: a query whose probabilities are there, one whose values are chosen
+    output wire                        weighed,
+    output wire [SLOT_WIDTH-1:0]       weighed_slot,
     input  wire                        chosen,
     input  wire [SLOT_WIDTH-1:0]       chosen_slot,
     // prob x V
@@ -191,24 +190,18 @@ module query_schedule #(
     assign lsb_done_head = {check_head, read_key_head_reg};
 
     // divide
-    wire divide_valid, unused_divide, weighed, select_valid, unused_select;
-    wire [SLOT_WIDTH-1:0] weighed_slot;
+    wire divide_valid, unused_divide;
     fifo #(.WIDTH(SLOT_WIDTH), .DEPTH(SLOTS)) to_divide (
         .clk(clk), .rst(rst), .s_valid(passes), .s_ready(unused_divide), .s_data(check_slot), .m_valid(divide_valid),
         .m_ready(divide_start), .m_data(divide_slot)
     );
     assign divide_start = divide_free && divide_valid;
 
-    // top-k
+    // to the top-k
     delay_valid #(.DEPTH(DIVIDE)) weighed_delay (.clk(clk), .rst(rst), .d(divide_last), .q(weighed));
     delay #(.WIDTH(SLOT_WIDTH), .DEPTH(DIVIDE)) weighed_slot_delay (
         .clk(clk), .ce(1'b1), .d(divide_last_slot), .q(weighed_slot)
     );
-    fifo #(.WIDTH(SLOT_WIDTH), .DEPTH(SLOTS)) to_select (
-        .clk(clk), .rst(rst), .s_valid(weighed), .s_ready(unused_select), .s_data(weighed_slot), .m_valid(select_valid),
-        .m_ready(select_start), .m_data(select_slot)
-    );
-    assign select_start = select_free && select_valid;
 
     // values: its own are asked for; then prob x V
     wire unused_own;

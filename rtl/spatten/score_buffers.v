@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buffers between Q x K and prob x V: scores, exponentials, probabilities, each slot's largest score and sum.
 //
-// All but the last two are rings of rows of LIST, of which each slot has some, from its first one on. Every stage reads and writes one slot at a time, so each memory has one port of each kind; probabilities are kept twice,
-// for the top-k and for prob x V, in rows of the list. What is read comes one cycle later.
+// All but the last two are rings of rows of LIST, of which each slot has some, from its first one on. Every stage reads and writes one slot at a time, so each memory has one port of each kind; probabilities are kept
+// for each engine of the top-k and for prob x V, in rows of the list. What is read comes one cycle later.
 
 `resetall
 `default_nettype none
@@ -18,6 +18,8 @@ module score_buffers #(
     // bits of the number of a row of LANES, of LIST
     parameter LINE_WIDTH = 7,
     parameter ROW_WIDTH = 5,
+    // readers for the top-k
+    parameter ENGINES = 1,
     // derived
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2
@@ -56,8 +58,8 @@ module score_buffers #(
     input  wire                             prob_write,
     input  wire [SLOT_WIDTH+LINE_WIDTH-1:0] prob_line,
     input  wire [PROB_BITS*LANES-1:0]       prob_data,
-    input  wire [SLOT_WIDTH+ROW_WIDTH-1:0]  select_at,
-    output wire [PROB_BITS*LIST-1:0]        select_probabilities,
+    input  wire [ENGINES*(SLOT_WIDTH+ROW_WIDTH)-1:0] select_at,
+    output wire [ENGINES*PROB_BITS*LIST-1:0] select_probabilities,
     input  wire [SLOT_WIDTH+ROW_WIDTH-1:0]  value_at,
     output wire [PROB_BITS*LIST-1:0]        value_probabilities
 );
@@ -68,7 +70,7 @@ module score_buffers #(
 
     // where the rows lie: written and read of each memory
     wire [PLACE-1:0] integer_to, integer_from, score_to, score_from, e_to, e_from, prob_to;
-    wire [RING_WIDTH-1:0] select_from, value_from;
+    wire [RING_WIDTH-1:0] value_from;
     score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_integers_in (
         .base(base), .line(integer_line), .place(integer_to)
     );
@@ -89,9 +91,6 @@ module score_buffers #(
     );
     score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH), .PART_LOG(PART_LOG)) of_prob_in (
         .base(base), .line(prob_line), .place(prob_to)
-    );
-    score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH)) of_select (
-        .base(base), .line(select_at), .place(select_from)
     );
     score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH)) of_value (
         .base(base), .line(value_at), .place(value_from)
@@ -132,10 +131,20 @@ module score_buffers #(
             assign prob_columns = first_lanes;
         end
     endgenerate
-    ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) select_memory (
-        .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
-        .write_data({LIST/LANES{prob_data}}), .read_address(select_from), .read_data(select_probabilities)
-    );
+    genvar n;
+    generate
+        for (n = 0; n < ENGINES; n = n + 1) begin : g_select
+            wire [RING_WIDTH-1:0] select_from;
+            score_place #(.SLOTS(SLOTS), .ROWS(SCORE_ROWS), .LINE_WIDTH(ROW_WIDTH)) of_select (
+                .base(base), .line(select_at[(SLOT_WIDTH+ROW_WIDTH)*n +: SLOT_WIDTH+ROW_WIDTH]), .place(select_from)
+            );
+            ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) select_memory (
+                .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
+                .write_data({LIST/LANES{prob_data}}), .read_address(select_from),
+                .read_data(select_probabilities[PROB_BITS*LIST*n +: PROB_BITS*LIST])
+            );
+        end
+    endgenerate
     ram_columns #(.WIDTH(PROB_BITS), .COLUMNS(LIST), .ADDRESS_WIDTH(RING_WIDTH)) value_memory (
         .clk(clk), .write(prob_columns), .write_address(prob_to[PLACE-1:PART_LOG]),
         .write_data({LIST/LANES{prob_data}}), .read_address(value_from), .read_data(value_probabilities)

@@ -19,6 +19,8 @@ module softmax #(
     parameter SLOTS = 64,
     // rows of the ring, at least SIZE / LIST
     parameter SCORE_ROWS = 128,
+    // of the top-k
+    parameter ENGINES = 1,
     // derived
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
     parameter RING_WIDTH = SCORE_ROWS > 2 ? $clog2(SCORE_ROWS) : 2,
@@ -60,12 +62,12 @@ module softmax #(
     output wire                             divide_last,
     output wire [SLOT_WIDTH-1:0]            divide_last_slot,
 
-    // probabilities as they come, and for two readers
+    // probabilities as they come, and for their readers
     output wire                             m_valid,
     output wire [SLOT_WIDTH+LINE_WIDTH-1:0] m_line,
     output wire [PROB_BITS*LANES-1:0]       m_probabilities,
-    input  wire [SLOT_WIDTH+ROW_WIDTH-1:0]  select_line,
-    output wire [PROB_BITS*LIST-1:0]        select_probabilities,
+    input  wire [ENGINES*(SLOT_WIDTH+ROW_WIDTH)-1:0] select_line,
+    output wire [ENGINES*PROB_BITS*LIST-1:0] select_probabilities,
     input  wire [SLOT_WIDTH+ROW_WIDTH-1:0]  value_line,
     output wire [PROB_BITS*LIST-1:0]        value_probabilities
 );
@@ -94,7 +96,7 @@ module softmax #(
     );
     score_buffers #(
         .LANES(LANES), .SCORE_WIDTH(SCORE_WIDTH), .PROB_BITS(PROB_BITS), .LIST(LIST), .SLOTS(SLOTS),
-        .SCORE_ROWS(SCORE_ROWS), .LINE_WIDTH(LINE_WIDTH), .ROW_WIDTH(ROW_WIDTH)
+        .SCORE_ROWS(SCORE_ROWS), .LINE_WIDTH(LINE_WIDTH), .ROW_WIDTH(ROW_WIDTH), .ENGINES(ENGINES)
     ) buffers (
         .clk(clk), .base(base), .integer_write(s_valid), .integer_line(s_line), .integer_data(s_scores), .integer_at(before_line),
         .integers(before_scores), .score_write(score_valid), .score_line(score_line), .score_data(scores),

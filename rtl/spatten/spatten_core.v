@@ -15,12 +15,13 @@
 `default_nettype none
 
 module spatten_core #(
-    // multipliers, at least 32; lanes of the softmax; partial sums of a lane; comparators of the top-k: powers of two
+    // multipliers, at least 32; lanes of the softmax; partial sums of a lane; comparators of a top-k engine: powers of two
     parameter QK_MULTIPLIERS = 512,
     parameter PV_MULTIPLIERS = 512,
     parameter SOFTMAX_LANES = 8,
     parameter ADDER_CYCLES = 4,
     parameter TOPK_PARALLEL = 16,
+    parameter TOPK_ENGINES = 1,
     parameter OPERAND_BITS = 12,
     parameter PROBABILITY_BITS = 12,
     // keys of a head, at most; a power of two
@@ -46,7 +47,7 @@ module spatten_core #(
     parameter DOT_CYCLES = 18,
     parameter SUM_CYCLES = 44,
     parameter DIVIDE_CYCLES = 36,
-    // top-k of values: 0 quick-select, 1 led by a histogram; cycles from the last row of probabilities until it may begin
+    // top-k engines of values: 0 quick-select, 1 led by a histogram; cycles from the last row of probabilities until it may begin
     parameter ENGINE = 0,
     parameter SELECT_CYCLES = 0,
     parameter TOKEN_WIDTH = 20,
@@ -153,26 +154,22 @@ module spatten_core #(
         end
     endgenerate
 
-    wire                        give_valid, key_done;
-    wire [SLOT_WIDTH-1:0]       give_slot;
     wire [SLOTS*RING_WIDTH-1:0] score_base;
-    wire                        accept, admit, admit_illegal, release_valid, error_valid, error_ready;
+    wire                        accept, admit, admit_illegal, give_valid, release_valid, error_valid, error_ready, key_done;
     wire                        lsb_valid, lsb_take, own_valid, own_take, own_kept, read_valid, read_shared, place_kept;
     wire [HEADS*HEAD-1:0]       heads;
     wire [QUERY-1:0]            admit_query;
-    wire [HEAD_WIDTH-1:0]       accept_head, admit_head, lsb_head, own_head, read_head;
-    wire [SLOT_WIDTH-1:0]       admit_slot, own_slot, read_slot, query_slot, answer_slot, output_slot;
+    wire [HEAD_WIDTH-1:0]       accept_head, admit_head, lsb_head, own_head, read_head, key_done_head;
+    wire [SLOT_WIDTH-1:0]       admit_slot, give_slot, own_slot, read_slot, query_slot, answer_slot, output_slot;
     wire [HEADS*KEY_ROW-1:0]    key_row, lsb_row;
     wire [SLOTS*ROW_WIDTH-1:0]  slot_row;
     wire [HEADS*ROW_WIDTH-1:0]  head_row;
-    wire [COUNT_WIDTH-1:0]      own_count;
+    wire [COUNT_WIDTH-1:0]      own_count, admit_count, admit_keep;
     wire [SLOTS-1:0]            query_there, own_there, slot_wrong, again, illegal;
     wire [HEADS-1:0]            key_there, lsb_there, shared_there, head_wrong;
-    wire [HEAD_WIDTH-1:0]       key_done_head;
-    wire [1:0]                  lsb_done;
-    wire [2*HEAD_WIDTH-1:0]     lsb_done_head;
+    wire [1:0] lsb_done;               wire [2*HEAD_WIDTH-1:0] lsb_done_head;
     wire [SLOTS*HEAD_WIDTH-1:0] slot_head;
-    wire [15:0]                 error_tag;
+    wire [15:0]                 admit_seed, admit_tag, error_tag;
     wire [2*PLACE_WIDTH-1:0]    place;
     wire [2*TOKEN_WIDTH*(LIST+1)-1:0] window;
     wire [2047:0]               query_data;
@@ -214,23 +211,27 @@ module spatten_core #(
     assign m_axi_arburst = {CHANNELS{2'b01}};
 
     wire [ADDRESS_WIDTH-1:0] admit_address;
-    wire [COUNT_WIDTH-1:0]   admit_count, admit_keep;
-    wire [15:0]              admit_seed, admit_tag;
     assign {admit_address, admit_count, admit_keep, admit_seed, admit_tag} = admit_query;
     wire unused_bits = &{1'b0, admit_address, m_axi_rlast};
 
-    wire [LIST_WIDTH-1:0]             dot_list, select_list, output_list;
-    wire [SLOT_WIDTH+LIST_WIDTH-2:0]  output_line, flags_line, kept_line;
-    wire [TOKEN_WIDTH*LIST-1:0]       dot_tokens, select_tokens, output_tokens, output_kept_tokens, kept_tokens;
-    wire [PROBABILITY_BITS*LIST-1:0]  output_kept_prob, kept_prob;
-    wire [LIST-1:0]                   output_flags, flags_write, flags, kept_write;
+    localparam LINE = SLOT_WIDTH + LIST_WIDTH - 1, E = TOPK_ENGINES;
+    wire [LIST_WIDTH-1:0]             dot_list, output_list;
+    wire [E*LIST_WIDTH-1:0]           select_list;
+    wire [LINE-1:0]                   output_line;
+    wire [E*LINE-1:0]                 flags_line, kept_line;
+    wire [TOKEN_WIDTH*LIST-1:0]       dot_tokens, output_tokens, output_kept_tokens;
+    wire [E*TOKEN_WIDTH*LIST-1:0]     select_tokens, kept_tokens;
+    wire [PROBABILITY_BITS*LIST-1:0]  output_kept_prob;
+    wire [E*PROBABILITY_BITS*LIST-1:0] kept_prob;
+    wire [LIST-1:0]                   output_flags;
+    wire [E*LIST-1:0]                 flags_write, flags, kept_write;
     wire                              prob_valid, output_valid, dot_busy;
     wire [SLOT_WIDTH+LINE_WIDTH-1:0]  prob_line;
     wire [PROBABILITY_BITS*SOFTMAX_LANES-1:0] prob;
     wire [128*OUT_WIDTH-1:0]          output_data;
     attention_units #(
         .QK_MULTIPLIERS(QK_MULTIPLIERS), .PV_MULTIPLIERS(PV_MULTIPLIERS), .SOFTMAX_LANES(SOFTMAX_LANES),
-        .ADDER_CYCLES(ADDER_CYCLES), .TOPK_PARALLEL(TOPK_PARALLEL), .OPERAND_BITS(OPERAND_BITS),
+        .ADDER_CYCLES(ADDER_CYCLES), .TOPK_PARALLEL(TOPK_PARALLEL), .TOPK_ENGINES(E), .OPERAND_BITS(OPERAND_BITS),
         .PROBABILITY_BITS(PROBABILITY_BITS), .SIZE(SIZE), .SLOTS(SLOTS), .HEADS(HEADS), .LIST(LIST),
         .SCORE_ROWS(SCORE_ROWS), .OUTPUTS(OUTPUTS), .KEY_BANKS(KEY_BANKS), .KEY_ROWS(KEY_ROWS), .LSB_ROWS(LSB_ROWS),
         .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .DOT_CYCLES(DOT_CYCLES), .SUM_CYCLES(SUM_CYCLES),
@@ -240,34 +241,33 @@ module spatten_core #(
         .lsb_row(lsb_row), .slot_row(slot_row), .head_row(head_row), .admit(admit), .admit_slot(admit_slot),
         .admit_head(admit_head), .admit_count(admit_count), .admit_keep(admit_keep), .admit_seed(admit_seed),
         .admit_offset(admit_address[4:3]), .release_valid(release_valid), .give_valid(give_valid), .give_slot(give_slot),
-        .score_base(score_base), .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head),
-        .own_valid(own_valid), .own_take(own_take), .own_slot(own_slot), .own_head(own_head), .own_count(own_count),
-        .own_kept(own_kept), .query_there(query_there), .key_there(key_there), .lsb_there(lsb_there),
-        .own_there(own_there), .shared_there(shared_there), .key_done(key_done), .key_done_head(key_done_head),
-        .lsb_done(lsb_done), .lsb_done_head(lsb_done_head), .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot), .read_head(read_head),
-        .query_slot(query_slot), .query_data(query_data), .dot_row(dot_row), .dot_first(dot_first), .keys(keys),
-        .value_row(value_row), .value_first(value_first), .values(values), .dot_list(dot_list),
+        .score_base(score_base), .lsb_valid(lsb_valid), .lsb_take(lsb_take), .lsb_head(lsb_head), .own_valid(own_valid),
+        .own_take(own_take), .own_slot(own_slot), .own_head(own_head), .own_count(own_count), .own_kept(own_kept),
+        .query_there(query_there), .key_there(key_there), .lsb_there(lsb_there), .own_there(own_there),
+        .shared_there(shared_there), .key_done(key_done), .key_done_head(key_done_head), .lsb_done(lsb_done),
+        .lsb_done_head(lsb_done_head), .read_valid(read_valid), .read_shared(read_shared), .read_slot(read_slot),
+        .read_head(read_head), .query_slot(query_slot), .query_data(query_data), .dot_row(dot_row), .dot_first(dot_first),
+        .keys(keys), .value_row(value_row), .value_first(value_first), .values(values), .dot_list(dot_list),
         .dot_tokens(dot_tokens), .select_list(select_list), .select_tokens(select_tokens), .output_list(output_list),
         .output_tokens(output_tokens), .output_line(output_line), .output_kept_tokens(output_kept_tokens),
         .output_kept_prob(output_kept_prob), .output_flags(output_flags), .flags_write(flags_write),
-        .flags_line(flags_line), .flags(flags), .kept_write(kept_write), .kept_line(kept_line),
-        .kept_tokens(kept_tokens), .kept_prob(kept_prob), .prob_valid(prob_valid), .prob_line(prob_line), .prob(prob),
-        .output_valid(output_valid), .output_slot(output_slot), .output_data(output_data), .slot_head(slot_head),
-        .again(again), .dot_busy(dot_busy)
+        .flags_line(flags_line), .flags(flags), .kept_write(kept_write), .kept_line(kept_line), .kept_tokens(kept_tokens),
+        .kept_prob(kept_prob), .prob_valid(prob_valid), .prob_line(prob_line), .prob(prob), .output_valid(output_valid),
+        .output_slot(output_slot), .output_data(output_data), .slot_head(slot_head), .again(again), .dot_busy(dot_busy)
     );
 
     token_store #(
         .TOKEN_WIDTH(TOKEN_WIDTH), .PROB_BITS(PROBABILITY_BITS), .LIST(LIST), .LIST_WIDTH(LIST_WIDTH),
-        .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS)
+        .SLOTS(SLOTS), .SCORE_ROWS(SCORE_ROWS), .ENGINES(E)
     ) tokens (
-        .clk(clk), .base(score_base), .host_write(list_write), .host_place(list_place), .host_token(list_token), .kept_write(kept_write),
-        .kept_line(kept_line), .kept_tokens(kept_tokens), .kept_probabilities(kept_prob), .flags_write(flags_write),
-        .flags_line(flags_line), .flags(flags), .key_place(place[PLACE_WIDTH-1:0]),
+        .clk(clk), .base(score_base), .host_write(list_write), .host_place(list_place), .host_token(list_token),
+        .kept_write(kept_write), .kept_line(kept_line), .kept_tokens(kept_tokens), .kept_probabilities(kept_prob),
+        .flags_write(flags_write), .flags_line(flags_line), .flags(flags), .key_place(place[PLACE_WIDTH-1:0]),
         .key_window(window[TOKEN_WIDTH*(LIST+1)-1:0]), .value_place(place[2*PLACE_WIDTH-1:PLACE_WIDTH]),
-        .value_kept(place_kept), .value_window(window[2*TOKEN_WIDTH*(LIST+1)-1:TOKEN_WIDTH*(LIST+1)]),
-        .dot_row(dot_list), .dot_tokens(dot_tokens), .select_row(select_list), .select_tokens(select_tokens),
-        .output_row(output_list), .output_tokens(output_tokens), .output_line(output_line),
-        .output_kept_tokens(output_kept_tokens), .output_kept_probabilities(output_kept_prob), .output_flags(output_flags)
+        .value_kept(place_kept), .value_window(window[2*TOKEN_WIDTH*(LIST+1)-1:TOKEN_WIDTH*(LIST+1)]), .dot_row(dot_list),
+        .dot_tokens(dot_tokens), .select_row(select_list), .select_tokens(select_tokens), .output_row(output_list),
+        .output_tokens(output_tokens), .output_line(output_line), .output_kept_tokens(output_kept_tokens),
+        .output_kept_probabilities(output_kept_prob), .output_flags(output_flags)
     );
 
     answers #(.SLOTS(SLOTS), .OUTPUTS(OUTPUTS), .WIDTH(128 * OUT_WIDTH)) leaving (

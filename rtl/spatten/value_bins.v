@@ -11,6 +11,8 @@ module value_bins #(
     parameter PROB_BITS = 12,
     parameter SIZE = 1024,
     parameter SLOTS = 64,
+    // engines that ask for a slot's
+    parameter READERS = 1,
     // derived
     parameter COUNT_WIDTH = $clog2(SIZE + 1),
     parameter SLOT_WIDTH = SLOTS > 1 ? $clog2(SLOTS) : 1,
@@ -24,9 +26,9 @@ module value_bins #(
     input  wire                             prob_valid,
     input  wire [SLOT_WIDTH+LINE_WIDTH-1:0] prob_line,
     input  wire [PROB_BITS*LANES-1:0]       prob,
-    input  wire [SLOT_WIDTH-1:0]            slot,
-    output wire [LOW_WIDTH:0]               bin,
-    output wire [COUNT_WIDTH-1:0]           missing
+    input  wire [READERS*SLOT_WIDTH-1:0]    slot,
+    output wire [READERS*(LOW_WIDTH+1)-1:0] bin,
+    output wire [READERS*COUNT_WIDTH-1:0]   missing
 );
 
     localparam LANE_LOG = $clog2(LANES);
@@ -52,8 +54,14 @@ module value_bins #(
             missing_reg[found_slot] <= found_missing;
         end
     end
-    assign bin     = bin_reg[slot];
-    assign missing = missing_reg[slot];
+    genvar r;
+    generate
+        for (r = 0; r < READERS; r = r + 1) begin : g_reader
+            wire [SLOT_WIDTH-1:0] mine = slot[SLOT_WIDTH*r +: SLOT_WIDTH];
+            assign bin[(LOW_WIDTH+1)*r +: LOW_WIDTH+1]    = bin_reg[mine];
+            assign missing[COUNT_WIDTH*r +: COUNT_WIDTH] = missing_reg[mine];
+        end
+    endgenerate
     wire unused_last = &{1'b0, last};
 
 endmodule

@@ -53,6 +53,8 @@ def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
 
 def test_lint_of_small_cores_is_clean(tmp_path: Path) -> None:
     """Every module, as small cores hold it; and a signal that nobody uses is seen."""
+    several = next(m for m in attention.MACHINES if m.value_topk_engines > 1)
+    assert lint(machines={"spatten_core": attention.bench_of(several).parameters}) == []
     benches = (core.bench_of(core.MACHINES[1]), attention.bench_of(attention.MACHINES[0]))
     machines = {bench.top: bench.parameters for bench in benches}
     assert lint(machines=machines) == []

@@ -121,6 +121,15 @@ PROOFS = [
     Proof("window_fifo", 10, {"DEPTH": 4, "WINDOW": 1}),
     Proof("window_fifo", 8, {"DEPTH": 4, "WINDOW": 4}),
     Proof("window_fifo", 8, {"DEPTH": 5, "WINDOW": 2}),
+    Proof("select_queue", 10, {"SLOTS": 4, "ENGINES": 2}, (
+        ("free[e] && waits[next]", "free[e] && waits[next] && next == 0"),
+        ("w[COUNT-1:0] < next", "w[COUNT-1:0] <= next"),
+        ("done_reg <= done;", "done_reg <= {SLOTS{1'b0}};"),
+        ("done_reg[oldest] <= 1'b0;", "done_reg[oldest] <= done[oldest];"),
+        ("oldest_valid && done[oldest]", "oldest_valid && done_reg[oldest]"),
+    )),
+    Proof("select_queue", 8, {"SLOTS": 3, "ENGINES": 1}),
+    Proof("select_queue", 9, {"SLOTS": 4, "ENGINES": 3}),
     Proof("crossbar", 0, {"SOURCES": 4, "TARGETS": 2}, (
         ("&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] == t", "&& s_target[TARGET_WIDTH*i +: TARGET_WIDTH] <= t"),
         ("first & {SOURCES{m_ready[t]}}", "first"),

@@ -54,7 +54,7 @@ def small(**changes: object) -> SpattenConfig:
 MACHINES = (
     small(),
     small(qk_multipliers=32, pv_multipliers=128, softmax_lanes=2, adder_cycles=2, topk_engine="histogram",
-          topk_parallel=2, crossbar_inputs=4,
+          topk_parallel=2, value_topk_engines=2, crossbar_inputs=4,
           crossbar_window=2, lane_depth=2, answer_depth=2, queries_in_flight=3, score_tokens=40, heads_in_flight=2,
           buffer_keys=32, key_sram_bytes=8192, lsb_sram_bytes=512, value_sram_bytes=6144,
           memory=DramConfig(channels=2, queue=4, interleave_bytes=64)),
@@ -66,6 +66,8 @@ MACHINES = (
     small(qk_multipliers=32, pv_multipliers=32, softmax_lanes=1, topk_parallel=2, crossbar_inputs=2,
           queries_in_flight=1, score_tokens=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
           memory=DramConfig(channels=1, queue=4)),
+    small(qk_multipliers=128, softmax_lanes=8, topk_parallel=2, value_topk_engines=3, queries_in_flight=16,
+          score_tokens=192),
 )  # fmt: skip
 
 
