@@ -102,10 +102,10 @@ def count_commands(m: np.ndarray, found: np.ndarray) -> None:
 
 
 @kernel(inner=True)
-def room(m: np.ndarray, c: int, t: Timing, write: bool) -> int:
+def room(m: np.ndarray, c: int, write: bool) -> int:
     """Transactions that channel ``c`` can take."""
-    taken: int = m[c, _LENGTH + (WRITES if write else READS)]
-    return t.queue - taken
+    free: int = m[c, _T.queue] - m[c, _LENGTH + (WRITES if write else READS)]
+    return free
 
 
 @kernel(inner=True)
@@ -272,10 +272,10 @@ def _drains(s: np.ndarray) -> int:
 
 
 @kernel
-def push(m: np.ndarray, c: int, t: Timing, bank: int, row: int, tag: int, write: bool, now: int) -> bool:
+def push(m: np.ndarray, c: int, bank: int, row: int, tag: int, write: bool, now: int) -> bool:
     """Offer a transaction to channel ``c``, to be considered from cycle ``now`` on; False if its queue, or that of
     answers not yet fetched, is full."""
-    if m[c, _LENGTH + (WRITES if write else READS)] >= t.queue:
+    if m[c, _LENGTH + (WRITES if write else READS)] >= m[c, _T.queue]:
         return False
     if not write and m[c, _ANSWERED] + m[c, _LENGTH + READS] + m[c, _ACTIVES] >= ANSWERS:
         return False  # there would be no place for its answer
@@ -567,6 +567,6 @@ def _cycle(s: np.ndarray, now: int) -> bool:
 
 
 @kernel
-def tick(m: np.ndarray, c: int, t: Timing, now: int) -> bool:
-    """One cycle of channel ``c``, whose own copy of ``t`` is looked at. Returns whether a command was issued."""
+def tick(m: np.ndarray, c: int, now: int) -> bool:
+    """One cycle of channel ``c``. Returns whether a command was issued."""
     return now >= m[c, _WAKE] and _cycle(m[c], now)

@@ -12,7 +12,7 @@ import pandas as pd
 from dataflow.errors import InputError
 from hwsim.core.kernels import kernel, without_refcount
 
-from .config import DramConfig, Timing
+from .config import DramConfig
 from .controller import NEVER, answer, answer_at, counts, new_state, push, room, tick, waiting, wake
 from .energy import dram_energy
 from .mapping import place
@@ -75,27 +75,27 @@ def run(config: DramConfig, address: np.ndarray, write: np.ndarray | None = None
     cycles = 0
     for channel in range(config.channels):
         mine = order[ends[channel] : ends[channel + 1]]
-        taken = _run_channel(state, channel, config.timing(), where.bank[mine], where.row[mine], kinds[mine])
+        taken = _run_channel(state, channel, where.bank[mine], where.row[mine], kinds[mine])
         cycles = max(cycles, int(taken))
     return DramRun(config, len(address), cycles, counts(state))
 
 
 @kernel
-def _run_channel(m: np.ndarray, c: int, t: Timing, bank: np.ndarray, row: np.ndarray, write: np.ndarray) -> int:
+def _run_channel(m: np.ndarray, c: int, bank: np.ndarray, row: np.ndarray, write: np.ndarray) -> int:
     """Cycles of one channel's list."""
     m, bank, row, write = without_refcount(m), without_refcount(bank), without_refcount(row), without_refcount(write)
     n, offered, now, end = len(bank), 0, 0, 0
     while offered < n or waiting(m, c) > 0:
-        if offered < n and push(m, c, t, bank[offered], row[offered], offered, write[offered], now):
+        if offered < n and push(m, c, bank[offered], row[offered], offered, write[offered], now):
             offered += 1
-        if tick(m, c, t, now):
+        if tick(m, c, now):
             end = max(end, now + 1)
         while answer_at(m, c) != NEVER:
             end = max(end, answer_at(m, c))
             answer(m, c, end)
         now += 1
         # nothing to offer, or nowhere to put it: on to when the channel can do something
-        if offered == n or room(m, c, t, write[offered]) == 0:
+        if offered == n or room(m, c, write[offered]) == 0:
             now = max(now, wake(m, c))
     return end
 

@@ -135,7 +135,6 @@ class Twin:
     def __init__(self, config: SpattenConfig, start: int = 0) -> None:
         self.config = config
         self.mem = controller.new_state(config.memory)
-        self.timing = config.memory.timing()
         self.fetchers = [Fetcher(config, 0), Fetcher(config, 1)]
         self.registers: list[Request | None] = [None] * config.memory.channels  # in front of each channel
         self.beats: list[list[Request]] = [[] for _ in range(config.memory.channels)]  # behind each channel
@@ -375,7 +374,7 @@ class Twin:
             fetcher.before = [len(lane) for lane in fetcher.lanes]
         self._responses()
         for ch in range(len(self.mem)):
-            controller.tick(self.mem, ch, self.timing, self.now)
+            controller.tick(self.mem, ch, self.now)
         self._requests()
         for fetcher in self.fetchers:
             self.stalls["lane_full"] += fetcher.generate()
@@ -411,7 +410,7 @@ class Twin:
         for ch, request in enumerate(self.registers):
             if request is not None:
                 tag = self.pushed
-                if controller.push(self.mem, ch, self.timing, request.bank, request.row, tag, False, now + 1):
+                if controller.push(self.mem, ch, request.bank, request.row, tag, False, now + 1):
                     self.pushed += 1
                     self.inside[tag] = request
                     self.registers[ch] = None

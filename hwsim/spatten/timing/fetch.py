@@ -33,7 +33,6 @@ import numpy as np
 
 from dataflow.errors import InputError
 from hwsim.core.kernels import kernel
-from hwsim.memory.config import Timing
 from hwsim.memory.controller import (
     NEVER,
     answer,
@@ -222,13 +221,13 @@ def respond(
     turn: int,
     stalls: np.ndarray,
     record: np.ndarray,
-) -> tuple[int, int]:
-    """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns how many beats moved, and how
-    many wait in the FIFOs."""
+) -> tuple[bool, int]:
+    """A cycle of the response crossbar, ``turn`` cycles after the units began. Returns whether the last beat of a job
+    moved, and how many wait in the FIFOs."""
     channels = len(mem)
     depth = ports.shape[1] - _FIRST_BEAT
     taken = np.int64(0)
-    moved, waiting = 0, 0
+    ended, waiting = False, 0
     first = turn % channels
     for i in range(channels):
         c = i + first
@@ -250,15 +249,14 @@ def respond(
                 jobs[j, OUTSTANDING] -= 1
                 if jobs[j, OUTSTANDING] == 0 and jobs[j, GENERATED]:
                     jobs[j, DONE] = now + 1
-            moved += before - left
+                    ended = True
             ports[c, _BEATS] = left
         if before < depth and answer_at(mem, c) <= now:
             _event(record, ANSWERED, answer_at(mem, c), c, answer_tag(mem, c))
             ports[c, _FIRST_BEAT + ports[c, _BEATS]] = answer(mem, c, now)
             ports[c, _BEATS] += 1
-            moved += 1
         waiting += ports[c, _BEATS]
-    return moved, waiting
+    return ended, waiting
 
 
 @kernel(inner=True)
@@ -266,7 +264,6 @@ def request(
     lanes: np.ndarray,
     ports: np.ndarray,
     mem: np.ndarray,
-    t: Timing,
     window: int,
     now: int,
     turn: int,
@@ -280,7 +277,7 @@ def request(
     for c in range(len(mem)):
         if ports[c, _FULL]:
             place = ports[c, _PLACE]
-            if push(mem, c, t, (place >> 8) & 255, place >> 16, ports[c, _TAG], False, now + 1):
+            if push(mem, c, (place >> 8) & 255, place >> 16, ports[c, _TAG], False, now + 1):
                 _event(record, ACCEPTED, now, c, ports[c, _TAG])
                 ports[c, _FULL] = 0
             else:
@@ -318,13 +315,13 @@ def request(
 
 
 @kernel(inner=True)
-def memory_cycle(mem: np.ndarray, t: Timing, now: int) -> None:
+def memory_cycle(mem: np.ndarray, now: int) -> None:
     """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
     for c in range(len(mem)):
         while wake(mem, c) < now:
-            tick(mem, c, t, wake(mem, c))
+            tick(mem, c, wake(mem, c))
         if wake(mem, c) == now:
-            tick(mem, c, t, now)
+            tick(mem, c, now)
 
 
 @kernel(inner=True)
@@ -339,11 +336,11 @@ def memory_next(mem: np.ndarray) -> int:
 
 
 @kernel
-def memory_rests(mem: np.ndarray, t: Timing, until: int) -> None:
+def memory_rests(mem: np.ndarray, until: int) -> None:
     """Let time pass to cycle ``until`` without requests; the memory refreshes itself."""
     for c in range(len(mem)):
         while wake(mem, c) < until:
-            tick(mem, c, t, wake(mem, c))
+            tick(mem, c, wake(mem, c))
 
 
 @kernel
@@ -356,7 +353,6 @@ def _run(
     size_bits: int,
     place_of: Fields,
     mem: np.ndarray,
-    t: Timing,
     window: int,
     stalls: np.ndarray,
     record: np.ndarray,
@@ -365,8 +361,8 @@ def _run(
     now = 0
     while True:
         _, held = respond(jobs, ports, mem, window, now, now, stalls, record)
-        memory_cycle(mem, t, now)
-        held += request(lanes, ports, mem, t, window, now, now, stalls, record)
+        memory_cycle(mem, now)
+        held += request(lanes, ports, mem, window, now, now, stalls, record)
         if not idle(generators, KEYS):
             held += generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
         done: int = jobs[0, DONE]
@@ -393,7 +389,7 @@ def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: in
     cycles = 0
     if len(tokens):
         units = (new_lanes(config), new_ports(config), new_generators())
-        timing, window = config.memory.timing(), config.crossbar_window
-        cycles = _run(jobs, tokens, *units, *kernel_fields(config), mem, timing, window, stalls, new_record())
+        window = config.crossbar_window
+        cycles = _run(jobs, tokens, *units, *kernel_fields(config), mem, window, stalls, new_record())
     waits = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
     return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), waits, counts(mem))

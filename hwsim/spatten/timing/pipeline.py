@@ -26,7 +26,8 @@ rows of scores are given back. So what a unit tells one that comes before it in 
 handshakes are registered. A unit begins a query when the one
 before has left its first stage; all but the top-k take a row a cycle (the tables say how many) and hand on a fixed
 latency after the last row. Each unit is a kernel of its own, which says whether something happened; all are put into
-`run_segment` where it calls them, so they cost nothing.
+`run_segment` where it calls them, so they cost nothing. Where in a cycle nothing happened in 5 to 16, they are not
+looked at before the next cycle that one of them waits for, a job's last transaction or a job's last beat.
 
 Left out: what is between segments (`simulate`), the way of outputs back to the memory.
 Source: SpAtten (HPCA 2021), latencies from the authors' release (`SpattenConfig`); slots, rings and order are ours.
@@ -39,7 +40,6 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.core.kernels import kernel, without_refcount
-from hwsim.memory.config import Timing
 from hwsim.memory.controller import COMMANDS, NEVER, count_commands, room
 from hwsim.memory.mapping import Fields
 
@@ -173,7 +173,6 @@ class Segment(NamedTuple):
 class FetchUnits(NamedTuple):
     """The memory and the fetch units, which go on from segment to segment."""
 
-    timing: Timing
     place_of: Fields
     mem: np.ndarray
     lanes: np.ndarray
@@ -372,22 +371,24 @@ def _fetching(u: FetchUnits, p: Progress) -> bool:
 
 
 @kernel(inline="always")
-def _fetch(s: Sizes, u: FetchUnits, p: Progress, c: Counters, now: int, start: int) -> bool:
-    """1 to 4: response crossbar, memory, request crossbar, address generators that have a job."""
-    moved = 0
+def _fetch(s: Sizes, u: FetchUnits, p: Progress, c: Counters, now: int, start: int) -> tuple[bool, bool]:
+    """1 to 4: response crossbar, memory, request crossbar, address generators that have a job. Returns whether a
+    generator has made its job's last transaction, and whether the last of a job has arrived."""
+    made = ended = False
     if _fetching(u, p) or p.r[_MEM_NEXT] <= now:
-        moved, held = respond(p.jobs, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
-        memory_cycle(u.mem, u.timing, now)
+        ended, held = respond(p.jobs, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
+        memory_cycle(u.mem, now)
         if now - start < len(c.ready):
             for i in range(len(u.mem)):
-                c.ready[now - start] |= np.int64(room(u.mem, i, u.timing, False) > 0) << i
-        held += request(u.lanes, u.ports, u.mem, u.timing, s.window, now, now - start, u.stalls, c.record)
+                c.ready[now - start] |= np.int64(room(u.mem, i, False) > 0) << i
+        held += request(u.lanes, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
         for unit in (VALUES, KEYS):
             if not idle(u.generators, unit):
                 held += generate(u.generators, unit, u.lanes, p.jobs, p.tokens, s.size_bits, u.place_of, u.stalls)
+                made = made or idle(u.generators, unit)
         p.r[_HELD] = held
         p.r[_MEM_NEXT] = now if _fetching(u, p) else memory_next(u.mem)
-    return moved > 0
+    return made, ended
 
 
 @kernel(inline="always")
@@ -627,8 +628,9 @@ def _q_x_k(s: Sizes, p: Progress, now: int) -> bool:
 
 @kernel(inline="always")
 def _next_event(s: Sizes, p: Progress, now: int) -> int:
-    """The next cycle in which something can happen, where nothing did in this one; NEVER: none."""
-    later: int = p.r[_MEM_NEXT]
+    """The next cycle in which a unit can do something, where none did in this one; NEVER: none. What is fetched until
+    then is not foreseen."""
+    later = NEVER
     for which in (
         _OUTPUTS,
         _VALUES_READ,
@@ -653,7 +655,6 @@ def _next_event(s: Sizes, p: Progress, now: int) -> int:
         place = _head_place_cycle(s, p.jobs, p.key_jobs[p.r[_NEXT_KEY]], p.freed)
         if place > now:
             later = min(later, place)
-    later = max(later, now + 1)
     return later
 
 
@@ -718,41 +719,46 @@ def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Count
         counters: counted up, filled in.
     """
     u, p, c = without_refcount(units), without_refcount(progress), without_refcount(counters)
-    now = start
+    now, look, cause = start, start, _DRAIN
     mark = 0
     while True:
         while mark < len(c.marks) - 1 and p.r[_FINISHED] >= c.marks[mark]:
             _snapshot(u, c, mark, now)
             mark += 1
-        changed = _fetch(s, u, p, c, now, start)  # 1 to 4
-        changed |= _begin_values(s, u, p)  # 5
-        changed |= _begin_keys(s, u, p, now)
-        changed |= _free_oldest_job(p.jobs, p.key_jobs, p.key_ring)  # 6
-        changed |= _free_oldest_job(p.jobs, p.lsb_jobs, p.lsb_ring)
-        changed |= _free_oldest_job(p.jobs, p.value_jobs, p.value_ring)
-        changed |= _free_head(p, now)
-        changed |= _outputs(p, now)  # 7
-        if p.r[_FINISHED] == len(p.queries) and not _fetching(u, p) and memory_next(u.mem) == NEVER:
-            for at in range(mark, len(c.marks)):
-                _snapshot(u, c, at, now)
-            return now
-        changed |= _end_passes(p.fifo, p.ends, p.jobs, _VALUES_READ, now)  # 8
-        changed |= _prob_x_v(s, p, now)
-        changed |= _want_values(p, now)  # 9
-        changed |= _top_k(s, p, now)  # 10
-        changed |= _divide(s, p, now)  # 11
-        changed |= _check(p, now)  # 12
-        changed |= _exp_sum(s, p, now)  # 13
-        changed |= _candidates(p, now)  # 14
-        changed |= _end_passes(p.fifo, p.ends, p.jobs, _KEYS_READ, now)  # 15
-        changed |= _q_x_k(s, p, now)
-        changed |= _free_oldest_query(p)  # 16
-        later = now + 1
-        if not changed and not _fetching(u, p):
-            later = _next_event(s, p, now)
-            if later == NEVER:
-                return -1  # nothing will ever happen again
-        c.causes[_cause(s, p, now)] += later - now
+        made, ended = _fetch(s, u, p, c, now, start)  # 1 to 4
+        if made or now >= look:
+            changed = _begin_values(s, u, p)  # 5
+            changed |= _begin_keys(s, u, p, now)
+            changed |= _free_oldest_job(p.jobs, p.key_jobs, p.key_ring)  # 6
+            changed |= _free_oldest_job(p.jobs, p.lsb_jobs, p.lsb_ring)
+            changed |= _free_oldest_job(p.jobs, p.value_jobs, p.value_ring)
+            changed |= _free_head(p, now)
+            changed |= _outputs(p, now)  # 7
+            if p.r[_FINISHED] == len(p.queries):
+                if not _fetching(u, p) and memory_next(u.mem) == NEVER:
+                    for at in range(mark, len(c.marks)):
+                        _snapshot(u, c, at, now)
+                    return now
+                changed = True
+            changed |= _end_passes(p.fifo, p.ends, p.jobs, _VALUES_READ, now)  # 8
+            changed |= _prob_x_v(s, p, now)
+            changed |= _want_values(p, now)  # 9
+            changed |= _top_k(s, p, now)  # 10
+            changed |= _divide(s, p, now)  # 11
+            changed |= _check(p, now)  # 12
+            changed |= _exp_sum(s, p, now)  # 13
+            changed |= _candidates(p, now)  # 14
+            changed |= _end_passes(p.fifo, p.ends, p.jobs, _KEYS_READ, now)  # 15
+            changed |= _q_x_k(s, p, now)
+            changed |= _free_oldest_query(p)  # 16
+            look = now + 1 if changed else _next_event(s, p, now)
+            cause = _cause(s, p, now)
+        if ended:
+            look = now + 1
+        later = now + 1 if _fetching(u, p) else max(min(look, p.r[_MEM_NEXT]), now + 1)
+        if later == NEVER:
+            return -1  # nothing will ever happen again
+        c.causes[cause] += later - now
         c.used[0] += p.key_ring[0] * (later - now)
         c.used[1] += p.value_ring[0] * (later - now)
         c.used[2] += (p.r[_ADMITTED] - p.r[_OLDEST]) * (later - now)

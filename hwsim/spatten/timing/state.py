@@ -24,7 +24,7 @@ class Pipeline:
         self.mem = new_state(config.memory)
         self.stalls = np.zeros(len(STALLS), np.int64)
         self.units = FetchUnits(
-            config.memory.timing(), kernel_fields(config)[1], self.mem, new_lanes(config), new_ports(config),
+            kernel_fields(config)[1], self.mem, new_lanes(config), new_ports(config),
             new_generators(), self.stalls,
         )  # fmt: skip
         self.now = 0
@@ -61,4 +61,4 @@ class Pipeline:
     def rest(self, cycles: int) -> None:
         """Let time pass without fetches; the memory refreshes itself."""
         self.now += cycles
-        memory_rests(self.mem, self.units.timing, self.now)
+        memory_rests(self.mem, self.now)
