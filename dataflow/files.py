@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import json
 import os
 import re
 import tempfile
@@ -42,17 +44,72 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: broken YAML: {' '.join(str(error).split())[:120]}") from None
 
 
-def read_text(path: Path) -> str:
-    """A UTF-8 text file, with or without byte order mark.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks and the codecs that leave them out; UTF-32's before UTF-16's, which begins alike."""
+
+
+def text_encoding(path: Path) -> str:
+    """The encoding of a text file by its byte order mark, else by where its first characters have zero bytes, else
+    UTF-8.
+
+    Raises:
+        InputError: missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {_why(error)}") from None
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    by_zeros = {"1010": "utf-16-le", "0101": "utf-16-be"}
+    return by_zeros.get("".join("01"[byte != 0] for byte in head), "utf-8")
+
+
+def read_text(path: Path, *, otherwise: str | None = None) -> str:
+    """A text file in UTF-8, UTF-16 or UTF-32, with or without byte order mark; without the mark.
+
+    Args:
+        otherwise: encoding of a file that is none of these.
 
     Raises:
         InputError: missing, unreadable or not text.
     """
+    encoding = text_encoding(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a UTF-8 text file"
-        raise InputError(f"{path}: cannot be read: {reason}") from None
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError:
+        if otherwise is not None and encoding == "utf-8":
+            return path.read_text(encoding=otherwise)
+        raise InputError(f"{path}: cannot be read: not a UTF-8 text file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {_why(error)}") from None
+
+
+def read_json(path: Path) -> Any:
+    """The contents of a JSON file.
+
+    Raises:
+        InputError: missing, unreadable, not text, or broken JSON; one line with file and line number.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: truncated or broken JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits, too deep
+        raise InputError(f"{path}: broken JSON: {' '.join(str(error).split())[:120]}") from None
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -222,6 +279,11 @@ def make_folder(path: Path) -> None:
 def cache_folder(kind: str) -> Path:
     """The user's folder of what can be made again: under ``XDG_CACHE_HOME``, else ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / kind
+
+
+def file_name(name: str) -> str:
+    """A name, of a network or whatever a user called something, as that of a file in a folder."""
+    return re.sub(r"[/\\\0]", "_", name)
 
 
 def write_text(path: Path, text: str) -> None:

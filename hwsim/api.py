@@ -301,11 +301,12 @@ def _named(workload: Any, folder: Path) -> str:
     from dataflow.networks.network import Network
 
     if isinstance(workload, Network):
+        from dataflow.files import file_name
         from dataflow.importers.network_files import write_network_yaml
 
         if workload.name in zoo.NETWORKS and zoo.network(workload.name) == workload:
             return workload.name
-        path = folder / "workload" / f"{workload.name}.yaml"
+        path = folder / "workload" / f"{file_name(workload.name)}.yaml"
         write_network_yaml(workload, path)
         return str(path.resolve())
     if isinstance(workload, Workload):

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError
-from ..files import read_arrays
+from ..files import read_arrays, read_json
 
 FORMAT = "hwsim-attention-trace/1"
 
@@ -30,20 +29,19 @@ def read_attention_trace(folder: Path) -> tuple[dict[str, Any], list[dict[str, A
     """A trace's meta data, and its steps with their arrays.
 
     Raises:
-        InputError: no finished trace, another format, a file that is broken.
+        InputError: no finished trace, one without steps, another format, a file that is broken.
     """
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no finished attention trace (meta.json is missing)") from None
-    except (OSError, ValueError):
-        raise InputError(f"{folder / 'meta.json'}: broken") from None
+    if not (folder / "meta.json").is_file():
+        raise InputError(f"{folder}: no finished attention trace (meta.json is missing)")
+    meta = read_json(folder / "meta.json")
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(f"{folder / 'meta.json'}: format is not {FORMAT}")
     try:
         records = pq.read_table(folder / "steps.parquet").to_pylist()
     except (OSError, pa.ArrowException):
         raise InputError(f"{folder / 'steps.parquet'}: broken or missing") from None
+    if not records:
+        raise InputError(f"{folder / 'steps.parquet'}: an empty trace: no steps")
     steps = []
     for record in records:
         path = folder / str(record["file"])

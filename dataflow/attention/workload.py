@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, unknown
-from ..files import write_text
+from ..files import text_encoding, write_text
 from .benchmarks import benchmark_settings, benchmarks, published_averages
 from .pruning import AttentionPruning, kept
 
@@ -113,8 +113,9 @@ def read_workload(path: Path) -> Workload:
 
 def is_authors(path: Path) -> bool:
     """Whether a workload file has the authors' columns alone. Raises where it cannot be read."""
+    encoding = text_encoding(path)
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
+        with path.open(encoding=encoding, errors="replace") as file:
             return QUERIES not in file.readline()
     except OSError as error:
         raise InputError(f"{path}: {_reason(error)}") from None
@@ -160,7 +161,12 @@ def stream_workload(path: Path, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
 
 def _read(path: Path, rows: int) -> Iterator[tuple[pd.DataFrame, str]]:
     """Typed pieces, and the configuration's name with the last one."""
-    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
+    options: dict[str, Any] = {
+        "dtype": str,
+        "keep_default_na": False,
+        "index_col": False,
+        "encoding": text_encoding(path),
+    }
     try:
         reader = pd.read_csv(path, chunksize=rows, **options)
     except pd.errors.EmptyDataError:

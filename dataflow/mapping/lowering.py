@@ -288,9 +288,10 @@ def _conv(
     cin, cout = layer.in_channels // g, layer.out_channels // g
     ho, wo = layer.out_height, layer.out_width
     (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
-    positions = batch * ho * wo
+    images = batch * layer.images
+    positions = images * ho * wo
     macs = batch * layer.macs
-    x = Window(batch, layer.height, layer.width, cin, ho, wo, kh, kw, sh, sw, ph, pw)
+    x = Window(images, layer.height, layer.width, cin, ho, wo, kh, kw, sh, sw, ph, pw)
     if pass_ is Pass.FF:
         left, right = Operand("activation", x), Operand("weight")
         return [Product(layer.name, pass_, 0, positions, cin * kh * kw, cout, g, macs, pattern, left, right, cause)]
@@ -306,13 +307,13 @@ def _conv(
             taps = taps_h * taps_w
             if not (taps and rows_h and rows_w):
                 continue
-            rows, k = batch * rows_h * rows_w, cout * taps
+            rows, k = images * rows_h * rows_w, cout * taps
             part_macs = positions * cout * g * cin * taps
             # rows of zeros above dY: the first pixel's taps reach out rows down to -(taps - 1) + its own row
             first = -(-max(0, ph - a) // sh) if ph > a else 0
             pad = max(0, taps_h - 1 - first)
             pad_w = max(0, taps_w - 1 - (-(-max(0, pw - b) // sw)))
-            dy = Window(batch, ho, wo, cout, rows_h, rows_w, taps_h, taps_w, 1, 1, pad, pad_w)
+            dy = Window(images, ho, wo, cout, rows_h, rows_w, taps_h, taps_w, 1, 1, pad, pad_w)
             part = a * sw + b
             if method.prunes_gradients and not pattern.is_dense:
                 # the pruned operand goes on the right: dX^T = W^T dY_col^T; the window is then the right operand's

@@ -51,6 +51,7 @@ class Conv(_Weighted):
     stride: tuple[Size, Size] = (1, 1)
     padding: tuple[Pad, Pad] = (0, 0)
     groups: Size = 1
+    images: Size = Field(1, description="images a sample, as the frames of a film: the same weights for each")
 
     @model_validator(mode="after")
     def _fits(self) -> Conv:
@@ -75,7 +76,7 @@ class Conv(_Weighted):
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the forward pass, one sample."""
-        return self.weights * self.out_height * self.out_width
+        return self.weights * self.images * self.out_height * self.out_width
 
 
 class Linear(_Weighted):

@@ -21,7 +21,6 @@ Tensors of a layer (torch's shapes; ``x`` etc. are the first samples of the step
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -33,7 +32,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import InputError
-from ..files import atomic_path, validated, write_text
+from ..files import atomic_path, read_json, validated, write_text
 from ..networks.network import Network
 from ..pattern import NM
 from .methods import Method
@@ -150,15 +149,12 @@ class Trace:
         """Open a trace.
 
         Raises:
-            InputError: no trace, one that was not finished, or one of another version.
+            InputError: no trace, one that was not finished or is empty, or one of another version.
         """
         path = folder / "meta.json"
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: not a finished trace: {error.strerror}") from None
-        except ValueError:
-            raise InputError(f"{path}: truncated or broken JSON") from None
+        if not path.is_file():
+            raise InputError(f"{path}: not a finished trace: No such file")
+        data = read_json(path)
         if not isinstance(data, dict) or data.get("format") != TRACE_FORMAT:
             raise InputError(f"{path}: field format: not a trace of this version ({TRACE_FORMAT})")
         meta = validated(TraceMeta, data, str(path))
@@ -167,7 +163,10 @@ class Trace:
                 parse(getattr(meta, field))
             except InputError as error:
                 raise InputError(f"{path}: field {field}: {error}") from None
-        return cls(folder, meta, _read_records(folder / "records.parquet"))
+        records = _read_records(folder / "records.parquet")
+        if not records:
+            raise InputError(f"{folder / 'records.parquet'}: an empty trace: no tensors")
+        return cls(folder, meta, records)
 
 
 def write_trace(folder: Path, meta: TraceMeta, tensors: Mapping[int, Mapping[str, Mapping[str, np.ndarray]]]) -> Trace:

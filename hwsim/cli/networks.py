@@ -50,10 +50,10 @@ def networks(
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
         show(table)
     if out is not None:
-        from dataflow.files import read_text
+        from dataflow.files import file_name, read_text
         from dataflow.importers.network_files import network_yaml, write_network_yaml
 
-        path = out / f"{net.name}.yaml"
+        path = out / f"{file_name(net.name)}.yaml"
         if not force and path.exists() and read_text(path) != network_yaml(net):
             raise InputError(f"{path}: exists and is not what would be written; --force overwrites it")
         write_network_yaml(net, path)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import InputError
-from dataflow.files import atomic_path, write_text
+from dataflow.files import atomic_path, read_json, write_text
 
 from .result import why
 
@@ -59,11 +59,9 @@ class StudyTables:
             InputError: a missing or broken file, or another version.
         """
         path = folder / "meta.json"
-        try:
-            meta = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "broken JSON"
-            raise InputError(f"{path}: not a study: {reason}") from None
+        if not path.is_file():
+            raise InputError(f"{path}: not a study: No such file")
+        meta = read_json(path)
         found = meta.pop("format", None) if isinstance(meta, dict) else None
         if found not in (STUDY_FORMAT, FIRST_FORMAT):
             raise InputError(f"{path}: field format: not a study of this version ({STUDY_FORMAT})")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dataflow.errors import InputError
+from dataflow.files import text_encoding
 from hwsim.core.kernels import kernel, without_refcount
 
 from .config import DramConfig
@@ -127,8 +128,9 @@ def read_trace(path: Path) -> tuple[np.ndarray, np.ndarray]:
         InputError: no such file; a line that is neither; no line at all.
     """
     address, write = [], []
+    encoding = text_encoding(path)
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding=encoding) as lines:
             for number, line in enumerate(lines, 1):
                 words = line.split()
                 if not words:

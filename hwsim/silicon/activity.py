@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dataflow.errors import InputError
-from dataflow.files import validated, write_text
+from dataflow.files import read_json, validated, write_text
 from hwsim.rtl_tools.sources import RTL, needed, sources
 
 from .cells import price, switching_fj
@@ -68,10 +68,7 @@ class Activity(BaseModel):
         Raises:
             InputError: no such file, broken, of another format or of other RTL.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a record of activity: {error}") from None
+        data = read_json(path)
         if not isinstance(data, dict) or data.get("format") != ACTIVITY_FORMAT:
             raise InputError(f"{path}: field format: not a record of this version ({ACTIVITY_FORMAT})")
         return validated(cls, data, str(path))
