@@ -191,7 +191,7 @@ def test_broken_files(tmp_path: Path) -> None:
     path.write_text(HEADER + ",color\n" + ROW + ",red\n")
     with pytest.raises(InputError, match="unknown column 'color'"):
         read_workload(path)
-    path.write_bytes(b"\xff\xfe\x00\x01")
+    path.write_bytes(b"\xc3\x28\x00\x01")
     with pytest.raises(InputError, match="not a UTF-8"):
         read_workload(path)
 
