@@ -57,7 +57,7 @@ WRONG = {
     "sat --passes FF,XX": "passes[1]",
     "sat resnet5": "did you mean resnet",
     "sat {}/nope.csv": "nope.csv: cannot be read",
-    "sat {}/missing.csv": "missing.csv: column K is missing",
+    "sat {}/missing.csv": "missing.csv: line 1: column K is missing",
     "sat {}/layer.yaml": "layer.yaml: layers[0].linear.in_features",
     "sat --topology {}/layer.yaml": "is a .csv file",
     "sat resnet9 --topology {}/missing.csv": "give one of",
