@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dataflow.attention.workload import Workload
-    from dataflow.networks.network import Network
+    from dataflow.networks.network import Network, Phase
     from hwsim.verification.case import BlockRow
 
 __all__ = ["Comparison", "InputError", "Machine", "Sweep", "Verification", "compare", "load", "machine", "network",
@@ -45,14 +45,20 @@ def machine(name: str, **settings: Any) -> Machine:
     return kind(validated(kind.Config, settings, f"machine {name}"))
 
 
-def network(source: Any, *, example: Any = None, name: str | None = None, csv_padding: str = "valid") -> Network:
+def network(
+    source: Any, *, example: Any = None, name: str | None = None, csv_padding: str = "valid",
+    phase: Phase | None = None, context: int | None = None,
+) -> Network:  # fmt: skip
     """A network as shapes.
 
     Args:
-        source: a name (``hwsim networks``), a .yaml, .onnx or .csv file, a trace folder, or a torch module.
+        source: a name (``hwsim networks``), a .yaml, .onnx or .csv file, a language model's config.json, a trace
+            folder, or a torch module.
         example: of a torch module: an input, or a tuple of them.
         name: of a torch module: what the network is called (default: its class).
         csv_padding: of a SCALE-Sim CSV's convolutions: valid or same.
+        phase: of a language model by name or config.json: training (the default), prefill or decode.
+        context: of such a model: tokens of a sequence.
 
     Raises:
         InputError: none of these, or something in it that is not known.
@@ -60,10 +66,11 @@ def network(source: Any, *, example: Any = None, name: str | None = None, csv_pa
     from dataflow.importers.network_files import find_network
     from dataflow.networks.network import Network
 
-    if isinstance(source, Network):
-        return source
-    if isinstance(source, str | Path):
-        return find_network(source, csv_padding=csv_padding)
+    options = {key: value for key, value in (("phase", phase), ("context", context)) if value is not None}
+    if isinstance(source, str | Path | Network):
+        return find_network(source, csv_padding=csv_padding, **options)
+    for key, value in options.items():
+        raise InputError(f"network: {key}: {value}: a torch module has the shapes of its example")
     if not any(base.__module__.startswith("torch.") for base in type(source).__mro__):
         raise InputError(f"network: a name, a file or a torch module, not {type(source).__name__}")
     from algorithms.shapes import network_of
@@ -105,8 +112,19 @@ def simulate(design: Machine, workload: Any = None, **settings: Any) -> Result:
         data[kind.workload_field] = str(workload)
     elif workload is not None:
         given = workload
+        data |= _phase_of(kind, workload, data)
         data[kind.workload_field] = str(getattr(workload, "name", type(workload).__name__))
     return kind.simulate(kind.settings(data, f"simulate {kind.name}"), given, quiet)
+
+
+def _phase_of(kind: type[Machine], workload: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The phase and context of a network given as an object, where the settings do not say them."""
+    from dataflow.networks.network import Network
+
+    if not isinstance(workload, Network) or workload.context is None:
+        return {}
+    found = {"phase": workload.phase, "context": workload.context}
+    return {key: v for key, v in found.items() if key in kind.Run.model_fields and settings.get(key) is None}
 
 
 @dataclass(frozen=True)
@@ -274,6 +292,7 @@ def sweep(
     if changed := design.config.model_dump(mode="json", exclude_defaults=True):
         base["machine"] = changed
     if workload is not None:
+        base |= _phase_of(kind, workload, base)
         base[kind.workload_field] = _named(workload, folder)
     axes = {",".join(_field(kind, f.strip()) for f in name.split(",")): v for name, v in over.items()}
     data = {"title": f"{kind.name} over {', '.join(over)}", "machine": kind.name, "base": base, "axes": axes,

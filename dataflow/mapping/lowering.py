@@ -10,6 +10,8 @@ then the channels of the group. BP of a stride-s convolution is the gather form,
 residue classes of input pixels ("phases"), each with the kernel taps that reach it: no zero-stuffed gradient and no
 scatter. A phase without a tap needs no product.
 
+A mixture of experts spreads its vectors over its experts as evenly as they go; an expert without a vector is not read.
+
 ``macs`` counts the multiply-accumulates of the algorithm, as a hook on the torch module does: batch x output pixels x
 weights in each pass. A product may issue a few more (kernel taps that fall on padding in BP): the machine counts those
 as padding.
@@ -21,7 +23,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError, did_you_mean
-from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Weighted
+from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Phase, Weighted
 from ..pattern import DENSE, MAX_GROUP, NM
 from ..training.methods import Method, Pass
 
@@ -142,6 +144,9 @@ class Workload:
     method: Method
     pattern: NM
     work: tuple[Work, ...]
+    phase: Phase = "training"
+    context: int | None = None
+    """Tokens of a sequence, where the network is a language model."""
 
     @property
     def products(self) -> list[Product]:
@@ -174,10 +179,12 @@ def lower(
         skip: names of layers left dense.
 
     Raises:
-        InputError: batch < 1, or a name in ``skip`` that is no layer.
+        InputError: batch < 1, a name in ``skip`` that is no layer, or another pass than FF in an inference phase.
     """
     if batch < 1:
         raise InputError(f"batch {batch}: must be at least 1")
+    if network.phase != "training" and set(passes) != {Pass.FF}:
+        raise InputError(f"passes: {network.phase} of network {network.name} is the forward pass alone: FF")
     names = {layer.name for layer in network.layers}
     for name in skip:
         if name not in names:
@@ -193,6 +200,8 @@ def lower(
                 backward.append(
                     [VectorOp(layer.name, Pass.BP, layer.op, 2 * batch * layer.bp_read, 2 * batch * layer.bp_write)]
                 )
+            if Pass.WU in passes and layer.parameters:
+                updates.append(Update(layer.name, layer.parameters, DENSE, DENSE))
             continue
         if isinstance(layer, MatMul):
             ff += [_matmul(layer, batch, Pass.FF)]
@@ -213,7 +222,7 @@ def lower(
         backward.append(back)
     work = (ff if Pass.FF in passes else []) + [w for back in reversed(backward) for w in back] + updates
     work = [w for w in work if not isinstance(w, VectorOp) or w.read_bytes or w.write_bytes]
-    return Workload(network.name, batch, method, pattern, tuple(work))
+    return Workload(network.name, batch, method, pattern, tuple(work), network.phase, network.context)
 
 
 def sparse_layers(
@@ -268,16 +277,25 @@ def _linear(
     layer: Conv | Linear, batch: int, pass_: Pass, pattern: NM, cause: str | None, method: Method
 ) -> list[Product]:
     assert isinstance(layer, Linear)
-    a, i, o = batch * layer.rows, layer.in_features, layer.out_features
-    macs = batch * layer.macs
+    i, o = layer.in_features, layer.out_features
     x, w, dy = Operand("activation"), Operand("weight"), Operand("gradient")
-    if pass_ is Pass.FF:
-        return [Product(layer.name, pass_, 0, a, i, o, 1, macs, pattern, x, w, cause)]
-    if pass_ is Pass.WU:
-        return [Product(layer.name, pass_, 0, i, a, o, 1, macs, DENSE, x, dy, cause)]
-    if method.prunes_gradients and not pattern.is_dense:  # the pruned operand goes on the right: dX^T = W dY^T
-        return [Product(layer.name, pass_, 0, i, o, a, 1, macs, pattern, w, dy, cause)]
-    return [Product(layer.name, pass_, 0, a, o, i, 1, macs, pattern, dy, w, cause)]
+    # vectors are spread over the experts as evenly as they go: some take one more than the others
+    vectors = batch * layer.rows * layer.active
+    each, more = divmod(vectors, layer.experts)
+    shares = [(each + 1, more), (each, layer.experts - more)]
+    products = []
+    for part, (a, count) in enumerate(share for share in shares if all(share)):
+        macs = a * count * i * o
+        if pass_ is Pass.FF:
+            product = Product(layer.name, pass_, part, a, i, o, count, macs, pattern, x, w, cause)
+        elif pass_ is Pass.WU:
+            product = Product(layer.name, pass_, part, i, a, o, count, macs, DENSE, x, dy, cause)
+        elif method.prunes_gradients and not pattern.is_dense:  # the pruned operand goes on the right: dX^T = W dY^T
+            product = Product(layer.name, pass_, part, i, o, a, count, macs, pattern, w, dy, cause)
+        else:
+            product = Product(layer.name, pass_, part, a, o, i, count, macs, pattern, dy, w, cause)
+        products.append(product)
+    return products
 
 
 def _conv(

@@ -80,20 +80,31 @@ class Conv(_Weighted):
 
 
 class Linear(_Weighted):
-    """A matrix of ``in_features x out_features`` weights applied to ``rows`` vectors a sample (tokens, or 1)."""
+    """A matrix of ``in_features x out_features`` weights applied to ``rows`` vectors a sample (tokens, or 1).
+
+    Of a mixture of experts: ``experts`` such matrices, of which each vector goes through ``active``.
+    """
 
     kind: Literal["linear"] = "linear"
     in_features: Size
     out_features: Size
     rows: Size = 1
+    experts: Size = Field(1, description="matrices to choose from")
+    active: Size = Field(1, description="matrices that a vector goes through")
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Linear:
+        if self.active > self.experts:
+            raise ValueError(f"active={self.active} must be at most experts={self.experts}")
+        return self
 
     @property
     def weights(self) -> int:
-        return self.in_features * self.out_features
+        return self.experts * self.in_features * self.out_features
 
     @property
     def macs(self) -> int:
-        return self.weights * self.rows
+        return self.rows * self.active * self.in_features * self.out_features
 
 
 class MatMul(_Layer):
@@ -122,6 +133,9 @@ class Elementwise(_Layer):
     ff_write: int = Field(ge=0, le=2**40)
     bp_read: int = Field(ge=0, le=2**40)
     bp_write: int = Field(ge=0, le=2**40)
+    parameters: int = Field(
+        0, ge=0, le=2**40, description="learned elements, as an embedding's table, where the network says how many"
+    )
 
     @property
     def macs(self) -> int:
@@ -132,12 +146,18 @@ Layer = Annotated[Conv | Linear | MatMul | Elementwise, Field(discriminator="kin
 Weighted = Conv | Linear
 
 
+Phase = Literal["training", "prefill", "decode"]
+"""What a language model is run for: a training step; the first pass over a prompt; one more token."""
+
+
 class Network(BaseModel):
     """A named list of layers in forward order. Layer names are unique."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
+    phase: Phase = Field("training", description="what the layers' rows are of; prefill, decode: a forward pass alone")
+    context: Size | None = Field(None, description="tokens of a sequence, where the network is a language model")
     layers: tuple[Layer, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -158,8 +178,31 @@ class Network(BaseModel):
     def weights(self) -> int:
         return sum(layer.weights for layer in self.layers if isinstance(layer, Weighted))
 
+    @property
+    def parameters(self) -> int | None:
+        """Weights, embeddings, norms and biases; None where the network does not say how many the latter are."""
+        more = sum(layer.parameters for layer in self.layers if isinstance(layer, Elementwise))
+        return self.weights + more if more else None
 
-def elementwise(name: str, op: str, elements: int, inputs: int = 1, outputs: int | None = None) -> Elementwise:
+    @property
+    def title(self) -> str:
+        """Its name, with what it is run for where it is a language model."""
+        return self.name + phase_text(self.phase, self.context)
+
+
+def phase_text(phase: str, context: int | None) -> str:
+    """What a language model is run for, behind its name; empty for other networks."""
+    if context is None:
+        return ""
+    return {
+        "prefill": f", prefill of {context:,} tokens",
+        "decode": f", decode of one token at context {context:,}",
+    }.get(phase, f", sequences of {context:,} tokens")
+
+
+def elementwise(
+    name: str, op: str, elements: int, inputs: int = 1, outputs: int | None = None, parameters: int = 0
+) -> Elementwise:
     """An element-wise layer over ``elements`` input elements a sample, with the DRAM traffic that ``op`` costs.
 
     The one place that states it (elements moved, reads R and writes W, of n inputs and o outputs):
@@ -168,6 +211,8 @@ def elementwise(name: str, op: str, elements: int, inputs: int = 1, outputs: int
     - ``batchnorm``, ``layernorm``: FF 1R 1W (statistics are gathered as the producer writes); BP reads x and dy once
       for the two sums, then x and dy again for dx: 4R 1W.
     - ``add``: FF reads each input, writes one; BP nothing (every branch reads the same gradient).
+    - ``gate``: FF two inputs R, 1W; BP three R, 2W.
+    - ``rope``: FF 1R 1W; BP 1R 1W (a rotation back).
     - ``pool``: FF n R, o W; BP o R, n W.
     - ``softmax``: FF 1R 1W; BP 2R 1W.
     - ``embedding``: FF o R, o W; BP o R, o W (gradient rows read, added).
@@ -182,7 +227,11 @@ def elementwise(name: str, op: str, elements: int, inputs: int = 1, outputs: int
         "batchnorm": (elements, elements, 4 * elements, elements),
         "layernorm": (elements, elements, 4 * elements, elements),
         "add": (inputs * elements, elements, 0, 0),
+        "gate": (2 * elements, elements, 3 * elements, 2 * elements),
+        "rope": (elements, elements, elements, elements),
         "pool": (elements, o, o, elements),
         "embedding": (o, o, o, o),
     }.get(op, (elements, o, 2 * elements, elements))
-    return Elementwise(name=name, op=op, ff_read=ff_r, ff_write=ff_w, bp_read=bp_r, bp_write=bp_w)
+    return Elementwise(
+        name=name, op=op, ff_read=ff_r, ff_write=ff_w, bp_read=bp_r, bp_write=bp_w, parameters=parameters
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named networks as shapes, per sample: the five of the SAT paper, ResNet-18 at 224, and transformers by size.
+"""Named networks as shapes, per sample: the five of the SAT paper, ResNet-18 at 224, transformers by size, and language
+models by the configurations in ``configs`` (each file names its source).
 
 Where the paper names a model without its sizes, the choice is in the function's docstring. Normalization, addition,
 pooling and softmax are element-wise layers; ReLU, GELU and bias ride on the neighbouring product. The first weighted
@@ -8,25 +9,29 @@ layer needs no input gradient. Left out: dropout (no traffic of its own), the lo
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..registry import Registry
-from .network import Conv, Layer, Linear, MatMul, Network, elementwise
+from .hf_config import read_config
+from .network import Conv, Layer, Linear, MatMul, Network, Phase, elementwise
 
 
-def _maker(name: str, thing: Any) -> Callable[[], Network]:
+def _maker(name: str, thing: Any) -> Callable[..., Network]:
     if isinstance(thing, Network):
         return lambda: thing
     if not callable(thing):
         raise TypeError(f"expected a Network or a function that makes one, found {type(thing).__name__}")
-    made: Callable[[], Network] = thing
+    made: Callable[..., Network] = thing
     return made
 
 
-NETWORKS: Registry[Callable[[], Network]] = Registry("network", "hwsim.networks", convert=_maker, normal=str.lower)
-"""Functions that make a network, by its name; an entry point may also be a `Network`."""
+NETWORKS: Registry[Callable[..., Network]] = Registry("network", "hwsim.networks", convert=_maker, normal=str.lower)
+"""Functions that make a network, by its name; an entry point may also be a `Network`. Those of language models take
+``phase`` and ``context`` as keywords."""
 
 
 class _Builder:
@@ -245,13 +250,29 @@ PAPER_NETWORKS = ("resnet9", "vit", "vgg19", "resnet18-tiny", "resnet50")
 """The five models of the SAT paper."""
 
 
-def network(name: str) -> Network:
+def _by_configuration(path: Path) -> Callable[..., Network]:
+    def make(*, phase: Phase = "training", context: int | None = None) -> Network:
+        return read_config(path, phase=phase, context=context)
+
+    return make
+
+
+for _file in sorted((Path(__file__).parent / "configs").glob("*.json")):
+    NETWORKS.add(_file.stem, _by_configuration(_file))
+
+
+def network(name: str, **options: Any) -> Network:
     """A network by name.
+
+    Args:
+        options: keywords of the name's function; those that it does not take are left out.
 
     Raises:
         InputError: no such network (the message lists all); the name's function returns no `Network`.
     """
-    made = NETWORKS.get(name)()
+    make = NETWORKS.get(name)
+    takes = inspect.signature(make).parameters
+    made = make(**{key: value for key, value in options.items() if key in takes})
     if not isinstance(made, Network):
         raise InputError(f"network {name!r}: {NETWORKS.source(name)} made a {type(made).__name__}, no Network")
     return made

@@ -17,6 +17,12 @@ def networks(
         str | None,
         typer.Argument(help="Show the layers of this network, a name or a file (default: list all networks)."),
     ] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Of a language model: training, prefill or decode (default: training).")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens of a language model's sequence (default: 2048, or the model's most).")
+    ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -27,7 +33,8 @@ def networks(
 
     Example: hwsim networks resnet9 --out out
     """
-    if name is None and config is None and not set_:
+    given: dict[str, Any] = {"network": name, "phase": phase, "context": context}
+    if config is None and not set_ and all(value is None for value in given.values()):
         _list(json_)
         return
     from pydantic import Field
@@ -40,11 +47,12 @@ def networks(
 
         machine: dict[str, Any] = Field({})
 
-    net = load(Settings, config, set_, network=name).read_network()
+    net = load(Settings, config, set_, **given).read_network()
     if json_:
         print_json(net.model_dump(mode="json"))
     else:
-        table = Table("layer", "kind", "sizes", "MACs of a sample's forward pass", title=net.name, title_justify="left")
+        title = net.title + (f": {net.parameters:,} parameters" if net.parameters is not None else "")
+        table = Table("layer", "kind", "sizes", "MACs of a sample's forward pass", title=title, title_justify="left")
         for layer in net.layers:
             sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad", "sparsity"}, exclude_defaults=True)
             table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
@@ -74,9 +82,12 @@ def _list(json_: bool) -> None:
         except InputError as error:
             sys.stderr.write(f"hwsim: warning: {error}\n")
     if json_:
-        print_json({k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights} for k, n in found.items()})
+        print_json({k: {"layers": len(n.layers), "macs": n.macs, "weights": n.weights, "context": n.context,
+                        "parameters": n.parameters} for k, n in found.items()})  # fmt: skip
         return
-    table = Table("network", "layers", "MACs of a sample's forward pass", "weights")
+    table = Table("network", "layers", "MACs of a sample's forward pass", "weights", "parameters", "tokens")
     for key, net in found.items():
-        table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights))
+        known = "" if net.parameters is None else f"{net.parameters:,}"
+        tokens = "" if net.context is None else f"{net.context:,}"
+        table.add_row(key, str(len(net.layers)), si(net.macs), si(net.weights), known, tokens)
     show(table)

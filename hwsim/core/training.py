@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of a training step of a network, for any machine that runs one."""
+"""Settings of a training step of a network, or of an inference phase of a language model, for any machine that runs
+one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dataflow.importers import find_network
 from dataflow.mapping.lowering import Workload, lower, nothing_sparse
-from dataflow.networks.network import Network
+from dataflow.networks.network import Network, Phase
+from dataflow.networks.zoo import NETWORKS
 from dataflow.pattern import NM, PatternText
 from dataflow.training.methods import METHOD_HELP, Method, MethodName, Pass
 
@@ -23,11 +25,30 @@ CsvPadding = Annotated[
 ]
 
 
+INFERENCE = {"passes": ("FF",), "batch": 1}
+"""Settings of an inference phase where nobody gives others; without a pattern it is dense."""
+
+
 class TrainingRun(RunSettings):
-    """A training step (or some of its passes) of a network; a machine's subclass adds ``machine``."""
+    """A training step (or some of its passes) of a network, or a phase of a language model's inference; a machine's
+    subclass adds ``machine``."""
 
     network: str = Field(
-        "resnet18", description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, or a trace folder"
+        "resnet18",
+        description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, a language model's config.json, or a "
+        "trace folder",
+    )
+    phase: Phase = Field(
+        "training",
+        description="training step, or inference of a language model: prefill of a prompt, decode of one token; those "
+        "are FF alone, batch 1 and dense unless said otherwise",
+    )
+    context: int | None = Field(
+        None,
+        ge=1,
+        le=2**20,
+        description="tokens of a language model's sequence; in decode those attended to, with the new one (default: "
+        "2048, or what the model is made for)",
     )
     batch: Batch = 512
     method: MethodName = Field("bdwp", description=METHOD_HELP)
@@ -36,12 +57,41 @@ class TrainingRun(RunSettings):
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
     csv_padding: CsvPadding = "valid"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _inference(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("phase") in ("prefill", "decode"):
+            dense = {} if "pattern" in data else {"pattern": "dense", "method": "dense"}
+            return {**INFERENCE, **dense, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> Self:
+        """Refuse what an inference phase has no use for."""
+        if self.phase == "training":
+            return self
+        if self.passes != (Pass.FF,):
+            raise ValueError(f"passes: {self.phase} is the forward pass alone: FF")
+        method = Method.parse(self.method)
+        if "method" in self.model_fields_set and self.pattern == "dense" and not method.is_dense:
+            raise ValueError(f"method: {self.method} has no effect without a pattern")
+        if self.pattern != "dense" and Pass.FF not in method.sparse_passes:
+            raise ValueError(f"pattern: {self.pattern} has no effect: method {self.method} prunes nothing in FF")
+        if self.skip and self.pattern == "dense":
+            raise ValueError("skip: has no effect without a pattern")
+        return self
+
     def read_network(self) -> Network:
-        """The network by name or file, or a trace's."""
-        return find_network(self.network, csv_padding=self.csv_padding)
+        """The network by name or file, or a trace's, in the phase that is asked for."""
+        return find_network(self.network, csv_padding=self.csv_padding, phase=self.phase, context=self.context)
 
     def workload(self, network: Network, *, dense: bool = False) -> Workload:
-        """The work of a step; ``dense``: of the dense method instead."""
+        """The work of a step; ``dense``: of the dense method instead.
+
+        Raises:
+            InputError: the network is of another phase, or `lower` cannot take it.
+        """
+        find_network(network, phase=self.phase, context=self.context)
         return lower(
             network,
             batch=self.batch,
@@ -57,4 +107,5 @@ class TrainingRun(RunSettings):
 
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""
-        return [Path(self.network)] if Path(self.network).suffix or Path(self.network).is_dir() else []
+        path = Path(self.network)
+        return [path] if path.is_dir() or (path.suffix and self.network not in NETWORKS) else []

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def sat(
     network: Annotated[
-        str | None, typer.Argument(help="Network name, or a .yaml, .csv or .onnx file (default: resnet18).")
+        str | None,
+        typer.Argument(help="Network name, or a .yaml, .csv, .onnx or config.json file (default: resnet18)."),
     ] = None,
     topology: Annotated[
         Path | None,
@@ -37,7 +38,14 @@ def sat(
     method: Annotated[
         str | None, typer.Option(help="N:M training method (default: bdwp; an unknown name lists all).")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples in a training step (default: 512).")] = None,
+    phase: Annotated[
+        str | None,
+        typer.Option(help="Of a language model: prefill or decode; sets --passes FF, --batch 1 (default: training)."),
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens of a language model's sequence (default: 2048, or the model's most).")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples in a step (default: 512; in inference 1).")] = None,
     passes: Annotated[
         str | None, typer.Option(help="Passes: FF forward, BP backward, WU weight gradients (default: FF,BP,WU).")
     ] = None,
@@ -50,7 +58,7 @@ def sat(
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Simulate one training step on SAT: cycles by cause, traffic, energy.
+    """Simulate one training step, or a language model's inference, on SAT: cycles by cause, traffic, energy.
 
     Example: hwsim sat resnet9 --nm 2:4 --batch 64
     """
@@ -59,7 +67,8 @@ def sat(
 
     if sum(given is not None for given in (network, topology, trace)) > 1:
         raise InputError("give one of: a network, --topology, --trace")
-    flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm}
+    flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm,
+                             "phase": phase, "context": context}  # fmt: skip
     base: dict[str, Any] = {}
     if passes is not None:
         flags["passes"] = [p.strip().upper() for p in passes.split(",")]
@@ -194,7 +203,7 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     console = Console()
     results = [r for r in (dense, result) if r is not None]
     name = _name(result)
-    title = f"{result.network}, batch {result.batch}: {name} on SAT"
+    title = f"{result.title}, batch {result.batch}: {name} on SAT"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for r in results:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dataflow.files import write_text
+from dataflow.networks.network import phase_text
 from hwsim.core.result import Result
 
 if TYPE_CHECKING:
@@ -121,10 +122,19 @@ class StepResult(Result):
     config: dict[str, Any]
     steps: list[StepRow] = field(default_factory=list)
     machine: str = "sat"
+    phase: str = "training"
+    """What a language model is run for: training, prefill or decode."""
+    context: int | None = None
+    """Tokens of its sequence; None: the network is none."""
+
+    @property
+    def title(self) -> str:
+        """The network, with its phase where it is a language model."""
+        return self.network + phase_text(self.phase, self.context)
 
     @property
     def workload(self) -> str:  # type: ignore[override]  # read only
-        return f"{self.network}, batch {self.batch}, {self.method} {self.pattern}"
+        return f"{self.title}, batch {self.batch}, {' '.join(dict.fromkeys((self.method, self.pattern)))}"
 
     @property
     def frequency_hz(self) -> int:
@@ -158,21 +168,23 @@ class StepResult(Result):
         return step_energy(self)
 
     def facts(self) -> dict[str, Any]:
-        return {"network": self.network, "batch": self.batch, "method": self.method, "pattern": self.pattern,
-                "frequency_hz": self.clock_hz, "peak_macs_per_cycle": self.peak_macs_per_cycle,
-                "dram_bytes_per_cycle": self.dram_bytes_per_cycle, "config": self.config}  # fmt: skip
+        return {"network": self.network, "phase": self.phase, "context": self.context, "batch": self.batch,
+                "method": self.method, "pattern": self.pattern, "frequency_hz": self.clock_hz,
+                "peak_macs_per_cycle": self.peak_macs_per_cycle, "config": self.config,
+                "dram_bytes_per_cycle": self.dram_bytes_per_cycle}  # fmt: skip
 
     @classmethod
     def of(cls, facts: dict[str, Any], rows: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Self:
         names = [f.name for f in fields(StepRow)]
         steps = [StepRow(**{name: row[name] for name in names}) for row in rows]
         return cls(facts["network"], facts["batch"], facts["method"], facts["pattern"], facts["frequency_hz"],
-                   facts["peak_macs_per_cycle"], facts["dram_bytes_per_cycle"], facts["config"], steps)  # fmt: skip
+                   facts["peak_macs_per_cycle"], facts["dram_bytes_per_cycle"], facts["config"], steps,
+                   phase=facts.get("phase", "training"), context=facts.get("context"))  # fmt: skip
 
     def write_timeline(self, path: Path) -> None:
         """Write the step as Chrome / Perfetto trace JSON: one slice a row, a track a phase; times at the clock."""
         events: list[dict[str, Any]] = [
-            {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"SAT: {self.network}"}}
+            {"name": "process_name", "ph": "M", "pid": 1, "args": {"name": f"SAT: {self.title}"}}
         ]
         phases = list(dict.fromkeys(r.phase for r in self.steps))
         for i, phase in enumerate(phases):

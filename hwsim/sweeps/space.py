@@ -279,6 +279,11 @@ INGREDIENTS = ("hwsim.training_methods", "hwsim.networks", "hwsim.importers", "h
 
 
 @lru_cache(maxsize=8)
+def _decides(path: Path) -> bool:
+    """Whether a file is code, or data that networks are made from."""
+    return path.suffix in (".py", ".yaml") or path.parent.name == "configs"
+
+
 def code_version(machine: str = "") -> str:
     """A digest of the code that results come from: our machines and what they are made of, not how they are run; with a
     machine from elsewhere, its package too; and packages that add methods, networks, importers or DRAM standards."""
@@ -291,7 +296,7 @@ def code_version(machine: str = "") -> str:
     if outside and outside not in packages and (file := getattr(sys.modules.get(outside), "__file__", None)):
         packages[outside] = Path(file).parent if Path(file).name == "__init__.py" else Path(file)
     for root in packages.values():
-        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.suffix in (".py", ".yaml"))
+        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if _decides(p))
         for path in files:
             name = path.name if root.is_file() else path.relative_to(root).as_posix()
             if not name.startswith(("cli/", "verification/", "sweeps/")):

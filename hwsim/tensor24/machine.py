@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from dataflow.mapping.lowering import Product, VectorOp, Work
+from dataflow.networks.network import phase_text
 from dataflow.pattern import PatternText
 from hwsim.core.energy import DRAM, FP16_MULTIPLY, FP32_ADD, UPDATE_PJ, sram_pj_per_byte
 from hwsim.core.machine import Machine, Tick, quiet
@@ -59,8 +60,8 @@ class Tensor24(Machine):
         if what != "dense" and not any(r["pattern"] == "2:4" for r in rows):
             why = "; ".join(dict.fromkeys(r["dense_cause"] for r in rows if r["macs"] and r["phase"] != "WU"))
             warnings.warn(f"every layer runs dense: {why}", stacklevel=4)
-        return SimpleResult(cls.name, f"{work.network}, batch {work.batch}, {what}", run.model_dump(mode="json"),
-                            run.machine.frequency_hz, rows, CAUSES)  # fmt: skip
+        title = f"{work.network}{phase_text(work.phase, work.context)}, batch {work.batch}, {what}"
+        return SimpleResult(cls.name, title, run.model_dump(mode="json"), run.machine.frequency_hz, rows, CAUSES)
 
     @classmethod
     def bounds(cls, run: TensorRun, result: Any) -> dict[str, float]:

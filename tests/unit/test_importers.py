@@ -30,7 +30,7 @@ TINY = Network(name="tiny", layers=(Linear(name="only", in_features=2, out_featu
 def test_a_format_of_an_installed_package_is_read_and_listed(tmp_path: Path) -> None:
     file = tmp_path / "tiny.sizes"
     file.write_text("2 3")
-    with pytest.raises(InputError, match=r"tiny.sizes: a network file is .yaml, .yml, .csv, .onnx$"):
+    with pytest.raises(InputError, match=r"tiny.sizes: a network file is .yaml, .yml, .csv, .json, .onnx$"):
         read_network(file)
     points = {"hwsim.importers": {"sizes": "size_files:read"}}
     with installed(tmp_path, "size-files", {"size_files": SOURCE}, points):

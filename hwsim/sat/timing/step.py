@@ -155,6 +155,8 @@ class Simulation:
             dram_bytes_per_cycle=self.config.dram_bytes_per_cycle,
             config=self.config.model_dump(mode="json"),
             steps=rows,
+            phase=w.phase,
+            context=w.context,
         )
 
     def _time(self, item: _Prepared) -> dict[str, int]:
