@@ -277,8 +277,14 @@ def make_folder(path: Path) -> None:
 
 
 def cache_folder(kind: str) -> Path:
-    """The user's folder of what can be made again: under ``XDG_CACHE_HOME``, else ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim" / kind
+    """The user's folder of what can be made again: under ``XDG_CACHE_HOME``, else ``~/.cache``, else, of a user the
+    system does not know, in the folder of temporary files."""
+    if place := os.environ.get("XDG_CACHE_HOME"):
+        return Path(place) / "hwsim" / kind
+    try:
+        return Path.home() / ".cache" / "hwsim" / kind
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}" / kind
 
 
 def file_name(name: str) -> str:

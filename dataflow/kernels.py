@@ -2,7 +2,8 @@
 """Kernels: functions of numbers and arrays that Numba compiles, once for each type of arguments, and keeps on disk.
 
 With ``NUMBA_DISABLE_JIT=1`` they are the plain Python functions that they are written as. A process that finds nothing
-on disk and has to compile says so on stderr, once.
+on disk and has to compile says so on stderr, once. Where there is no place on disk, as in a read-only installation of a
+user without a home, every process compiles.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ class _FirstUse(event.Listener):
         speaks = multiprocessing.current_process().name in ("MainProcess", "SpawnProcess-1")
         if speaks and not self.said and found.data["dispatcher"] in _kernels:
             self.said = True
-            name = found.data["dispatcher"].__name__.strip("_")
-            line = f"hwsim: compiling kernels ({name}, ...) for a first use: up to 20 s; later runs find them on disk\n"
-            sys.stderr.write(line)
+            dispatcher = found.data["dispatcher"]
+            kept = "for a first use: up to 20 s; later runs find them on disk"
+            if _file_of(dispatcher) is None:
+                kept = "in every run: no folder to keep them can be written; name one in NUMBA_CACHE_DIR"
+            sys.stderr.write(f"hwsim: compiling kernels ({dispatcher.__name__.strip('_')}, ...) {kept}\n")
             sys.stderr.flush()
 
     def on_end(self, found: Any) -> None:
@@ -44,6 +47,11 @@ class _FirstUse(event.Listener):
 
 
 event.register("numba:compile", _FirstUse())
+
+
+def _file_of(dispatcher: Any) -> Any:
+    """Numba's file of a compiled kernel; None where there is no place on disk."""
+    return getattr(dispatcher._cache, "_cache_file", None)
 
 
 def _any_constant(dispatcher: Any) -> None:
@@ -59,7 +67,9 @@ def _any_constant(dispatcher: Any) -> None:
 def _old_cache_is_no_cache(dispatcher: Any) -> None:
     """Compile anew where the index on disk cannot be read, as after a class in a kernel's arguments has got another
     name; Numba would end with the error."""
-    file = dispatcher._cache._cache_file
+    file = _file_of(dispatcher)
+    if file is None:
+        return
     read = file._load_index
 
     def load_index() -> Any:
@@ -74,14 +84,16 @@ def _old_cache_is_no_cache(dispatcher: Any) -> None:
 def _stamp_of_callees(dispatcher: Any) -> None:
     """Compile anew also where the file of a kernel that this one calls has changed: its code is part of this one's on
     disk, and Numba looks at this one's file alone."""
-    plain = dispatcher.py_func
-    stamps = {dispatcher._cache._cache_file._source_stamp}
+    plain, file = dispatcher.py_func, _file_of(dispatcher)
+    if file is None:
+        return
+    stamps = {file._source_stamp}
     for name in plain.__code__.co_names:
         called = plain.__globals__.get(name)
         if isinstance(called, Dispatcher) and called in _kernels:
-            callee: Any = called  # Numba's stubs do not tell of the cache
-            stamps |= callee._cache._cache_file._source_stamp
-    dispatcher._cache._cache_file._source_stamp = frozenset(stamps)
+            callee = _file_of(called)
+            stamps |= callee._source_stamp if callee is not None else frozenset()
+    file._source_stamp = frozenset(stamps)
 
 
 @overload
@@ -117,7 +129,10 @@ def kernel(
             "no_cfunc_wrapper": True,
             "no_cpython_wrapper": inner,
         }
-        found: Any = numba.njit(**options)(plain)
+        try:
+            found: Any = numba.njit(**options)(plain)
+        except RuntimeError:  # no place for its file; what else could be wrong is so without one too
+            found = numba.njit(**options | {"cache": False})(plain)
         if isinstance(found, Dispatcher):
             _any_constant(found)
             _old_cache_is_no_cache(found)

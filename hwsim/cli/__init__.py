@@ -6,6 +6,7 @@ Wrong input ends with one line on standard error and exit code 2. Ctrl-C ends wi
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -110,7 +111,13 @@ def _one_line(
 def main() -> None:
     """Entry point of the ``hwsim`` program."""
     warnings.formatwarning = _one_line
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.argv[1:] = sys.argv[1:] or ["--help"]
+    for word in sys.argv[1:]:
+        if any("\ud800" <= c <= "\udfff" for c in word):  # bytes that this locale cannot read
+            fail(f"{word}: is no text in this locale; with LC_ALL=C.UTF-8 names may have any UTF-8 character")
     add_commands(next((word for word in sys.argv[1:] if not word.startswith("-")), None))
     try:
         code = app(standalone_mode=False)
