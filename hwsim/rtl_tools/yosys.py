@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 from functools import cache
 
 from dataflow.errors import InputError
+
+from .plain import temporary
 
 _RUN = "import sys; from pyosys import libyosys as y; d = y.Design(); [y.run_pass(c, d) for c in sys.argv[1:]]"
 
@@ -56,4 +59,5 @@ def _process(commands: list[str]) -> subprocess.CompletedProcess[str]:
     command = [*program()]
     for text in commands:
         command += [text] if len(program()) == 3 else ["-p", text]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    place = os.environ | {"TMPDIR": str(temporary())}  # abc's
+    return subprocess.run(command, env=place, capture_output=True, encoding="utf-8", errors="replace", check=False)

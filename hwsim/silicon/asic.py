@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dataflow.errors import InputError
 
+from ..rtl_tools.plain import plain_path
 from .netlist import Cost, Flow, ram_size, unknown
 
 RAM_WORDS = 32
@@ -77,7 +78,7 @@ class Library:
 
     def flow(self) -> Flow:
         """Mapping to its cells; abc sizes them and says how long each module's longest path is."""
-        q = str(self.path)
+        q = str(plain_path(self.path))
         script = (
             "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-p"
         )

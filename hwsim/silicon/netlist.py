@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,6 +22,7 @@ from dataflow.errors import InputError
 from dataflow.files import cache_folder, write_text
 from hwsim.rtl_tools.sources import RTL, folders, needed
 
+from ..rtl_tools.plain import plain_folder, plain_path
 from ..rtl_tools.yosys import run, version
 
 NETLIST_FORMAT = "hwsim-netlist/1"
@@ -226,9 +226,10 @@ def _make(texts: Mapping[str, str], flow: Flow, folder: Path, tick: Tick) -> dic
 
 def _hierarchy(top: str, parameters: Mapping[str, int], rtl: Path) -> dict[str, str]:
     """Of each module with its parameters, the top first: its text, behind the ports of the modules in it."""
+    rtl = plain_path(rtl)
     paths = needed(top, rtl)
-    with tempfile.TemporaryDirectory() as folder:
-        il = Path(folder) / "all.il"
+    with plain_folder() as folder:
+        il = folder / "all.il"
         names = " ".join(str(p) for p in paths if p.suffix == ".v")
         chparam = "".join(f" -chparam {k} {v}" for k, v in parameters.items())
         run([
@@ -270,8 +271,8 @@ def _renamed(text: str) -> str:
 
 def _one(cached: Path, text: str, flow: Flow, name: str) -> None:
     """Synthesize one module and keep its cells."""
-    with tempfile.TemporaryDirectory() as folder:
-        il, stat, memories = (Path(folder) / n for n in ("module.il", "stat.json", "memories.txt"))
+    with plain_folder() as folder:
+        il, stat, memories = (folder / n for n in ("module.il", "stat.json", "memories.txt"))
         il.write_text(text, encoding="utf-8")
         try:
             commands = [c for c in flow.commands if c not in flow.for_memories or re.search(r"^  memory ", text, re.M)]

@@ -21,7 +21,8 @@ from algorithms.training.config import TrainConfig
 from algorithms.training.train import train
 from dataflow.training.trace import Trace
 from hwsim.memory.config import DramConfig
-from hwsim.rtl_tools.sources import folders, needed
+from hwsim.rtl_tools.plain import plain_path
+from hwsim.rtl_tools.sources import RTL, folders, needed
 from hwsim.rtl_tools.verilator import built_once, environment, jobs, link_runtime
 from hwsim.sat.bench.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.sat.bench.engines import sore_commands, wuve_commands
@@ -46,8 +47,8 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
     The runner's own build makes every signal of the design public, which takes an array ten times as long to compile;
     the benches need the ports alone.
     """
-    sources = needed(top)
-    libs, share = config_of.libs_dir, config_of.share_dir
+    sources = needed(top, plain_path(RTL))
+    libs, share = plain_path(config_of.libs_dir), plain_path(config_of.share_dir)
 
     def make(scratch: Path) -> None:
         command = [
@@ -56,7 +57,7 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
             "--x-assign", "unique", "--x-initial", "unique", "-Mdir", str(scratch), "--top-module", top, "-o", top,
             "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",
             "-MAKEFLAGS", "OPT_SLOW=-O0", *(f"-G{k}={v}" for k, v in parameters.items()),
-            str(share / "lib" / "verilator" / "verilator.cpp"), *folders(),
+            str(share / "lib" / "verilator" / "verilator.cpp"), *folders(plain_path(RTL)),
             *(str(p) for p in sources if p.suffix == ".v"),
         ]  # fmt: skip
         subprocess.run(command, env=environment(), check=True, capture_output=True)

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 import hwsim
+from hwsim.rtl_tools.plain import is_plain, plain_path
+from hwsim.silicon.asic import PLACES
+from tests.support import tools
 
 ROOT = Path(hwsim.__file__).parents[1]
 NAMES = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING",
@@ -108,3 +111,87 @@ def test_a_user_that_the_system_does_not_know_has_a_folder(monkeypatch, tmp_path
     monkeypatch.setattr(Path, "home", nobody)
     assert cache_folder("synth").name == "synth"
     assert cache_folder("synth").is_relative_to(Path(os.environ.get("TMPDIR", "/tmp")))
+
+
+def blank(folder: Path) -> tuple[Path, str, dict[str, str]]:
+    """A checkout, a Python and folders of files that come and go, all behind a blank: the first two by links."""
+    place = folder / "a b 'c' é"
+    for name in ("home", "tmp"):
+        (place / name).mkdir(parents=True)
+    for name in ("algorithms", "dataflow", "hwsim", "reports", "rtl", "tests"):
+        (place / name).symlink_to(ROOT / name)
+    (place / "venv").symlink_to(sys.prefix)
+    variables = {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp"), "PYTHONPATH": str(place)}
+    return place, str(place / "venv" / "bin" / "python"), variables
+
+
+def test_yosys_runs_behind_blanks(tmp_path: Path) -> None:
+    tools.package("pyosys", "synth")
+    place, python, variables = blank(tmp_path)
+    shutil.copytree(ROOT / "rtl", place / "my rtl")
+    rtl = f"Path({str(place / 'my rtl')!r})"
+    code = ("from pathlib import Path; from hwsim.silicon.netlist import synthesize;"
+            "from hwsim.silicon.asic import GATES;"
+            f"print(sum(synthesize('delay', {{'WIDTH': 3}}, GATES, {rtl}).modules['delay'].values()))")  # fmt: skip
+    done = started([python, "-c", code], place, **variables)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 3
+    words = ["-m", "hwsim", "synth", "sat", "--top", "fp16_mul", "--out", "o u t", "--json"]
+    done = started([python, *words], place, **variables)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (place / "o u t" / "modules.csv").is_file()
+    library = next((p for p in PLACES if p.is_file()), None)
+    if library is None:
+        tools.lacks("no liberty file: apt-get install qflow-tech-osu018")
+    shutil.copy(library, place / "my cells.lib")
+    words = [
+        "-m",
+        "hwsim",
+        "synth",
+        "sat",
+        "--top",
+        "fp16_mul",
+        "--target",
+        "asic",
+        "--liberty",
+        "my cells.lib",
+        "--json",
+    ]
+    done = started([python, *words], place, **variables)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.rtl
+def test_verilator_and_the_rtl_run_behind_blanks(tmp_path: Path) -> None:
+    tools.verilator()
+    place, python, variables = blank(tmp_path)
+    shutil.copytree(ROOT / "rtl", place / "my rtl")
+    words = ["-m", "hwsim", "verify", "sat", "--block", "sore", "--cases", "20", "--rtl", "my rtl", "--json"]
+    done = started([python, *words], place, **variables)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert list((place / "home" / ".cache" / "hwsim" / "rtl").glob("*/sim"))
+
+
+def test_a_path_with_a_blank_has_one_link(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("hwsim.rtl_tools.plain.temporary", lambda: tmp_path)
+    folder = tmp_path / "a b.lib"
+    folder.mkdir()
+    link = plain_path(folder)
+    assert link == plain_path(folder)
+    assert link.resolve() == folder
+    assert (link.suffix, is_plain(link)) == (".lib", True)
+    assert plain_path(tmp_path) == tmp_path
+    assert plain_path(tmp_path / "a  b.lib") != link
+
+
+@pytest.mark.rtl
+def test_cocotb_runs_behind_blanks(tmp_path: Path) -> None:
+    tools.verilator()
+    tools.package("cocotb")
+    place, python, variables = blank(tmp_path)
+    (place / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    words = ["-m", "pytest", "-p", "no:cacheprovider", "tests/rtl/test_cocotb.py", "-k", "fifo_stream and 1",
+             "--basetemp", str(place / "runs")]  # fmt: skip
+    done = started([python, *words], place, **variables)
+    assert done.returncode == 0, done.stdout.decode()[-3000:]
+    assert done.stdout.startswith(b".")
