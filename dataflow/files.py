@@ -45,18 +45,18 @@ def read_yaml(path: Path) -> Any:
 
 
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks and the codecs that leave them out; UTF-32's before UTF-16's, which begins alike."""
+_UTF8 = "utf-8-sig"
 
 
 def text_encoding(path: Path) -> str:
     """The encoding of a text file by its byte order mark, else by where its first characters have zero bytes, else
-    UTF-8.
+    UTF-8, by the codec that leaves its mark out where there is one.
 
     Raises:
         InputError: missing or unreadable.
@@ -70,7 +70,7 @@ def text_encoding(path: Path) -> str:
         if head.startswith(mark):
             return encoding
     by_zeros = {"1010": "utf-16-le", "0101": "utf-16-be"}
-    return by_zeros.get("".join("01"[byte != 0] for byte in head), "utf-8")
+    return by_zeros.get("".join("01"[byte != 0] for byte in head), _UTF8)
 
 
 def read_text(path: Path, *, otherwise: str | None = None) -> str:
@@ -86,7 +86,7 @@ def read_text(path: Path, *, otherwise: str | None = None) -> str:
     try:
         return path.read_text(encoding=encoding)
     except UnicodeDecodeError:
-        if otherwise is not None and encoding == "utf-8":
+        if otherwise is not None and encoding == _UTF8:
             return path.read_text(encoding=otherwise)
         raise InputError(f"{path}: cannot be read: not a UTF-8 text file") from None
     except OSError as error:

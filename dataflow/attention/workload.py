@@ -161,10 +161,9 @@ def stream_workload(path: Path, rows: int = 1 << 18) -> Iterator[pd.DataFrame]:
 
 def _read(path: Path, rows: int) -> Iterator[tuple[pd.DataFrame, str]]:
     """Typed pieces, and the configuration's name with the last one."""
-    encoding = text_encoding(path)
-    # by its other name pandas decodes the file before it looks for columns, so that what is no text is said to be none
-    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
-    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": encoding, "index_col": False}
+    options: dict[str, Any] = {
+        "dtype": str, "keep_default_na": False, "encoding": text_encoding(path), "index_col": False,
+    }  # fmt: skip
     try:
         reader = pd.read_csv(path, chunksize=rows, **options)
     except pd.errors.EmptyDataError:

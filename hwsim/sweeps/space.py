@@ -278,12 +278,12 @@ INGREDIENTS = ("hwsim.training_methods", "hwsim.networks", "hwsim.importers", "h
 """Entry points of which any result may be made."""
 
 
-@lru_cache(maxsize=8)
 def _decides(path: Path) -> bool:
     """Whether a file is code, or data that networks are made from."""
     return path.suffix in (".py", ".yaml") or path.parent.name == "configs"
 
 
+@lru_cache(maxsize=8)
 def code_version(machine: str = "") -> str:
     """A digest of the code that results come from: our machines and what they are made of, not how they are run; with a
     machine from elsewhere, its package too; and packages that add methods, networks, importers or DRAM standards."""
