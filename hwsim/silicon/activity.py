@@ -68,7 +68,10 @@ class Activity(BaseModel):
         Raises:
             InputError: no such file, broken, of another format or of other RTL.
         """
-        data = read_json(path)
+        try:
+            data = read_json(path)
+        except InputError as error:
+            raise InputError(f"{error}; not a record of activity") from None
         if not isinstance(data, dict) or data.get("format") != ACTIVITY_FORMAT:
             raise InputError(f"{path}: field format: not a record of this version ({ACTIVITY_FORMAT})")
         return validated(cls, data, str(path))
