@@ -10,11 +10,14 @@ export GOMP_SPINCOUNT ?= 0
 # tests on all cores, the longest first; kernels are compiled once before
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: tools demo check test test-rtl test-all lint types contract docs unit bench studies reproduce clean
+.PHONY: tools models try-models gpu-fit peers validate pruning pruning-all demo check test test-rtl mutants test-all lint types contract docs unit bench clocks studies reproduce clean
 
 # what no pip can install, on Debian and Ubuntu: a browser that looks at pages, a standard-cell library
 tools:
 	sh .ci/tools
+
+# models with real weights, 0.3 GB: packages of third parties, of which files alone are read
+models: $(VENV)/.models
 
 demo: $(VENV)/.run
 	$(BIN)/hwsim demo --out out/demo
@@ -24,17 +27,25 @@ check: $(VENV)/.dev
 	$(MAKE) -j 2 --output-sync=target types unit lint contract docs
 
 # 10 minutes: all of Python, one smallest build of each block of RTL, the shortest proofs
-test: $(VENV)/.dev
+test: $(VENV)/.dev try-models
 	$(PYTEST) --warm -m "not rtl and not nightly"
 
 # 30 minutes: all builds, proofs, synthesis, cocotb, floor of coverage
 test-rtl: $(VENV)/.dev
 	$(PYTEST) --warm -m rtl
 
+# an hour: generated faults through the benches of the RTL; the kept page has the scores and what survived
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.support.mutants --minutes 60
+	mkdir -p reports/mutants
+	cp out/mutants/report.md reports/mutants/README.md
+	cp out/mutants/scores.csv reports/mutants/
+
 # a night: all of the above, full sizes, many kills, every planted fault, both papers again, benchmarks
-test-all: $(VENV)/.dev
+test-all: $(VENV)/.dev try-models
 	$(PYTEST) --warm
 	$(BIN)/python -m tests.support.faults
+	$(BIN)/python -m tests.support.mutants --minutes 60 --floor 80
 	$(MAKE) bench
 	$(MAKE) reproduce
 
@@ -67,6 +78,43 @@ studies: $(VENV)/.run
 	  mkdir -p reports/studies/$$name/figures; cp out/$$name/figures/*.png reports/studies/$$name/figures/; \
 	done
 
+# every cell of the page on pruning, hours: kept as they come, those that are there are not run
+pruning-all: $(VENV)/.run $(VENV)/.models
+	$(BIN)/hwsim pruning --store reports/pruning/cells
+
+# the clocks that modules reach on an ECP5, placed and routed; the kept tables of docs/clock.md
+clocks: $(VENV)/.dev
+	mkdir -p reports/clocks
+	for name in sat spatten; do \
+	  $(BIN)/hwsim synth $$name --place ecp5 --out out/clocks/$$name || exit 1; \
+	  cp out/clocks/$$name/clocks.csv reports/clocks/$$name.csv; \
+	done
+
+# figures of others beside ours, misses first; the kept page
+validate: $(VENV)/.run
+	$(BIN)/hwsim validate --out out/validation
+	rm -rf reports/validation/figures
+	mkdir -p reports/validation/figures
+	cp out/validation/report.md reports/validation/README.md
+	cp out/validation/figures/*.svg reports/validation/figures/
+
+# seconds and memory beside SCALE-Sim, ZigZag and Verilator, half an hour; peers are installed into out/peers
+peers: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.peers --venvs out/peers --out hwsim/systolic/peers.json
+
+# the page on pruning from the kept cells, three of which are measured again; the kept page
+AGAIN := smollm2-135m_magnitude_2_4_seed0,smollm2-135m_wanda_2_4_seed0,smollm2-135m_sparsegpt_2_4_seed0
+pruning: $(VENV)/.run $(VENV)/.models
+	$(BIN)/hwsim pruning --draw --again $(AGAIN) --store reports/pruning/cells --out out/pruning
+	rm -rf reports/pruning/figures
+	mkdir -p reports/pruning/figures
+	cp out/pruning/report.md reports/pruning/README.md
+	cp out/pruning/figures/*.svg reports/pruning/figures/
+
+# the fitted numbers of the measured GPUs, minutes: fits them anew, says their errors
+gpu-fit: $(VENV)/.run
+	$(BIN)/python -m hwsim.tensor24.gpu.fit
+
 # every claim of both papers; the kept page
 reproduce: $(VENV)/.run
 	$(BIN)/hwsim reproduce --out out/reproduction
@@ -88,6 +136,14 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.run
 	$(PIP) -e '.[dev]'
 	touch $@
+
+MODELS = sh .ci/models "$(PIP)" $(BIN)/hwsim $(VENV)/.models
+$(VENV)/.models: algorithms/models/catalog.py | $(VENV)/.run
+	@$(MODELS)
+
+# of tests: without a network those that need a model are skipped
+try-models: $(VENV)/.run
+	@$(MAKE) -q $(VENV)/.models || $(MODELS) try
 
 clean:
 	rm -rf $(VENV) out build *.egg-info

@@ -1,201 +1,220 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A torch module as shapes: it is run once on meta tensors (no memory, no arithmetic) and its operations are recorded.
+"""A torch module as shapes: it is run on fake tensors (no memory, no arithmetic) and its operations are recorded.
 
-What is recorded: convolutions, products with weights (Linear and its like), activation x activation products, batch and
-layer normalization, pooling, softmax, addition of two activations, embedding. Everything else (activations, bias,
-scaling, reshaping) rides on a neighbour and costs nothing, as in `dataflow.networks.network.elementwise`. Layer names
-are module paths. Left out: dilated and transposed convolutions (refused), control flow that depends on values.
+Every operation becomes layers, is free with a reason, or is refused by name (`algorithms.graphs.reader`); layers are
+called by module paths. The model runs at two sizes of the batch, so that what is of a sample and what is not is known.
+Left out: control flow and shapes that depend on values, TorchScript modules, packed sequences.
 """
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from dataflow.errors import InputError
-from dataflow.networks.network import Conv, Layer, Linear, MatMul, Network, elementwise
+from dataflow.networks.network import Network
 
+from .graphs.reader import BatchError, Reader
+from .graphs.trace import Recorder, Trace, first_length, mark, one_line, quiet, resized, storage_of
 from .training.nm_training import plain
 
+Example = Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
 
-def network_of(model: nn.Module, example: Tensor | tuple[Tensor, ...], name: str) -> Network:
-    """The network a module computes on ``example``, its input or all its inputs (batch first; values are not used).
+
+def network_of(model: nn.Module, example: Example, name: str, *, ignore: Collection[str] = ()) -> Network:
+    """The network that a module computes.
+
+    Args:
+        example: its input, a tuple of all its inputs, or a dictionary of them by name; values are not used. The first
+            dimension of the first tensor is the batch, and of every other tensor that is as long there. Where the work
+            shows that it is not (recurrent and attention layers that take sequences first), the second one is.
+        ignore: operations that cost nothing although none models them: ``aten.cdist``, or a module's path.
 
     Raises:
-        InputError: a convolution that is dilated or transposed, rows that are no multiple of the batch, a module that
-            cannot run on meta tensors.
+        InputError: an operation that is not modelled, by name; a module that cannot run on fake tensors (control flow
+            that depends on values), a TorchScript module; work that does not grow with the batch.
     """
-    model = plain(copy.deepcopy(model)).to("meta")
-    inputs = example if isinstance(example, tuple) else (example,)
-    recorder = _Recorder(len(inputs[0]), {id(p) for p in model.parameters()})
-    with torch.device("meta"), recorder.named(model), torch.no_grad(), recorder:
+    check(model, name)
+    args, kwargs = ((), example) if isinstance(example, Mapping) else (example, {})
+    inputs = (tuple(args) if isinstance(args, tuple | list) else (args,), dict(kwargs))
+    model = _materialized(model, inputs, name)
+    try:
+        return _read(_Runs(model, inputs, name, 0), ignore)
+    except BatchError as error:  # perhaps the sequence comes first
         try:
-            model(*(x.to("meta") for x in inputs))
-        except (RuntimeError, NotImplementedError) as error:
-            raise InputError(f"{name}: cannot be traced: {str(error).splitlines()[0]}") from None
-    if not recorder.layers:
-        raise InputError(f"{name}: no layer was found in the module")
-    return Network(name=name, layers=tuple(recorder.layers))
+            return _read(_Runs(model, inputs, name, 1), ignore)
+        except InputError:
+            raise InputError(str(error)) from None
 
 
-_NORMS = {"native_batch_norm": "batchnorm", "_native_batch_norm_legit": "batchnorm", "cudnn_batch_norm": "batchnorm",
-          "_native_batch_norm_legit_no_training": "batchnorm", "native_layer_norm": "layernorm",
-          "native_group_norm": "layernorm"}  # fmt: skip
-_POOLS = {"max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "mean", "max_pool3d_with_indices",
-          "adaptive_max_pool2d"}  # fmt: skip
-_VIEWS = {"t", "transpose", "view", "_unsafe_view", "permute", "expand", "unsqueeze", "squeeze", "reshape", "detach",
-          "alias", "clone"}  # fmt: skip
-
-
-class _Recorder(TorchDispatchMode):
-    def __init__(self, batch: int, parameters: set[int]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's
-        self.batch = batch
-        self.layers: list[Layer] = []
-        self.weights = set(parameters)  # ids of parameters and their views
-        self.learned = set(parameters)  # ids of tensors that depend on a parameter
-        self.alive: list[Any] = []  # ids stay unique while their tensors live
-        self.path: list[str] = []
-        self.names: set[str] = set()
-
-    @contextmanager
-    def named(self, model: nn.Module) -> Iterator[None]:
-        """Follow which module runs; hooks are removed again."""
-        handles = []
-        for path, module in model.named_modules():
-            handles.append(module.register_forward_pre_hook(lambda _m, _a, p=path: self.path.append(p)))
-            handles.append(module.register_forward_hook(lambda _m, _a, _o: self.path.pop() and None))
+def _read(runs: _Runs, ignore: Collection[str]) -> Network:
+    if runs.given is None:
+        raise InputError(f"{runs.name}: no input has a dimension for the batch")
+    batch = max(runs.given, 2)
+    try:
+        first, second = runs.two(batch)
+        reader = Reader(runs.name, first, second, batch, tuple(ignore))
+    except InputError as error:
         try:
+            alone = runs.trace(runs.given)
+        except InputError as other:
+            raise other if runs.given > 1 else error from None
+        if isinstance(error, BatchError):
+            raise
+        if runs.given > 1:  # one sample can be read as it is
+            why = str(error).removeprefix(f"{runs.name}: ")
+            raise InputError(
+                f"{runs.name}: runs with {runs.given} samples but not with {2 * runs.given} (is the first dimension of "
+                f"the inputs the batch? An example of one sample can be read as it is): {why}"
+            ) from None
+        reader = Reader(runs.name, alone, None, 1, tuple(ignore))
+    return reader.network(runs.name)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """A model and its inputs, to be run at one size of the batch or another.
+
+    Attributes:
+        axis: the inputs' dimension that is the batch.
+    """
+
+    model: nn.Module
+    inputs: Any
+    name: str
+    axis: int
+
+    @property
+    def given(self) -> int | None:
+        """The batch of the example."""
+        return first_length(self.inputs, self.axis)
+
+    def two(self, batch: int) -> tuple[Trace, Trace]:
+        """The operations at a batch and at twice as many. Inputs that have the batch's length in two dimensions, as a
+        mask of a sequence as long, are resized unless the model runs only without."""
+        try:
+            return self.trace(batch), self.trace(2 * batch)
+        except InputError as error:
+            try:
+                return self.trace(batch, squares=False), self.trace(2 * batch, squares=False)
+            except InputError:
+                raise error from None
+
+    def trace(self, size: int, *, squares: bool = True) -> Trace:
+        """The operations at one size of the batch."""
+        mode, recorder = FakeTensorMode(allow_non_fake_inputs=True), Recorder()
+        try:
+            fake = plain(_faked(self.model, mode, recorder.trace))
+        except Exception as error:
+            raise InputError(f"{self.name}: cannot be copied: {type(error).__name__}: {one_line(error)}") from None
+        assert self.given is not None
+        args, kwargs = resized(self.inputs, mode, self.axis, self.given, size, squares)
+        mark(recorder.trace, list(fake.parameters()), (args, kwargs))
+        with _eager(), mode, recorder.named(fake), recorder.on():
+            try:
+                fake(*args, **kwargs)
+            except (Exception, SystemExit) as error:
+                raise _cannot(self.name, recorder.where, recorder.now, error) from None
+        return recorder.trace
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Modules run operation by operation, and torch logs nothing."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with quiet(), torch.compiler.set_stance("force_eager"):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        op = func.overloadpacket.__name__
-        tensors = [a for a in _flat((args, kwargs or {})) if isinstance(a, Tensor)]
-        outputs = [o for o in _flat(out) if isinstance(o, Tensor)]
-        self._record(op, args, tensors, outputs)
-        self.alive += tensors + outputs
-        for o in outputs:
-            if any(id(t) in self.learned for t in tensors):
-                self.learned.add(id(o))
-            if op in _VIEWS and tensors and id(tensors[0]) in self.weights:
-                self.weights.add(id(o))
-        return out
 
-    def _record(self, op: str, args: Any, tensors: list[Tensor], outputs: list[Tensor]) -> None:
-        if op in ("convolution", "_convolution", "convolution_overrideable"):
-            self._conv(args)
-        elif op == "addmm":
-            self._product(args[1], args[2])
-        elif op in ("mm", "bmm"):
-            self._product(args[0], args[1])
-        elif op in ("baddbmm",):
-            self._product(args[1], args[2])
-        elif op.startswith("_scaled_dot_product"):
-            self._attention(*args[:3])
-        elif op in _NORMS:
-            self._elementwise(_NORMS[op], self._size(args[0]), "")
-        elif op in _POOLS and outputs[0].numel() < tensors[0].numel():
-            self._elementwise("pool", self._size(tensors[0]), "", outputs=self._size(outputs[0]))
-        elif op in ("_softmax", "_safe_softmax"):
-            self._elementwise("softmax", self._size(tensors[0]), "softmax")
-        elif op in ("add", "add_") and len(tensors) == 2 and self._activations(tensors):
-            self._elementwise("add", self._size(outputs[0]), "add", inputs=2)
-        elif op == "embedding":
-            self._elementwise("embedding", self._size(outputs[0]), "")
+def check(model: object, name: str) -> None:
+    """Refuse what is no module, and TorchScript.
 
-    def _activations(self, tensors: list[Tensor]) -> bool:
-        a, b = tensors
-        return a.shape == b.shape and a.dim() > 1 and not {id(a), id(b)} & self.weights
-
-    def _size(self, x: Tensor) -> int:
-        """Elements a sample."""
-        return math.ceil(x.numel() / self.batch)
-
-    def _name(self, suffix: str) -> str:
-        path = self.path[-1] if self.path else ""
-        base = ".".join(p for p in (path, suffix) if p) or suffix or "model"
-        name, i = base, 2
-        while name in self.names:
-            name, i = f"{base}.{i}", i + 1
-        self.names.add(name)
-        return name
-
-    def _elementwise(self, op: str, elements: int, suffix: str, **sizes: int) -> None:
-        self.layers.append(elementwise(self._name(suffix), op, elements, **sizes))
-
-    def _conv(self, args: Any) -> None:
-        x, w, _, stride, padding, dilation, transposed, _, groups = args[:9]
-        name = self._name("")
-        if transposed or set(dilation) != {1} or x.dim() not in (3, 4):
-            raise InputError(f"{name}: only plain 1-D and 2-D convolutions are modelled (no dilation, no transpose)")
-        flat = x.dim() == 3
-        self.layers.append(
-            Conv(
-                name=name,
-                in_channels=x.shape[1],
-                out_channels=w.shape[0],
-                height=1 if flat else x.shape[2],
-                width=x.shape[-1],
-                kernel=(1, w.shape[2]) if flat else (w.shape[2], w.shape[3]),
-                stride=(1, stride[0]) if flat else tuple(stride),
-                padding=(0, padding[0]) if flat else tuple(padding),
-                groups=groups,
-                needs_input_grad=id(x) in self.learned,
+    Raises:
+        InputError: names the module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name}: expected a torch module, found {type(model).__name__}")
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name}: {path or 'the model'}: a TorchScript module hides its operations; hand over the module that "
+                "it was made of"
             )
-        )
-
-    def _product(self, x: Tensor, y: Tensor) -> None:
-        if y.dim() == 2 and id(y) in self.weights:
-            name = self._name("")
-            self.layers.append(
-                Linear(
-                    name=name,
-                    in_features=y.shape[0],
-                    out_features=y.shape[1],
-                    rows=self._share(x.shape[0], name),
-                    needs_input_grad=id(x) in self.learned,
-                )
-            )
-            return
-        name = self._name("matmul")
-        count = x.shape[0] if x.dim() == 3 else 1
-        rows, reduction, cols = x.shape[-2], x.shape[-1], y.shape[-1]
-        if x.dim() == 2:
-            rows = self._share(rows, name)
-        else:
-            count = self._share(count, name)
-        self.layers.append(MatMul(name=name, rows=rows, reduction=reduction, cols=cols, count=count))
-
-    def _attention(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        b, heads, tokens, dim = q.shape
-        keys = k.shape[2]
-        count = self._share(b * heads, "attention")
-        self.layers.append(MatMul(name=self._name("qk"), rows=tokens, reduction=dim, cols=keys, count=count))
-        self._elementwise("softmax", count * tokens * keys, "softmax")
-        self.layers.append(MatMul(name=self._name("pv"), rows=tokens, reduction=keys, cols=v.shape[3], count=count))
-
-    def _share(self, total: int, name: str) -> int:
-        if total % self.batch:
-            raise InputError(f"{name}: {total} rows are no multiple of the batch of {self.batch}")
-        return total // self.batch
 
 
-def _flat(x: Any) -> Iterator[Any]:
-    if isinstance(x, list | tuple):
-        for item in x:
-            yield from _flat(item)
-    elif isinstance(x, dict):
-        yield from _flat(list(x.values()))
-    else:
-        yield x
+def _materialized(model: nn.Module, inputs: Any, name: str) -> nn.Module:
+    """A lazy model after its first run, which gives its parameters their shapes."""
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
+    lazy: list[Any] = [x for x in (*model.parameters(), *model.buffers()) if nn.parameter.is_lazy(x)]
+    if not lazy:
+        return model
+    # torch copies no buffer without a shape
+    model = copy.deepcopy(model, {id(x): type(x)(x.requires_grad, x.device, x.dtype) for x in lazy})
+    try:
+        with torch.no_grad():
+            model(*inputs[0], **inputs[1])
+    except Exception as error:
+        raise _cannot(name, "", "", error) from None
+    return model
+
+
+def _cannot(name: str, path: str, op: str, error: BaseException) -> InputError:
+    kind = type(error).__name__
+    where = "".join(f"{part}: " for part in (name, path) if part)
+    if kind in ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode"):
+        return InputError(f"{where}control flow or a shape depends on values ({op or kind}); shapes have none")
+    if "no rule registered for HOP" in str(error) or "HigherOrderOperator" in str(error):
+        return InputError(f"{where}{one_line(error)}: such an operation is not modelled")
+    return InputError(f"{where}cannot be traced: {kind}: {one_line(error)}")
+
+
+class _Copies(TorchFunctionMode):
+    """Copies of tensors are fake, wherever in a model they are; ``trace`` keeps the values of indices."""
+
+    def __init__(self, mode: FakeTensorMode, trace: Trace) -> None:
+        super().__init__()
+        self.mode, self.trace = mode, trace
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__:
+            x, memo = args
+            if id(x) not in memo:
+                memo[id(x)] = self.fake(x.detach())
+            return memo[id(x)]
+        return func(*args, **(kwargs or {}))
+
+    def fake(self, x: Tensor) -> Tensor:
+        made = self.mode.from_tensor(x)
+        if not (x.is_floating_point() or x.is_complex() or x.is_meta) and x.layout is torch.strided:
+            flat = torch.empty(0, dtype=x.dtype, device=x.device).set_(x.untyped_storage())
+            self.trace.real[storage_of(made)] = flat.cpu()
+        return made
+
+
+def _faked(model: nn.Module, mode: FakeTensorMode, trace: Trace) -> nn.Module:
+    """A copy of a model on fake tensors; what shares parameters shares them in the copy."""
+    copies = _Copies(mode, trace)
+    memo: dict[int, Any] = {id(x): copies.fake(x) for x in (*model.parameters(), *model.buffers())}
+    memo[id(memo)] = list(model.parameters())  # as deepcopy does, so that no id is another's
+    with copies:
+        try:
+            return copy.deepcopy(model, dict(memo))
+        except TypeError:  # a lock, a generator: what cannot be copied stays what it is
+            for value in [v for m in model.modules() for k, v in vars(m).items() if k != "_modules"]:
+                try:
+                    copy.deepcopy(value, dict(memo))
+                except TypeError:
+                    memo[id(value)] = value
+            return copy.deepcopy(model, memo)

@@ -217,3 +217,20 @@ def _distribution(point: EntryPoint) -> str:
 
 def _offer(point: EntryPoint) -> str:
     return f"package {_distribution(point)} ({point.value})"
+
+
+def method_class(base: Any, what: str) -> Callable[[str, Any], Any]:
+    """`Registry` ``convert`` of methods that are classes: subclasses of ``base`` with a title, a source and no method
+    left to define; ``what``: one of them in words."""
+
+    def checked(name: str, thing: Any) -> Any:
+        if not (isinstance(thing, type) and issubclass(thing, base)):
+            raise TypeError(f"a {what} is a subclass of {base.__module__}.{base.__qualname__}")
+        for wanted in ("title", "source"):
+            if not isinstance(getattr(thing, wanted, None), str):
+                raise TypeError(f"{thing.__name__} has no {wanted}")
+        if left := getattr(thing, "__abstractmethods__", None):
+            raise TypeError(f"{thing.__name__} does not define {', '.join(sorted(left))}")
+        return thing
+
+    return checked

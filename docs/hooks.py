@@ -18,7 +18,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "rtl/README.md",
-           "hwsim/sweeps/README.md", "hwsim/sat/README.md", "hwsim/spatten/README.md", "hwsim/tensor24/README.md",
+           "hwsim/sweeps/README.md", "hwsim/sat/README.md", "hwsim/spatten/README.md", "hwsim/systolic/README.md",
+           "hwsim/tensor24/README.md", "hwsim/tensor24/gpu/README.md", "hwsim/tensor24/gpu/measured/README.md",
            "tests/system/third_machine/README.md"]  # fmt: skip
 """Documents that are pages too; the README is the first page."""
 LINK = re.compile(r"(!?)\[((?:!\[[^\]]*\]\([^)]*\)|[^\[\]])*)\]\(([^)\s]+)\)")

@@ -47,18 +47,21 @@ def machine(name: str, **settings: Any) -> Machine:
 
 def network(
     source: Any, *, example: Any = None, name: str | None = None, csv_padding: str = "valid",
-    phase: Phase | None = None, context: int | None = None,
+    phase: Phase | None = None, context: int | None = None, ignore_op: Sequence[str] = (),
+    dims: Mapping[str, int] | None = None,
 ) -> Network:  # fmt: skip
     """A network as shapes.
 
     Args:
-        source: a name (``hwsim networks``), a .yaml, .onnx or .csv file, a language model's config.json, a trace
-            folder, or a torch module.
-        example: of a torch module: an input, or a tuple of them.
+        source: a name (``hwsim networks``), a .yaml, .onnx, .pt2 or .csv file, a language model's config.json, a trace
+            folder, a torch module, or where to find one as ``package.module:factory``.
+        example: of a torch module: an input, a tuple of them, or a dictionary by name; values are not used.
         name: of a torch module: what the network is called (default: its class).
         csv_padding: of a SCALE-Sim CSV's convolutions: valid or same.
         phase: of a language model by name or config.json: training (the default), prefill or decode.
         context: of such a model: tokens of a sequence.
+        ignore_op: of a graph (ONNX, torch): operations, by kind or name, that cost nothing, though none models them.
+        dims: of a graph: sizes of its dynamic dimensions, by name.
 
     Raises:
         InputError: none of these, or something in it that is not known.
@@ -67,8 +70,11 @@ def network(
     from dataflow.networks.network import Network
 
     options = {key: value for key, value in (("phase", phase), ("context", context)) if value is not None}
+    ignore_op = (ignore_op,) if isinstance(ignore_op, str) else ignore_op
     if isinstance(source, str | Path | Network):
-        return find_network(source, csv_padding=csv_padding, **options)
+        return find_network(source, csv_padding=csv_padding, ignore=ignore_op, dims=dims or {}, **options)
+    for key in dims or ():
+        raise InputError(f"network: dims: {key}: a torch module has the shapes of its example")
     for key, value in options.items():
         raise InputError(f"network: {key}: {value}: a torch module has the shapes of its example")
     if not any(base.__module__.startswith("torch.") for base in type(source).__mro__):
@@ -77,7 +83,7 @@ def network(
 
     if example is None:
         raise InputError("network: example: a torch module needs an input that shows its sizes")
-    return network_of(source, example, name or type(source).__name__.lower())
+    return network_of(source, example, name or type(source).__name__.lower(), ignore=ignore_op)
 
 
 def workload(source: str | Path) -> Workload:
@@ -112,9 +118,13 @@ def simulate(design: Machine, workload: Any = None, **settings: Any) -> Result:
         data[kind.workload_field] = str(workload)
     elif workload is not None:
         given = workload
+        for field in ("ignore_op", "dims"):
+            if settings.get(field):
+                raise InputError(f"{field}: belongs where the network is made: hwsim.network(..., {field}=...)")
         data |= _phase_of(kind, workload, data)
         data[kind.workload_field] = str(getattr(workload, "name", type(workload).__name__))
-    return kind.simulate(kind.settings(data, f"simulate {kind.name}"), given, quiet)
+    run = kind.settings(data, f"simulate {kind.name}")
+    return kind.run(run) if given is None else kind.simulate(run, given, quiet)
 
 
 def _phase_of(kind: type[Machine], workload: Any, settings: Mapping[str, Any]) -> dict[str, Any]:

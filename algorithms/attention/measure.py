@@ -84,9 +84,14 @@ def on_this_computer(model: str, iterations: int, length: int | None = None) -> 
         roof = _roof(device)
         found = attention_time(sizes, device, iterations)
         reach = min(roof["gflops"], roof["gb_per_s"] * found["flop_per_byte"])
-        rows.append({"device": device, **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
+        rows.append({"device": _name(device), **found, "roof_gflops": roof["gflops"], "roof_gb_per_s": roof["gb_per_s"],
                      "share_of_roof": found["gflops"] / reach})  # fmt: skip
     return rows
+
+
+def _name(device: str) -> str:
+    """What a device is called."""
+    return "cpu" if device == "cpu" else torch.cuda.get_device_name()
 
 
 @lru_cache(maxsize=8)

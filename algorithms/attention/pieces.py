@@ -7,6 +7,8 @@ the L0 queries and L1 keys that are alive. Statistics are float32. Rules: `dataf
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -74,16 +76,42 @@ def plane(x: Tensor, quantization: Quantization, *, full: bool) -> Tensor:
     return integers * scale
 
 
-def probabilities(q: Tensor, k: Tensor, scale: float, visible: Tensor | None = None) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How a model makes probabilities of q k^T.
+
+    Attributes:
+        scale: factor of the products.
+        softcap: scores become softcap tanh(score / softcap); None: they stay (Gemma 2).
+        sinks: float[heads], a further score of each head that takes part in the softmax and has no value (gpt-oss).
+    """
+
+    scale: float
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+    def of(self, heads: Tensor) -> Scoring:
+        """The same of some heads."""
+        return self if self.sinks is None else Scoring(self.scale, self.softcap, self.sinks[heads])
+
+
+def probabilities(q: Tensor, k: Tensor, scoring: Scoring | float, visible: Tensor | None = None) -> Tensor:
     """softmax(q k^T scale), float32[heads, L0, L1]; keys that a query may not see have 0."""
-    scores = q.float() @ k.float().transpose(-2, -1) * scale
+    if not isinstance(scoring, Scoring):
+        scoring = Scoring(scoring)
+    scores = q.float() @ k.float().transpose(-2, -1) * scoring.scale
+    if scoring.softcap is not None:
+        scores = scoring.softcap * torch.tanh(scores / scoring.softcap)
     if visible is not None:
         scores = scores.masked_fill(~visible, float("-inf"))
-    return scores.softmax(-1)
+    if scoring.sinks is None:
+        return scores.softmax(-1)
+    sinks = scoring.sinks.float().reshape(-1, 1, 1).expand(-1, scores.shape[1], 1)
+    return torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
 
 
 def progressive(
-    q: Tensor, k: Tensor, scale: float, quantization: Quantization | None, visible: Tensor | None = None
+    q: Tensor, k: Tensor, scale: Scoring | float, quantization: Quantization | None, visible: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Probabilities, with LSBs only for the queries that need them.
 

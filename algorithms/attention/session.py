@@ -31,6 +31,8 @@ class Step:
     """int64[L1] positions in the sequence."""
     heads: Tensor
     """int64: heads alive."""
+    kv_heads: Tensor
+    """int64: of each of them the KV head; another number where heads share one."""
     values: int
     """Values fetched for the last query, at most."""
     again: Tensor
@@ -75,6 +77,11 @@ class Session:
         self.held = [torch.zeros(0, dtype=torch.int64) for _ in range(self.layers)]
         self.generator = torch.Generator().manual_seed(self.settings.seed)
 
+    @property
+    def walked(self) -> int:
+        """Layers that this walk has gone through."""
+        return sum(step.iteration == self.iteration for step in self.steps)
+
     def begin(self, new: int) -> Tensor:
         """A walk begins with ``new`` more tokens: their positions."""
         if self.length:
@@ -117,12 +124,15 @@ class Session:
         return self.heads_alive
 
     def attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, scale: float, causal: bool, queries: Tensor, keys: Tensor
-    ) -> Tensor:
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, scoring: pieces.Scoring, seen: Tensor, queries: Tensor,
+        keys: Tensor,
+    ) -> Tensor:  # fmt: skip
         """Attention of the alive heads, queries and keys; adds to both importances.
 
         Args:
             q: [heads, L0, D], all heads; k, v: [groups, L1, D], a group serving heads / groups of them.
+            scoring: how the model makes probabilities of scores.
+            seen: bool[rows of q, rows of k], which keys the model lets a query see.
             queries, keys: int64 positions of the rows of q, and of k and v.
 
         Returns:
@@ -131,17 +141,17 @@ class Session:
         live = torch.isin(queries, self.alive)
         self.held[layer] = torch.cat([self.held[layer], queries[live]])
         wanted = torch.isin(keys, self.alive) & torch.isin(keys, self.held[layer])
+        visible = seen
         if not self.masked:
-            k, v, keys = k[:, wanted], v[:, wanted], keys[wanted]
-        visible = keys[None, :] <= queries[:, None] if causal else torch.ones(len(queries), len(keys), dtype=torch.bool)
-        if self.masked:
+            k, v, keys, visible = k[:, wanted], v[:, wanted], keys[wanted], visible[:, wanted]
+        else:
             visible = visible & wanted
             # rows of tokens that left are computed and thrown away: they see themselves, so that softmax is defined
             visible = visible | ((keys[None, :] == queries[:, None]) & ~live[:, None])
         heads = self.prune_heads(layer)
         shared = heads // (q.shape[0] // k.shape[0])
         settings = self.settings.quantization
-        p, again = pieces.progressive(q[heads], k[shared], scale, settings, visible)
+        p, again = pieces.progressive(q[heads], k[shared], scoring.of(heads), settings, visible)
         self.token_scores[keys] += pieces.token_importance(p[:, live]).cpu()
         some = pieces.local_values(p, self.settings.values, visible)
         value = v[shared] if settings is None else pieces.rounded(v[shared], settings.msb)
@@ -149,7 +159,7 @@ class Session:
         self.head_scores[heads] += pieces.head_importance(e[:, live]).cpu()
         fetched = kept(int((visible & wanted if self.masked else visible)[-1].sum()), self.settings.values)
         seen_keys = keys[wanted] if self.masked else keys
-        step = Step(self.iteration, layer, queries[live], seen_keys, heads, fetched, again[:, live])
+        step = Step(self.iteration, layer, queries[live], seen_keys, heads, shared, fetched, again[:, live])
         if self.record:
             mine = wanted if self.masked else slice(None)
             named = {"p": p[:, live][:, :, mine], "q": q[heads][:, live], "k": k[shared][:, mine],

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from dataflow.errors import InputError
 from dataflow.training.methods import Method, Pass
 
-from .nm_training import NMConv1d, NMConv2d, NMLinear, NMRule, converted_layers
+from .nm_layers import NMConv1d, NMConv2d, NMLinear
+from .nm_training import NMRule, converted_layers
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 

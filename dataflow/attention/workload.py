@@ -6,7 +6,11 @@ fetched, in how many bits, whether the query is computed again with LSBs, whethe
 follows. A last row may hold only a configuration's name. -1, or nothing, says that a row has no such thing: no LSBs, no
 top-k; in a bit column, that the operand is not quantized. What the machine does with such an operand has two readings
 (`as_run`). Where several queries of a head do the same (the summarization stage), one row stands for ``query_num`` of
-them, a column of ours: a file without it is taken for one of the authors'.
+them, a column of ours: a file without it is taken for one of the authors'. Where query heads share keys and values
+(grouped-query and multi-query attention), ``kv_head_id``, another column of ours, says which: rows of one KV head that
+follow each other and have as many keys have the same keys, and those are fetched once. ``causal``, a third one: the
+row's queries are the last of the keys' tokens, and each sees the keys up to its own (a prompt, or a chunk of one).
+``sequence_id``, a fourth: rows of different sequences share nothing, and their heads count from 0 each (a batch).
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -71,6 +75,18 @@ COLUMNS: dict[str, Column] = {
     "topk": Column("int", 0, LONGEST, optional=True),
 }
 QUERIES = "query_num"
+KV_HEAD = "kv_head_id"
+CAUSAL = "causal"
+SEQUENCE = "sequence_id"
+"""Columns of ours; without the second one every head has keys and values of its own, without the third every query sees
+all keys, without the fourth there is one sequence."""
+_OURS: dict[str, Column] = {
+    QUERIES: Column("int", 1, LONGEST), KV_HEAD: Column("int", 0, 10_000), CAUSAL: Column("bool", 0, 1),
+    SEQUENCE: Column("int", 0, 100_000),
+}  # fmt: skip
+
+_OF_KV_HEAD = ("embedding_length_D", "sentence_length_L", "quant_key_bit", "quant_value_bit", "auto_requant_incre")
+"""What query heads that share keys cannot have of their own."""
 
 Unquantized = Literal["release", "operands"]
 """A reading of operands that are not quantized (`as_run`)."""
@@ -82,7 +98,8 @@ RELEASE_SPLITS = (-1, 10, 12)
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload in memory: `COLUMNS` and ``query_num``, typed; ``name`` is the file's last row or what made it."""
+    """A workload in memory: `COLUMNS`, ``query_num`` and perhaps other columns of ours, typed; ``name`` is the file's
+    last row or what made it."""
 
     name: str
     rows: pd.DataFrame
@@ -116,7 +133,8 @@ def is_authors(path: Path) -> bool:
     encoding = text_encoding(path)
     try:
         with path.open(encoding=encoding, errors="replace") as file:
-            return QUERIES not in file.readline()
+            first = file.readline()
+            return not any(name in first for name in _OURS)
     except OSError as error:
         raise InputError(f"{path}: {_reason(error)}") from None
 
@@ -213,7 +231,7 @@ def _check_columns(path: Path, found: list[str]) -> None:
         raise InputError(
             f"{path}: column {missing[0]} is missing" + (f" (and {len(missing) - 1} more)" * (len(missing) > 1))
         )
-    unknown = [c for c in found if c not in COLUMNS and c != QUERIES]
+    unknown = [c for c in found if c not in COLUMNS and c not in _OURS]
     if unknown:
         raise InputError(f"{path}: unknown column {unknown[0]!r}")
 
@@ -221,9 +239,10 @@ def _check_columns(path: Path, found: list[str]) -> None:
 def _typed(path: Path, text: pd.DataFrame, first: int) -> pd.DataFrame:
     """Numbers of the columns, each checked. ``first`` is the line of the first row."""
     found = {}
-    for name, column in [*COLUMNS.items(), (QUERIES, Column("int", 1, LONGEST))]:
+    for name, column in [*COLUMNS.items(), *_OURS.items()]:
         if name not in text.columns:
-            found[name] = np.ones(len(text), np.int64)
+            if name == QUERIES:
+                found[name] = np.ones(len(text), np.int64)
             continue
         values = text[name].str.strip()
         if column.kind == "bool":
@@ -251,10 +270,32 @@ def _typed(path: Path, text: pd.DataFrame, first: int) -> pd.DataFrame:
         "if_topk without topk": ~frame.if_topk | (frame.topk >= 0),
         "if_requant without auto_requant_incre": ~frame.if_requant | planes,
     }
+    if CAUSAL in frame:
+        rules["more queries than keys (causal: each is the query of one of the last keys)"] = ~frame.causal | (
+            (frame[QUERIES] <= frame.key_fetch_num) | (frame.key_fetch_num == 0)
+        )
+    if KV_HEAD in frame:
+        same = _same(frame, "iteration_id", "layer_id", *((SEQUENCE,) if SEQUENCE in frame else ()))
+        group = same & _same(frame, KV_HEAD, "key_fetch_num")
+        rules["the head has another kv_head_id than in the row before"] = ~(same & _same(frame, "head_id")) | _same(
+            frame, KV_HEAD
+        )
+        for name in (*_OF_KV_HEAD, *((CAUSAL,) if CAUSAL in frame else ())):
+            rules[f"{name} differs from the row before, which shares its keys (kv_head_id)"] = ~group | _same(
+                frame, name
+            )
     for message, holds in rules.items():
         if not holds.all():
             raise InputError(f"{path}:{first + int(np.argmin(holds.to_numpy()))}: {message}")
     return frame
+
+
+def _same(frame: pd.DataFrame, *names: str) -> pd.Series:
+    """Whether a row has the values of the row before in these columns; the first one has."""
+    columns = frame[list(names)]
+    found: pd.Series = (columns == columns.shift(fill_value=0)).all(axis=1)
+    found.iloc[0] = True
+    return found
 
 
 class Transformer(NamedTuple):
@@ -267,6 +308,8 @@ class Transformer(NamedTuple):
     """Input tokens."""
     generated: int
     """Tokens generated after them; 0: an encoder."""
+    kv_heads: int = 0
+    """Heads of keys and values, each shared by as many query heads; 0: every head has its own."""
 
 
 MODELS = {
@@ -275,6 +318,9 @@ MODELS = {
     "gpt2-small": Transformer(12, 12, 64, 992, 32),
     "gpt2-medium": Transformer(24, 16, 64, 992, 32),
     "llama-7b": Transformer(32, 32, 128, 992, 32),
+    "llama-3-8b": Transformer(32, 32, 128, 992, 32, 8),
+    "smollm2-135m": Transformer(30, 9, 64, 992, 32, 3),
+    "qwen2.5-7b": Transformer(28, 28, 128, 992, 32, 4),
 }
 """Published sizes. Lengths: the paper's 992 + 32 for generation; for encoders that of most benchmarks, tasks of two
 sentences."""
@@ -399,10 +445,63 @@ def make_workload(name: str, model: Transformer, pruning: AttentionPruning, *, r
         if at.topk >= 0:
             choices.append(len(rows))
     frame = pd.DataFrame(rows, columns=[*COLUMNS, QUERIES])
+    if model.kv_heads:
+        frame[KV_HEAD] = frame["head_id"] // (model.heads // model.kv_heads)
     needed = frame.index < choices[-1]  # by a later top-k
     frame["if_accumulate_importance"] = needed
     frame["if_rescale_previous_importance"] &= needed
     return Workload(name, frame)
+
+
+class Sequence(NamedTuple):
+    """What a server's step does with a sequence."""
+
+    length: int
+    """Tokens, those of the step among them."""
+    keys: int
+    """Those that its queries see at most."""
+    queries: int = 1
+    """Tokens of the step: the last ones, each of which sees the keys up to its own."""
+
+
+def step_workload(name: str, model: Transformer, sequences: Iterable[Sequence]) -> Workload:
+    """A step of a server: every layer's attention over a batch of sequences, all keys' values, operands unquantized.
+
+    Raises:
+        InputError: a sequence that is too long, or of more queries than keys.
+    """
+    heads = pd.DataFrame({"head_id": np.arange(model.heads)})
+    heads[KV_HEAD] = heads["head_id"] // (model.heads // (model.kv_heads or model.heads))
+    rows = []
+    for number, s in enumerate(sequences):
+        if not 1 <= s.queries <= s.keys <= s.length <= LONGEST:
+            raise InputError(f"{name}: a sequence of {s}: 1 <= queries <= keys <= length <= {LONGEST:,}")
+        rows.append(heads.assign(**{
+            "sentence_length_L": s.length, "key_fetch_num": s.keys, "value_fetch_num": s.keys, QUERIES: s.queries,
+            CAUSAL: s.queries > 1, SEQUENCE: number,
+        }))  # fmt: skip
+    layer = pd.concat(rows, ignore_index=True).assign(
+        iteration_id=0, embedding_length_D=model.dimension, quant_key_bit=-1, quant_query_bit=-1, quant_value_bit=-1,
+        auto_requant_thres=0.0, if_requant=False, auto_requant_incre=0, if_accumulate_importance=False,
+        if_rescale_previous_importance=False, if_topk=False, topk=-1,
+    )  # fmt: skip
+    frame = pd.concat([layer.assign(layer_id=i) for i in range(model.layers)], ignore_index=True)
+    return Workload(name, frame[[*COLUMNS, QUERIES, KV_HEAD, CAUSAL, SEQUENCE]])
+
+
+def decode_workload(name: str, batch: int, length: int | None = None, budget: int | None = None) -> Workload:
+    """A token more of ``batch`` sequences of a model by name, each with ``length`` tokens (none: the model's own) of
+    which its query sees ``budget`` at most (none: all).
+
+    Raises:
+        InputError: an encoder.
+    """
+    model = MODELS[model_of(name)]
+    if not model.generated:
+        raise InputError(f"batch: {name} is an encoder: it generates no token")
+    tokens = length or model.length
+    told = f"{name}, a token of {batch} sequences of {tokens}" + (f", {budget} keys of each" if budget else "")
+    return step_workload(told, model, [Sequence(tokens, min(tokens, budget or tokens))] * batch)
 
 
 class _Place(NamedTuple):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks from files."""
 
-from .network_files import IMPORTERS, find_network, read_network, write_network_yaml
+from .network_files import FACTORY, IMPORTERS, factory_file, find_network, read_network, write_network_yaml
 
-__all__ = ["IMPORTERS", "find_network", "read_network", "write_network_yaml"]
+__all__ = ["FACTORY", "IMPORTERS", "factory_file", "find_network", "read_network", "write_network_yaml"]

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,12 +65,60 @@ class _Table(NamedTuple):
     end: int
 
 
+class Row(NamedTuple):
+    """A layer as its line has it; the GEMM form's M, N, K are a height, filters and a filter's width here."""
+
+    name: str
+    height: int
+    width: int
+    filter_height: int
+    filter_width: int
+    channels: int
+    filters: int
+    strides: tuple[int, int]
+    batch: int
+    sparsity: str | None
+    gemm: bool
+
+
+def read_rows(path: Path, *, in_order: bool = False) -> list[Row]:
+    """The layers of a topology file as its lines have them.
+
+    Raises:
+        InputError: as `read_topology`; with ``in_order`` also for a title that stands where SCALE-Sim, which goes by
+            place alone, would take it for another.
+    """
+    found: list[Row] = []
+    names: dict[str, int] = {}
+
+    def take(table: _Table, cells: list[str]) -> None:
+        for place, title in enumerate(GEMM if table.gemm else CONV, 1):
+            if in_order and table.at[title] != place:
+                raise InputError(f"column {title} is number {table.at[title] + 1}, SCALE-Sim takes number {place + 1}")
+        found.append(_row(table, cells, names))
+
+    _each_row(path, take)
+    return found
+
+
 def read_topology(path: Path, *, padding: str = "valid") -> Network:
     """The network of a topology file: text of any encoding, with commas, semicolons or tabs.
 
     Raises:
         InputError: unreadable, a column missing, a cell that is no positive integer or no pattern; with file and line.
     """
+    layers: list[Layer] = []
+    names: dict[str, int] = {}
+
+    def take(table: _Table, cells: list[str]) -> None:
+        layers.append(_layer(_row(table, cells, names), bool(layers), padding))
+
+    _each_row(path, take)
+    return Network(name=path.stem, layers=tuple(layers))
+
+
+def _each_row(path: Path, take: Callable[[_Table, list[str]], None]) -> None:
+    """Hand each layer's line to ``take``; its errors get file and line."""
     rows = _rows(path, read_text(path, otherwise="latin-1"))
     if not rows:
         raise InputError(f"{path}: empty; expected a header line and one line a layer")
@@ -81,16 +129,13 @@ def read_topology(path: Path, *, padding: str = "valid") -> Network:
         raise InputError(f"{path}: line {line}: {error}") from None
     if not rest:
         raise InputError(f"{path}: no layers below the header line")
-    layers: list[Layer] = []
-    names: dict[str, int] = {}
     for line, cells in rest:
         try:
-            layers.append(_layer(table, cells, names, bool(layers), padding))
+            take(table, cells)
         except InputError as error:
             raise InputError(f"{path}: line {line}: {error}") from None
         except ValidationError as error:
             raise InputError(f"{path}: line {line}: {first_problem(error)}") from None
-    return Network(name=path.stem, layers=tuple(layers))
 
 
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
@@ -145,8 +190,8 @@ def _table(titles: Sequence[str]) -> _Table:
     return _Table(gemm, at, unknown, end)
 
 
-def _layer(table: _Table, cells: list[str], names: dict[str, int], needs_grad: bool, padding: str) -> Layer:
-    """The layer of a row.
+def _row(table: _Table, cells: list[str], names: dict[str, int]) -> Row:
+    """What a line says.
 
     Raises:
         InputError: a cell that cannot be; names its column.
@@ -161,24 +206,33 @@ def _layer(table: _Table, cells: list[str], names: dict[str, int], needs_grad: b
 
     stride_width, sparsity = _untitled(table, cells)
     name = _unique(cells[0] or f"layer{sum(names.values())}", names)
-    common = {"name": name, "needs_input_grad": needs_grad, "sparsity": _pattern(cell(SPARSITY) or sparsity)}
+    pattern = _pattern(cell(SPARSITY) or sparsity)
     batch = _number(BATCH, cell(BATCH) or "1")
     if table.gemm:
         m, n, k = (_number(title, cell(title)) for title in GEMM)
-        return Linear(rows=m * batch, in_features=k, out_features=n, **common)
+        return Row(name, m, k, 1, k, 1, n, (1, 1), batch, pattern, True)
     h, w, fh, fw, channels, filters, stride = (_number(title, cell(title)) for title in CONV)
     strides = (stride, _number(STRIDE_WIDTH, cell(STRIDE_WIDTH) or stride_width or str(stride)))
-    groups = channels if "DP" in cells[0] else 1
+    return Row(name, h, w, fh, fw, channels, filters, strides, batch, pattern, False)
+
+
+def _layer(row: Row, needs_grad: bool, padding: str) -> Layer:
+    """The layer of a row."""
+    common = {"name": row.name, "needs_input_grad": needs_grad, "sparsity": row.sparsity}
+    if row.gemm:
+        return Linear(rows=row.height * row.batch, in_features=row.width, out_features=row.filters, **common)
+    h, w, fh, fw = row.height, row.width, row.filter_height, row.filter_width
+    groups = row.channels if "DP" in row.name else 1
     if (h, w, fh, fw, groups) == (1, 1, 1, 1, 1):
-        return Linear(rows=batch, in_features=channels, out_features=filters, **common)
+        return Linear(rows=row.batch, in_features=row.channels, out_features=row.filters, **common)
     pads = (0, 0)
     if padding == "same":
         pads = ((fh - 1) // 2, (fw - 1) // 2)
     elif fh <= h and fw <= w:  # grow the image to what the last window touches
-        h, w = (-(-(size - f) // s) * s + f for size, f, s in zip((h, w), (fh, fw), strides, strict=True))
+        h, w = (-(-(size - f) // s) * s + f for size, f, s in zip((h, w), (fh, fw), row.strides, strict=True))
     return Conv(
-        in_channels=channels, out_channels=filters * groups, height=h, width=w, kernel=(fh, fw), stride=strides,
-        padding=pads, groups=groups, images=batch, **common,
+        in_channels=row.channels, out_channels=row.filters * groups, height=h, width=w, kernel=(fh, fw),
+        stride=row.strides, padding=pads, groups=groups, images=row.batch, **common,
     )  # fmt: skip
 
 

@@ -8,7 +8,10 @@ A product is ``Y[rows, cols] = L[rows, reduction] R[reduction, cols]``, done ``c
 Reduction order of a convolution (it fixes the rounding): channel group of M outermost, then kernel row, kernel column,
 then the channels of the group. BP of a stride-s convolution is the gather form, one product for each of the s x s
 residue classes of input pixels ("phases"), each with the kernel taps that reach it: no zero-stuffed gradient and no
-scatter. A phase without a tap needs no product.
+scatter. A phase without a tap needs no product. A transposed convolution's FF is such a BP, its BP such an FF.
+
+Weights that several layers share are read by each; every layer leaves its own gradient, and the update adds them up.
+The steps of a recurrent layer are products one after the other in FF and BP, and one product in WU.
 
 A mixture of experts spreads its vectors over its experts as evenly as they go; an expert without a vector is not read.
 
@@ -19,8 +22,9 @@ as padding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError, did_you_mean
 from ..networks.network import Conv, Elementwise, Linear, MatMul, Network, Phase, Weighted
@@ -36,7 +40,7 @@ class Window:
     """The image behind an im2col operand: ``images`` of ``height x width x channels``, read through a sliding window.
 
     The operand has ``images * out_height * out_width`` positions and ``channels * taps_h * taps_w`` features.
-    ``pad_top`` rows of zeros lie above each image.
+    ``pad_top`` rows of zeros lie above each image; neighbouring taps are ``dilation_h`` rows apart.
     """
 
     images: int
@@ -51,6 +55,8 @@ class Window:
     stride_w: int
     pad_top: int
     pad_left: int
+    dilation_h: int = 1
+    dilation_w: int = 1
 
     @property
     def taps(self) -> int:
@@ -86,6 +92,8 @@ class Product:
     left: Operand
     right: Operand
     dense_cause: str | None = None
+    in_turn: bool = False
+    """Whether the ``count`` products run one after the other, each on results of the one before, with one weight."""
 
     @property
     def name(self) -> str:
@@ -115,21 +123,24 @@ class Update:
     weights: int
     ff_pattern: NM
     bp_pattern: NM
+    added: int = 0
+    """Gradients of weights that an earlier layer updates, read to be added to its own."""
 
     @property
     def name(self) -> str:
         return f"{self.layer}.UP"
 
     def traffic(self, stored: Sequence[NM]) -> tuple[int, int]:
-        """Bytes read and written in DRAM: master, momentum and FP16 gradient in, master and momentum out, and each form
-        of FP16 weights that a pass will read.
+        """Bytes read and written in DRAM: master, momentum and FP16 gradients in, master and momentum out, and each
+        form of FP16 weights that a pass will read.
 
         Args:
             stored: patterns (FF's, BP's) whose values and indices are stored; with fewer than two, dense weights too.
         """
         n = self.weights
         written = n * (MASTER_BYTES + MOMENTUM_BYTES) + sum(p.storage_bytes(n) for p in stored)
-        return n * (MASTER_BYTES + MOMENTUM_BYTES + HALF_BYTES), written + (n * HALF_BYTES if len(stored) < 2 else 0)
+        read = n * (MASTER_BYTES + MOMENTUM_BYTES + HALF_BYTES) + self.added * HALF_BYTES
+        return read, written + (n * HALF_BYTES if len(stored) < 2 else 0)
 
 
 Work = Product | VectorOp | Update
@@ -147,6 +158,8 @@ class Workload:
     phase: Phase = "training"
     context: int | None = None
     """Tokens of a sequence, where the network is a language model."""
+    ignored: tuple[str, ...] = ()
+    """Operations that the user took for free, though none models them (`Network.ignored`)."""
 
     @property
     def products(self) -> list[Product]:
@@ -194,35 +207,35 @@ def lower(
     backward: list[list[Work]] = []
     updates: list[Work] = []
     for layer in network.layers:
+        samples = 1 if layer.once else batch
         if isinstance(layer, Elementwise):
-            ff.append(VectorOp(layer.name, Pass.FF, layer.op, 2 * batch * layer.ff_read, 2 * batch * layer.ff_write))
+            each = 2 * samples
+            ff.append(VectorOp(layer.name, Pass.FF, layer.op, each * layer.ff_read, each * layer.ff_write))
             if Pass.BP in passes:
-                backward.append(
-                    [VectorOp(layer.name, Pass.BP, layer.op, 2 * batch * layer.bp_read, 2 * batch * layer.bp_write)]
-                )
+                backward.append([VectorOp(layer.name, Pass.BP, layer.op, each * layer.bp_read, each * layer.bp_write)])
             if Pass.WU in passes and layer.parameters:
                 updates.append(Update(layer.name, layer.parameters, DENSE, DENSE))
             continue
         if isinstance(layer, MatMul):
-            ff += [_matmul(layer, batch, Pass.FF)]
-            backward.append([_matmul(layer, batch, p) for p in (Pass.WU, Pass.BP) if p in passes])
+            ff += [_matmul(layer, samples, Pass.FF)]
+            backward.append([_matmul(layer, samples, p) for p in (Pass.WU, Pass.BP) if p in passes])
+            if Pass.WU in passes and layer.weights:
+                updates.append(Update(layer.name, layer.weights, DENSE, DENSE))
             continue
         patterns, cause = _patterns(layer, method, pattern, skip)
         make = _conv if isinstance(layer, Conv) else _linear
-        ff += make(layer, batch, Pass.FF, patterns[Pass.FF], cause, method)
+        ff += make(layer, samples, Pass.FF, patterns[Pass.FF], cause, method)
         back: list[Work] = []
         if Pass.WU in passes:
-            back += make(layer, batch, Pass.WU, DENSE, cause, method)
-            gradients = method.prunes_gradients
-            updates.append(
-                Update(layer.name, layer.weights, patterns[Pass.FF], DENSE if gradients else patterns[Pass.BP])
-            )
+            back += make(layer, samples, Pass.WU, DENSE, cause, method)
+            bp = DENSE if method.prunes_gradients else patterns[Pass.BP]
+            updates.append(Update(layer.name, layer.weights, patterns[Pass.FF], bp, layer.shared))
         if Pass.BP in passes and layer.needs_input_grad:
-            back += make(layer, batch, Pass.BP, patterns[Pass.BP], cause, method)
+            back += make(layer, samples, Pass.BP, patterns[Pass.BP], cause, method)
         backward.append(back)
     work = (ff if Pass.FF in passes else []) + [w for back in reversed(backward) for w in back] + updates
     work = [w for w in work if not isinstance(w, VectorOp) or w.read_bytes or w.write_bytes]
-    return Workload(network.name, batch, method, pattern, tuple(work), network.phase, network.context)
+    return Workload(network.name, batch, method, pattern, tuple(work), network.phase, network.context, network.ignored)
 
 
 def sparse_layers(
@@ -283,17 +296,20 @@ def _linear(
     vectors = batch * layer.rows * layer.active
     each, more = divmod(vectors, layer.experts)
     shares = [(each + 1, more), (each, layer.experts - more)]
+    if layer.steps > 1:
+        shares = [(vectors, layer.steps)] if pass_ is not Pass.WU else [(vectors * layer.steps, 1)]
+    in_turn = layer.steps > 1 and pass_ is not Pass.WU
     products = []
     for part, (a, count) in enumerate(share for share in shares if all(share)):
         macs = a * count * i * o
         if pass_ is Pass.FF:
-            product = Product(layer.name, pass_, part, a, i, o, count, macs, pattern, x, w, cause)
+            product = Product(layer.name, pass_, part, a, i, o, count, macs, pattern, x, w, cause, in_turn)
         elif pass_ is Pass.WU:
             product = Product(layer.name, pass_, part, i, a, o, count, macs, DENSE, x, dy, cause)
         elif method.prunes_gradients and not pattern.is_dense:  # the pruned operand goes on the right: dX^T = W dY^T
-            product = Product(layer.name, pass_, part, i, o, a, count, macs, pattern, w, dy, cause)
+            product = Product(layer.name, pass_, part, i, o, a, count, macs, pattern, w, dy, cause, in_turn)
         else:
-            product = Product(layer.name, pass_, part, a, o, i, count, macs, pattern, dy, w, cause)
+            product = Product(layer.name, pass_, part, a, o, i, count, macs, pattern, dy, w, cause, in_turn)
         products.append(product)
     return products
 
@@ -302,14 +318,39 @@ def _conv(
     layer: Conv | Linear, batch: int, pass_: Pass, pattern: NM, cause: str | None, method: Method
 ) -> list[Product]:
     assert isinstance(layer, Conv)
+    if layer.transposed:
+        return _transposed(layer, batch, pass_, pattern, cause, method)
+    return _plain_conv(layer, batch, pass_, pattern, cause, pruned=method.prunes_gradients and not pattern.is_dense)
+
+
+_OPPOSITE = {Pass.FF: Pass.BP, Pass.BP: Pass.FF, Pass.WU: Pass.WU}
+_SWAPPED = {"activation": "gradient", "gradient": "activation", "weight": "weight"}
+
+
+def _transposed(layer: Conv, batch: int, pass_: Pass, pattern: NM, cause: str | None, method: Method) -> list[Product]:
+    """The products of the plain convolution that leads back, with activations and gradients in each other's place."""
+    found = []
+    for p in _plain_conv(layer.adjoint, batch, _OPPOSITE[pass_], pattern, cause):
+        left, right = (replace(o, kind=_SWAPPED[o.kind]) for o in (p.left, p.right))
+        turned = replace(p, pass_=pass_, left=left, right=right)
+        if pass_ is Pass.BP and method.prunes_gradients and not pattern.is_dense:
+            turned = replace(turned, rows=p.cols, cols=p.rows, left=right, right=left)
+        found.append(turned)
+    return found
+
+
+def _plain_conv(
+    layer: Conv, batch: int, pass_: Pass, pattern: NM, cause: str | None, *, pruned: bool = False
+) -> list[Product]:
+    """``pruned``: the gradients of BP are, and go on the right."""
     g = layer.groups
     cin, cout = layer.in_channels // g, layer.out_channels // g
     ho, wo = layer.out_height, layer.out_width
-    (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = layer.kernel, layer.stride, layer.padding, layer.dilation
     images = batch * layer.images
     positions = images * ho * wo
     macs = batch * layer.macs
-    x = Window(images, layer.height, layer.width, cin, ho, wo, kh, kw, sh, sw, ph, pw)
+    x = Window(images, layer.height, layer.width, cin, ho, wo, kh, kw, sh, sw, ph, pw, dh, dw)
     if pass_ is Pass.FF:
         left, right = Operand("activation", x), Operand("weight")
         return [Product(layer.name, pass_, 0, positions, cin * kh * kw, cout, g, macs, pattern, left, right, cause)]
@@ -319,21 +360,19 @@ def _conv(
     products = []
     for a in range(sh):
         for b in range(sw):
-            # input pixels y with (y + ph) % sh == a are reached by the taps kh' == a (mod sh); likewise columns
-            rows_h, taps_h = _residue(layer.height, ph, sh, a), len(range(a, kh, sh))
-            rows_w, taps_w = _residue(layer.width, pw, sw, b), len(range(b, kw, sw))
-            taps = taps_h * taps_w
-            if not (taps and rows_h and rows_w):
+            # input pixels y with (y + ph) % sh == a are reached by the taps t with t dh == a (mod sh); likewise columns
+            y, x_ = phase(layer.height, kh, sh, ph, dh, a), phase(layer.width, kw, sw, pw, dw, b)
+            taps = len(y.taps) * len(x_.taps)
+            if not (taps and len(y.pixels) and len(x_.pixels)):
                 continue
-            rows, k = images * rows_h * rows_w, cout * taps
+            rows, k = images * len(y.pixels) * len(x_.pixels), cout * taps
             part_macs = positions * cout * g * cin * taps
-            # rows of zeros above dY: the first pixel's taps reach out rows down to -(taps - 1) + its own row
-            first = -(-max(0, ph - a) // sh) if ph > a else 0
-            pad = max(0, taps_h - 1 - first)
-            pad_w = max(0, taps_w - 1 - (-(-max(0, pw - b) // sw)))
-            dy = Window(images, ho, wo, cout, rows_h, rows_w, taps_h, taps_w, 1, 1, pad, pad_w)
+            dy = Window(
+                images, ho, wo, cout, len(y.pixels), len(x_.pixels), len(y.taps), len(x_.taps), 1, 1, y.pad, x_.pad,
+                y.apart, x_.apart,
+            )  # fmt: skip
             part = a * sw + b
-            if method.prunes_gradients and not pattern.is_dense:
+            if pruned:
                 # the pruned operand goes on the right: dX^T = W^T dY_col^T; the window is then the right operand's
                 l_op, r_op = Operand("weight"), Operand("gradient", dy)
                 products.append(
@@ -344,13 +383,33 @@ def _conv(
                 products.append(
                     Product(layer.name, pass_, part, rows, k, cin, g, part_macs, pattern, l_op, r_op, cause)
                 )
+    if products and (rest := macs - sum(p.macs for p in products)):  # taps that reach no pixel of so small an image
+        products[0] = replace(products[0], macs=products[0].macs + rest)
     return products
 
 
-def _residue(size: int, pad: int, stride: int, residue: int) -> int:
-    """How many y in [0, size) have (y + pad) % stride == residue."""
-    first = (residue - pad) % stride
-    return len(range(first, size, stride))
+@dataclass(frozen=True, slots=True)
+class ConvPhase:
+    """One residue class of a convolution's input rows (or columns) and the kernel's taps that reach it."""
+
+    pixels: range
+    """Input rows y with (y + pad) % stride == residue."""
+    taps: range
+    """Kernel rows t with t dilation % stride == residue: of these output rows (y + pad - t dilation) / stride."""
+    apart: int
+    """Output rows between those that neighbouring taps take."""
+    pad: int
+    """Rows of zeros above the output gradient that the first pixel's last tap reaches."""
+
+
+def phase(size: int, taps: int, stride: int, pad: int, dilation: int, residue: int) -> ConvPhase:
+    """The pixels and taps of a residue class of BP."""
+    pixels = range((residue - pad) % stride, size, stride)
+    apart = math.gcd(stride, dilation)
+    first = next((t for t in range(min(taps, stride // apart)) if (t * dilation - residue) % stride == 0), taps)
+    mine = range(first, taps, stride // apart)
+    above = (pixels.start + pad - first * dilation) // stride  # output row of the first pixel's first tap
+    return ConvPhase(pixels, mine, dilation // apart, max(0, (len(mine) - 1) * dilation // apart - above))
 
 
 def _matmul(layer: MatMul, batch: int, pass_: Pass) -> Product:

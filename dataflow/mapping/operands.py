@@ -13,6 +13,7 @@ import numpy as np
 from ..networks.network import Conv, Linear, Weighted
 from ..pattern import NM
 from ..training.methods import Pass
+from .lowering import phase
 
 Pair = tuple[np.ndarray, np.ndarray]
 """left [count, rows, reduction] and right [count, reduction, cols]."""
@@ -24,12 +25,16 @@ def operands(layer: Weighted, pass_: Pass, pattern: NM, *, x: np.ndarray, w: np.
     Args:
         pattern: the pattern of the product's right operand: its M orders a convolution's reduction.
         x: activations, [batch, in_channels, height, width] or [batch * rows, in_features].
-        w: weights, [out_channels, in_channels / groups, kh, kw] or [out_features, in_features].
+        w: weights, [out_channels, in_channels / groups, kh, kw] (of a transposed convolution [in_channels,
+            out_channels / groups, kh, kw]) or [out_features, in_features].
         dy: output gradients, [batch, out_channels, out_height, out_width] or [batch * rows, out_features].
     """
     if isinstance(layer, Linear):
         left, right = {Pass.FF: (x, w.T), Pass.BP: (dy, w), Pass.WU: (x.T, dy)}[pass_]
         return [(left[None], right[None])]
+    if layer.transposed:
+        turned = {Pass.FF: Pass.BP, Pass.BP: Pass.FF, Pass.WU: Pass.WU}[pass_]
+        return operands(layer.adjoint, turned, pattern, x=dy, w=w, dy=x)
     m = 1 if pattern.is_dense else pattern.m_group
     g = layer.groups
     xg, wg, dyg = _split(x, g), w.reshape(g, -1, *w.shape[1:]), _split(dy, g)
@@ -45,14 +50,12 @@ def operands(layer: Weighted, pass_: Pass, pattern: NM, *, x: np.ndarray, w: np.
 def phases(layer: Conv) -> list[tuple[np.ndarray, np.ndarray, list[int], list[int]]]:
     """The BP products of a convolution: input rows, input columns, kernel rows and kernel columns of each."""
     found = []
-    (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = layer.kernel, layer.stride, layer.padding, layer.dilation
     for a in range(sh):
         for b in range(sw):
-            taps_h, taps_w = list(range(a, kh, sh)), list(range(b, kw, sw))
-            ys = np.arange((a - ph) % sh, layer.height, sh)
-            xs = np.arange((b - pw) % sw, layer.width, sw)
-            if taps_h and taps_w and len(ys) and len(xs):
-                found.append((ys, xs, taps_h, taps_w))
+            y, x = phase(layer.height, kh, sh, ph, dh, a), phase(layer.width, kw, sw, pw, dw, b)
+            if all(len(part) for part in (y.taps, x.taps, y.pixels, x.pixels)):
+                found.append((np.array(y.pixels), np.array(x.pixels), list(y.taps), list(x.taps)))
     return found
 
 
@@ -61,6 +64,8 @@ def input_gradient(layer: Weighted, batch: int, outputs: list[np.ndarray]) -> np
     if isinstance(layer, Linear):
         rows: np.ndarray = outputs[0][0]
         return rows
+    if layer.transposed:
+        return output(layer.adjoint, batch, outputs[0])
     cin = layer.in_channels // layer.groups
     dx = np.zeros((batch, layer.groups, cin, layer.height, layer.width), outputs[0].dtype)
     for (ys, xs, _, _), out in zip(phases(layer), outputs, strict=True):
@@ -70,7 +75,8 @@ def input_gradient(layer: Weighted, batch: int, outputs: list[np.ndarray]) -> np
 
 
 def output(layer: Weighted, batch: int, y: np.ndarray) -> np.ndarray:
-    """Y as torch has it from the FF product's [count, rows, cols]."""
+    """Y as torch has it from the FF product's [count, rows, cols]; a transposed convolution has several products, and
+    its Y is `input_gradient` of its `adjoint`."""
     if isinstance(layer, Linear):
         rows: np.ndarray = y[0]
         return rows
@@ -83,6 +89,7 @@ def weight_gradient(layer: Weighted, dw: np.ndarray) -> np.ndarray:
     if isinstance(layer, Linear):
         turned: np.ndarray = dw[0].T
         return turned
+    layer = layer.adjoint if layer.transposed else layer
     cin = layer.in_channels // layer.groups
     parts = dw.reshape(layer.groups, cin, *layer.kernel, -1).transpose(0, 4, 1, 2, 3)
     return parts.reshape(layer.out_channels, cin, *layer.kernel)
@@ -101,20 +108,20 @@ def _reduce_first(w: np.ndarray, m: int) -> np.ndarray:
 
 def _columns(layer: Conv, x: np.ndarray, m: int) -> np.ndarray:
     """Explicit im2col: [batch, channels, h, w] to [positions, reduction]."""
-    (sh, sw), (ph, pw) = layer.stride, layer.padding
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    view = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, (2, 3))[:, :, ::sh, ::sw]
+    (sh, sw), (dh, dw) = layer.stride, layer.dilation
+    padded = np.pad(x, ((0, 0), (0, 0), *zip(layer.padding, layer.ends, strict=True)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, layer.spans, (2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
     b, c, ho, wo, kh, kw = view.shape
     return view.reshape(b, c // m, m, ho, wo, kh, kw).transpose(0, 3, 4, 1, 5, 6, 2).reshape(b * ho * wo, -1)
 
 
 def _gradient_operands(layer: Conv, wg: np.ndarray, dyg: np.ndarray, m: int) -> list[Pair]:
     found = []
-    (sh, sw), (ph, pw) = layer.stride, layer.padding
+    (sh, sw), (ph, pw), (dh, dw) = layer.stride, layer.padding, layer.dilation
     g, batch, cout = dyg.shape[:3]
     for ys, xs, taps_h, taps_w in phases(layer):
-        rows = (ys[:, None] + ph - np.array(taps_h)) // sh  # output row that tap reaches from input row y
-        cols = (xs[:, None] + pw - np.array(taps_w)) // sw
+        rows = (ys[:, None] + ph - dh * np.array(taps_h)) // sh  # output row that tap reaches from input row y
+        cols = (xs[:, None] + pw - dw * np.array(taps_w)) // sw
         reach = ((rows >= 0) & (rows < layer.out_height))[:, None, :, None]
         reach = reach & ((cols >= 0) & (cols < layer.out_width))[None, :, None, :]
         r, c = rows.clip(0, layer.out_height - 1), cols.clip(0, layer.out_width - 1)

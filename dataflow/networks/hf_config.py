@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import InputError, unknown
 from ..files import read_json
+from ..pruned import PRUNED_FORMAT, PrunedFolder
 from .language import Block, Experts, LanguageModel
 from .network import Network, Phase
 
@@ -103,6 +104,7 @@ class _Fields:
 
 def read_config(path: Path, *, phase: Phase = "training", context: int | None = None) -> Network:
     """The network of a ``config.json``; it is called as the file, or as its folder where the file is ``config.json``.
+    A pruned model's file (`dataflow.pruned`) is read as well.
 
     Args:
         phase, context: as of `LanguageModel.network`.
@@ -110,8 +112,11 @@ def read_config(path: Path, *, phase: Phase = "training", context: int | None = 
     Raises:
         InputError: broken JSON, no language model that is known, a field that is missing, wrong or not known.
     """
+    data = read_json(path)
+    if isinstance(data, dict) and data.get("format") == PRUNED_FORMAT:
+        return PrunedFolder.read(path).model.network(phase, context)
     name = path.resolve().parent.name if path.name == "config.json" else path.stem
-    return language_model(read_json(path), name or "model", str(path)).network(phase, context)
+    return language_model(data, name or "model", str(path)).network(phase, context)
 
 
 def language_model(data: Any, name: str, where: str) -> LanguageModel:

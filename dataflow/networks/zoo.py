@@ -257,7 +257,9 @@ def _by_configuration(path: Path) -> Callable[..., Network]:
     return make
 
 
-for _file in sorted((Path(__file__).parent / "configs").glob("*.json")):
+CONFIGS = Path(__file__).parent / "configs"
+"""Folder of language models' configurations, NAME.json each."""
+for _file in sorted(CONFIGS.glob("*.json")):
     NETWORKS.add(_file.stem, _by_configuration(_file))
 
 

@@ -62,6 +62,7 @@ class Method:
     SDGP: ClassVar[Method]
     SDWP: ClassVar[Method]
     BDWP: ClassVar[Method]
+    MASKED: ClassVar[Method]
 
     def __post_init__(self) -> None:
         if Pass.WU in self.sparse_passes:
@@ -148,6 +149,13 @@ PAPER_METHODS = (Method.DENSE, Method.SRSTE, Method.SDGP, Method.SDWP, Method.BD
 """The methods that the SAT paper compares."""
 for _own in PAPER_METHODS:
     METHODS.add(_own.name, _own)
+
+Method.MASKED = Method(
+    "masked", "weights pruned before, their mask kept: in FF, and as it is in BP", frozenset({Pass.FF}),
+    bp_uses_ff_mask=True, torch_rule="algorithms.pruning.held:HeldMask",
+)  # fmt: skip
+"""Of a pruned model: nothing is chosen in a step. Not of the paper."""
+METHODS.add(Method.MASKED.name, Method.MASKED)
 
 METHOD_HELP = f"training method: {', '.join(m.name for m in PAPER_METHODS)}, or one that an installed package adds"
 

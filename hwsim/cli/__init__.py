@@ -21,21 +21,28 @@ from hwsim.core.version import VERSION
 
 from . import (
     attention,
+    cache,
     compare,
     demo,
     doctor,
     dram,
     energy,
+    explain,
     machines,
+    models,
     networks,
+    prune,
+    pruning,
     report,
     reproduce,
     results,
     schema,
+    serve_profile,
     simulate,
     sweep,
     synth,
     train,
+    validate,
     verify,
 )
 
@@ -49,9 +56,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: tuple[Callable[..., Any], ...] = (
-    demo.demo, machines.machines, simulate.simulate, compare.compare, train.train, networks.networks, schema.schema,
-    report.report, verify.verify, dram.dram, attention.attention, sweep.sweep, sweep.search, results.results,
-    synth.synth, energy.energy, reproduce.reproduce, doctor.doctor,
+    demo.demo, machines.machines, simulate.simulate, compare.compare, explain.explain, train.train, models.models,
+    prune.methods, prune.prune, pruning.pruning, networks.networks,
+    schema.schema, report.report, verify.verify, dram.dram, attention.attention, cache.cache, sweep.sweep, sweep.search,
+    results.results, serve_profile.serve_profile, synth.synth, energy.energy, reproduce.reproduce, validate.validate,
+    doctor.doctor,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command()(command)
@@ -93,7 +102,7 @@ def _top(
 
 _EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "report", "jinja2": "report", "markdown": "report",
            "filelock": "sweep", "optuna": "sweep", "plotly": "sweep", "scipy": "sweep", "simpleeval": "sweep",
-           "distributed": "cluster", "cryptography": "cluster"}  # fmt: skip
+           "distributed": "cluster", "cryptography": "cluster", "tokenizers": "hf"}  # fmt: skip
 """Packages that only some commands need, and the extra that brings them."""
 
 

@@ -18,10 +18,12 @@ NEEDS = {
     "simulate, schema, networks, machines, compare, dram": [],
     "report, demo, reproduce, compare --out": ["report"],
     "train, attention, demo": ["train"],
+    "prune": ["train", "hf"],
     "sweep, search, results": ["sweep", "report"],
     "sweep --scheduler": ["cluster"],
     "verify, energy --trace": ["rtl"],
     "synth, energy --from rtl, reproduce": ["synth"],
+    "synth --place": ["place"],
     "*.onnx networks": ["onnx"],
     "Hugging Face models": ["hf"],
 }

@@ -67,7 +67,7 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """Facts and the tables ``energy`` and, with the RTL, ``area``."""
     from hwsim.silicon.cost import ratio, scaled
-    from hwsim.silicon.scaling import SOURCE
+    from hwsim.silicon.scaling import SOURCE, energy_factor
 
     facts: dict[str, Any] = {"title": f"energy of {machine.name}", "node_nm": node, "scaled_by": SOURCE}
     tables: dict[str, list[dict[str, Any]]] = {}
@@ -79,13 +79,14 @@ def measure(
             energy = result.energy("table")
             tables["energy"] = [{"what": name, "table_j": joules} for name, joules in energy.components.items()]
         else:
-            activity = machine.record(trace, lambda text: tick(text, 0, None)) if trace is not None else None
+            activity = machine.record(trace, lambda text: tick(text, 0, None), run) if trace is not None else None
             tables["energy"], built = machine.silicon_energy(
                 result, activity, lambda n, d, of: tick(f"synthesis: {n}", d, of)
             )
             facts |= {"activity": (activity or machine.reference_activity()).source}
             tables["area"] = built.rows(node)
-            facts |= {"area_mm2": built.area_mm2(node)}
+            facts |= {"area_mm2": built.area_mm2(node), "gated_clock_pj": None if built.gated_clock_j is None else
+                      built.gated_clock_j * 1e12 * energy_factor(node)}  # fmt: skip
     tables["energy"] = scaled(tables["energy"], node)
     for name in ("table", "rtl"):
         joules = [row.get(f"{name}_j") or 0.0 for row in tables["energy"]]
@@ -93,6 +94,10 @@ def measure(
             whole = sum(joules)
             facts |= {f"{name}_j": whole, f"{name}_w": ratio(whole, facts["seconds"]),
                       f"{name}_gop_per_j": 1e-9 * ratio(facts["operations"], whole)}  # fmt: skip
+    for row in tables["energy"]:
+        if row["what"] == "clock" and facts.get("gated_clock_pj") is not None:
+            facts |= {"clock_j": row["rtl_j"], "gated_clock_j": row["number"] * facts["gated_clock_pj"] * 1e-12}
+            facts |= {"gated_rtl_j": facts["rtl_j"] - facts["clock_j"] + facts["gated_clock_j"]}
     return facts, tables
 
 
@@ -138,6 +143,10 @@ def _show(facts: dict[str, Any], tables: dict[str, list[dict[str, Any]]], from_:
     for name in both:
         rate = f", {facts[f'{name}_gop_per_j']:.3g} GOP/J" if facts["operations"] else ""
         console.print(f"{name}: {facts[f'{name}_w']:.3g} W{rate}")
+    if "gated_rtl_j" in facts:
+        before, after = (cell(facts[n], scale) for n in ("clock_j", "gated_clock_j"))
+        console.print(f"with clock gates where enables hold registers: clock {after} {unit} in place of {before}, "
+                      f"in all {cell(facts['gated_rtl_j'], scale)} {unit}", highlight=False)  # fmt: skip
     if "area" in tables:
         shown = Table(
             title=f"area at {facts['node_nm']} nm: {facts['area_mm2']:.3g} mm2, before placement", title_justify="left"

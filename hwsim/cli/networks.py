@@ -4,12 +4,31 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si
+from hwsim.core.command import (
+    ConfigFile,
+    Dim,
+    IgnoreOp,
+    Json,
+    Out,
+    Sets,
+    graph_flags,
+    load,
+    made,
+    print_json,
+    show,
+    show_ignored,
+    si,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dataflow.networks.network import Network
 
 
 def networks(
@@ -23,6 +42,11 @@ def networks(
     context: Annotated[
         int | None, typer.Option(help="Tokens of a language model's sequence (default: 2048, or the model's most).")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show every operation of its graph: what it became, or why it is free.")
+    ] = False,
+    ignore_op: IgnoreOp = None,
+    dim: Dim = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -33,12 +57,13 @@ def networks(
 
     Example: hwsim networks resnet9 --out out
     """
-    given: dict[str, Any] = {"network": name, "phase": phase, "context": context}
+    given: dict[str, Any] = {"network": name, "phase": phase, "context": context, **graph_flags(ignore_op, dim)}
+    if explain and name is None and config is None and not set_:
+        raise InputError("--explain: name a network or a file")
     if config is None and not set_ and all(value is None for value in given.values()):
         _list(json_)
         return
     from pydantic import Field
-    from rich.table import Table
 
     from hwsim.core.training import TrainingRun
 
@@ -47,16 +72,12 @@ def networks(
 
         machine: dict[str, Any] = Field({})
 
-    net = load(Settings, config, set_, **given).read_network()
+    net = load(Settings, config, set_, options={"dims": "--dim"}, **given).read_network()
     if json_:
-        print_json(net.model_dump(mode="json"))
+        print_json(_explained_json(net) if explain else net.model_dump(mode="json"))
     else:
-        title = net.title + (f": {net.parameters:,} parameters" if net.parameters is not None else "")
-        table = Table("layer", "kind", "sizes", "MACs of a sample's forward pass", title=title, title_justify="left")
-        for layer in net.layers:
-            sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad", "sparsity"}, exclude_defaults=True)
-            table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
-        show(table)
+        show(_explained(net) if explain else _layers(net))
+        show_ignored(net.ignored)
     if out is not None:
         from dataflow.files import file_name, read_text
         from dataflow.importers.network_files import network_yaml, write_network_yaml
@@ -67,6 +88,46 @@ def networks(
         write_network_yaml(net, path)
         if not json_:
             made([path])
+
+
+def _layers(net: Network) -> Table:
+    from rich.table import Table
+
+    title = net.title + (f": {net.parameters:,} parameters" if net.parameters is not None else "")
+    table = Table("layer", "kind", "sizes", "MACs of a sample's forward pass", title=title, title_justify="left")
+    for layer in net.layers:
+        sizes = layer.model_dump(exclude={"name", "kind", "needs_input_grad"}, exclude_defaults=True)
+        table.add_row(layer.name, layer.kind, ", ".join(f"{k}={v}" for k, v in sizes.items()), si(layer.macs))
+    return table
+
+
+def _explained(net: Network) -> Table:
+    """Every operation; numbers are of a sample's forward pass."""
+    from rich.table import Table
+
+    from dataflow.networks.operations import explain
+
+    table = Table("operation", "kind", "became", title=f"{net.title}: a sample's forward pass", title_justify="left")
+    for column in ("MACs", "weights", "bytes moved"):
+        table.add_column(column, justify="right")
+    rows = explain(net)
+    for row in rows:
+        numbers = [f"{n:,}" if n else "" for n in (row.macs, row.weights, row.bytes)]
+        table.add_row(row.name, row.op, row.became, *numbers)
+    table.add_section()
+    free = sum(row.free for row in rows)
+    counts = f"{len(rows) - free} modelled, {free} free" if net.operations else f"{len(rows)} layers, of no graph"
+    table.add_row("all", "", counts, f"{net.macs:,}", f"{net.weights:,}", f"{sum(row.bytes for row in rows):,}")
+    return table
+
+
+def _explained_json(net: Network) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from dataflow.networks.operations import explain
+
+    return {"network": net.name, "macs": net.macs, "weights": net.weights, "ignored": list(net.ignored),
+            "operations": [asdict(row) for row in explain(net)]}  # fmt: skip
 
 
 def _list(json_: bool) -> None:

@@ -13,11 +13,13 @@ from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_js
 
 FILES = {
     "sweep": "hwsim.sweeps.spec:Spec",
+    "cache": "algorithms.kv_cache.config:CacheConfig",
     "train": "algorithms.training.config:TrainConfig",
     "network": "dataflow.networks.network:Network",
     "schedule": "dataflow.mapping.schedule:Schedule",
     "verify": "hwsim.verification.run:VerifyRun",
     "dram": "hwsim.memory.config:DramConfig",
+    "serve-profile": "hwsim.serving.settings:ServeProfile",
 }
 """Files that belong to no machine."""
 

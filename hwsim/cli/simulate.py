@@ -7,7 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, show, ticking
+from hwsim.core.command import (
+    ConfigFile,
+    Dim,
+    IgnoreOp,
+    Json,
+    Out,
+    Sets,
+    graph_flags,
+    load,
+    made,
+    print_json,
+    quick_numba,
+    show,
+    show_ignored,
+    ticking,
+)
 
 
 def simulate(
@@ -18,6 +33,8 @@ def simulate(
     ] = None,
     config: ConfigFile = None,
     set_: Sets = None,
+    ignore_op: IgnoreOp = None,
+    dim: Dim = None,
     out: Out = None,
     json_: Json = False,
 ) -> None:
@@ -28,10 +45,10 @@ def simulate(
     from hwsim.core.machine import find
 
     kind = find(machine)
-    flags: dict[str, Any] = {kind.workload_field: workload}
-    run = load(kind.Run, config, set_, **flags)
+    flags: dict[str, Any] = {kind.workload_field: workload, **graph_flags(ignore_op, dim)}
+    run = load(kind.Run, config, set_, options={"dims": "--dim"}, **flags)
     with quick_numba(), ticking(machine) as tick:
-        result = kind.simulate(run, tick=tick)
+        result = kind.run(run, tick)
     if json_:
         print_json(summary(result, kind.bounds(run, result)))
     else:
@@ -49,6 +66,7 @@ def summary(result: Any, bounds: dict[str, float] | None = None) -> dict[str, An
     return {
         "machine": result.machine, **result.facts(), "cycles": result.cycles, "seconds": result.seconds,
         "cycles_by_cause": result.causes, "energy_j": dict(energy), **({"bounds_cycles": bounds} if bounds else {}),
+        **({"ignored": list(result.ignored)} if result.ignored else {}),
     }  # fmt: skip
 
 
@@ -85,6 +103,7 @@ def show_results(results: dict[str, Any], bounds: dict[str, dict[str, float]] | 
             cells = [f"{e.components.get(part, 0.0) / e.total:.1%}" if e and e.total else "-" for e in energies]
             table.add_row(f"  {part}", *cells)
     show(table)
+    show_ignored(list(dict.fromkeys(name for r in found for name in r.ignored)))
 
 
 def _ratio(first: float, other: float) -> str:

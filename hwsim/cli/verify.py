@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError, unknown
+from dataflow.files import validated
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, progress, show, si
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def verify(
     out: Out = None,
     json_: Json = False,
 ) -> None:
-    """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch.
+    """Compare the RTL with the simulator: every bit and every cycle, on random cases. Exit code 1 on a mismatch. With
+    --set machine.FIELD=VALUE (or a file with ``machine:``) your own machine.
 
     Example: hwsim verify MACHINE --cases 100
     """
@@ -74,7 +76,17 @@ def verify(
         raise kind.without("blocks of RTL to verify")
     if run.array is not None and not kind.shaped_block:
         raise InputError(f"--rows, --cols: {kind.name} has no array")
-    chosen = run.blocks or (tuple(blocks) if run.array is None else (kind.shaped_block,))
+    given = run.machine if run.machine is not None else run.array
+    design = None if given is None else validated(kind.Config, given, "machine")
+    able = kind.machine_blocks if run.machine is not None else (kind.shaped_block,)
+    if design is not None and not any(able):
+        raise InputError(f"machine: no block of {kind.name} can be verified at a configuration of one's own")
+    chosen = run.blocks or (tuple(blocks) if design is None else able)
+    if design is not None and set(chosen) & set(kind.machine_blocks[:1]):
+        kind.check_rtl(design)
+    for name in chosen if design is not None else ():
+        if name in blocks and name not in able:
+            raise InputError(f"block {name}: has sizes of its own; at a configuration: {', '.join(able)}")
     for name in chosen:
         if name not in blocks:
             raise unknown("block", name, blocks)
@@ -82,7 +94,7 @@ def verify(
     if not sources(folder):
         raise InputError(f"rtl {folder}: no Verilog files there")
     with tempfile.TemporaryDirectory(prefix="hwsim-coverage-") as scratch:
-        how = VerifyOptions(folder, run.failures, array=run.array, coverage=Path(scratch) if run.coverage else None)
+        how = VerifyOptions(folder, run.failures, machine=design, coverage=Path(scratch) if run.coverage else None)
         found = []
         with progress() as bar:
             alone = rerun(case, how) if case else kind.verify_trace(trace, how) if trace else None

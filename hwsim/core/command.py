@@ -7,7 +7,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -41,6 +41,22 @@ Out = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
+IgnoreOp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-op",
+        metavar="NAME",
+        help="Count a graph's operations of this kind or name as nothing (default: what is not modelled is refused); "
+        "may be repeated.",
+    ),
+]
+Dim = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dim", metavar="NAME=SIZE", help="Size of a graph's dynamic dimension (default: none); may be repeated."
+    ),
+]
+
 T = TypeVar("T", bound="BaseModel")
 
 
@@ -55,6 +71,7 @@ def load(
     config: Path | None,
     sets: list[str] | None,
     base: dict[str, Any] | None = None,
+    /,
     *,
     options: Mapping[str, str] | None = None,
     **flags: Any,
@@ -109,6 +126,27 @@ def change(data: dict[str, Any], sets: list[str] | None) -> None:
             put(data, key, _scalar(value))
         except InputError as error:
             raise InputError(f"--set {text}: {error}") from None
+
+
+def graph_flags(ignore_op: list[str] | None, dim: list[str] | None) -> dict[str, Any]:
+    """The options of a network that is read from a graph, by the field that they set.
+
+    Raises:
+        InputError: a dimension that is written otherwise than NAME=SIZE.
+    """
+    dims = {}
+    for text in dim or []:
+        name, equals, size = text.partition("=")
+        if not (name and equals and size.isascii() and size.isdigit()):
+            raise InputError(f"--dim {text}: write it as name=size")
+        dims[name] = int(size)
+    return {"ignore_op": ignore_op or None, "dims": dims or None}
+
+
+def show_ignored(ignored: Sequence[str]) -> None:
+    """Say which operations were counted as nothing because the user said so."""
+    if ignored:
+        sys.stdout.write(f"counted as nothing, as asked: {', '.join(ignored)}\n")
 
 
 def _scalar(text: str) -> Any:
@@ -169,12 +207,12 @@ def print_json(data: Any) -> None:
 
 
 def made(paths: list[Path]) -> None:
-    """Say which files a command wrote."""
-    from rich import print as rich_print
+    """Say which files a command wrote, each on one line: a path that is folded cannot be copied."""
+    from rich.console import Console
     from rich.markup import escape
 
     for path in paths:
-        rich_print(f"[dim]wrote[/dim] {escape(str(path))}")
+        Console().print(f"[dim]wrote[/dim] {escape(str(path))}", soft_wrap=True)
 
 
 def si(value: float, unit: str = "") -> str:

@@ -30,13 +30,20 @@ FP16_MULTIPLY = Figure("FP16 multiply", 1.1, "pJ/operation", HOROWITZ)
 FP32_MULTIPLY = Figure("FP32 multiply", 3.7, "pJ/operation", HOROWITZ)
 FP32_ADD = Figure("FP32 add", 0.9, "pJ/operation", HOROWITZ)
 INT16_ADD = Figure("16-bit integer add (a comparison)", 0.05, "pJ/operation", HOROWITZ + ", mean of 8 and 32 bit")
+INT8_MULTIPLY = Figure("8-bit integer multiply", 0.2, "pJ/operation", HOROWITZ)
+INT32_ADD = Figure("32-bit integer add", 0.1, "pJ/operation", HOROWITZ)
 SRAM_8K = Figure("8 KiB SRAM bank, 64-bit access", 10.0, "pJ/access", HOROWITZ)
 DRAM = Figure("DRAM, 64-bit access, lower end of 1.3 to 2.6 nJ", 1300.0, "pJ/access", HOROWITZ)
 
 UPDATE_PJ = 3 * FP32_MULTIPLY.value_pj + 3 * FP32_ADD.value_pj
 """Energy of a weight's update by momentum SGD, pJ: decay w, beta v, rate v; and their sums."""
 
-TABLE = (FP16_MULTIPLY, FP32_MULTIPLY, FP32_ADD, INT16_ADD, SRAM_8K, DRAM)
+EXACT_ADD = Figure(
+    "105-bit integer add (an exact sum)", INT32_ADD.value_pj * 105 / 32, "pJ/operation", HOROWITZ + ", 32 bit by width"
+)
+"""The shift that brings a product to its place is not in the table: it counts nothing."""
+
+TABLE = (FP16_MULTIPLY, FP32_MULTIPLY, FP32_ADD, INT16_ADD, SRAM_8K, DRAM, EXACT_ADD)
 
 
 def sram_pj_per_byte(bank_bytes: float) -> float:

@@ -83,6 +83,11 @@ class Machine:
     workload_field: ClassVar[str] = "network"
     """Field of `Run` that says what runs, by name or file."""
 
+    resources: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """What there can be more of, in words -> fields of `Config` that hold how much and grow together (``hwsim
+    explain``); a field inside another is written with a dot. A machine whose configuration decides what can grow
+    overrides `growing` and `instead`."""
+
     Study: ClassVar[type[BaseModel] | None] = None
     """Settings of the machine's study (`study`), if it has one."""
     study_field: ClassVar[str] = "networks"
@@ -93,8 +98,23 @@ class Machine:
     """Verilog module of the whole machine; empty: it has no RTL."""
     synth_top: ClassVar[str] = ""
     """Module that is synthesized where none is named; empty: `top`."""
+    placed: ClassVar[tuple[str, ...]] = ()
+    """Modules whose clock is measured where none is named (``hwsim synth --place``); empty: `synth_top`."""
     shaped_block: ClassVar[str] = ""
     """Block that can be verified at rows and columns of one's choice; empty: none."""
+    machine_blocks: ClassVar[tuple[str, ...]] = ()
+    """Blocks that can be verified at any configuration that their RTL can be; the first is the whole machine."""
+
+    @classmethod
+    def growing(cls, run: Any) -> Mapping[str, tuple[str, ...]]:
+        """Of `resources`, those that a run's configuration can have more of."""
+        return cls.resources
+
+    @classmethod
+    def instead(cls, run: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Other machines that a run could have had, in words -> fields of `Config` and their values: where nothing can
+        grow, because the configuration names a machine that is as it is."""
+        return {}
 
     def __init__(self, config: BaseModel | None = None) -> None:
         self.config = config if config is not None else self.Config()
@@ -133,6 +153,13 @@ class Machine:
             InputError: settings or a workload that this machine cannot run.
         """
         raise NotImplementedError(f"{cls.__name__}.simulate")
+
+    @classmethod
+    def run(cls, run: RunSettings, tick: Tick = quiet) -> Result:
+        """`simulate`; the result holds its settings, so that it can be run again."""
+        result = cls.simulate(run, tick=tick)
+        result.run_settings = run.model_dump(mode="json", exclude_defaults=True)
+        return result
 
     @classmethod
     def bounds(cls, run: Any, result: Result) -> dict[str, float]:
@@ -193,6 +220,10 @@ class Machine:
         raise cls.without("published claims")
 
     @classmethod
+    def check_rtl(cls, config: Any) -> None:
+        """Raises InputError where the RTL of the whole machine cannot be this configuration."""
+
+    @classmethod
     def blocks(cls) -> Mapping[str, Any]:
         """Blocks of RTL that can be compared with the simulator: name -> `hwsim.verification.case.Block`."""
         return {}
@@ -223,8 +254,12 @@ class Machine:
         raise cls.without("RTL to cost")
 
     @classmethod
-    def record(cls, trace: Path, say: Callable[[str], None]) -> Any:
-        """Record switching activity of a trace in the co-simulated RTL (`hwsim.silicon.activity.Activity`)."""
+    def record(cls, trace: Path, say: Callable[[str], None], run: Any = None) -> Any:
+        """Record switching activity of a trace in the co-simulated RTL (`hwsim.silicon.activity.Activity`).
+
+        Args:
+            run: settings whose machine is meant, where the RTL has modes; None: the preset's.
+        """
         raise cls.without("RTL to record")
 
     @classmethod

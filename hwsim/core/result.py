@@ -49,6 +49,9 @@ class Result(ABC):
 
     machine: str
     workload: str
+    run_settings: dict[str, Any] | None = None
+    """What differs from the defaults in the settings of the run, as plain values; None: they are not held, as of a
+    workload that was given as an object."""
 
     @property
     @abstractmethod
@@ -72,6 +75,11 @@ class Result(ABC):
         Raises:
             KeyError, TypeError, ValueError: they are not those of such a result.
         """
+
+    @property
+    def ignored(self) -> Sequence[str]:
+        """Operations of the workload's graph that cost nothing because the user said so."""
+        return ()
 
     @property
     def name(self) -> str:
@@ -154,6 +162,8 @@ class Result(ABC):
         for component in energy[0] if energy else ():
             main = main.append_column(component.join(_ENERGY), pa.array([e[component] for e in energy], pa.float64()))
         facts = {"format": RESULT_FORMAT, "machine": self.machine, "tables": list(tables), **self.facts()}
+        if self.run_settings is not None:
+            facts["run"] = self.run_settings
         tables[MAIN] = main
         paths = []
         for name, table in tables.items():
@@ -213,6 +223,10 @@ class SimpleResult(Result):
         names = {k: energy_component(k) for k in (self.steps[0] if self.steps else ())}
         found = [{component: row[k] for k, component in names.items() if component} for row in self.steps]
         return found if found and found[0] else []
+
+    @property
+    def ignored(self) -> Sequence[str]:
+        return self.extra.get("ignored") or self.settings.get("ignore_op") or ()
 
     def facts(self) -> dict[str, Any]:
         return {"workload": self.workload, "settings": self.settings, "frequency_hz": self.clock_hz,
@@ -274,7 +288,9 @@ def read_result(path: Path | str, kind: type[Result]) -> Result:
     try:
         rows = _read(file).to_pylist()
         tables = {name: _read(file.with_name(f"{name}.parquet")).to_pandas() for name in facts["tables"]}
-        return kind.of(facts, rows, tables)
+        result = kind.of(facts, rows, tables)
+        result.run_settings = facts.get("run")
+        return result
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: column or fact {error} is missing or wrong") from None
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from dataflow.importers import find_network
+from dataflow.importers import FACTORY, factory_file, find_network
 from dataflow.mapping.lowering import Workload, lower, nothing_sparse
 from dataflow.networks.network import Network, Phase
 from dataflow.networks.zoo import NETWORKS
 from dataflow.pattern import NM, PatternText
+from dataflow.pruned import pruned_file
 from dataflow.training.methods import METHOD_HELP, Method, MethodName, Pass
 
 from .machine import RunSettings
@@ -35,8 +36,9 @@ class TrainingRun(RunSettings):
 
     network: str = Field(
         "resnet18",
-        description="a name from `hwsim networks`, a .yaml, .csv or .onnx file, a language model's config.json, or a "
-        "trace folder",
+        description="a name from `hwsim networks`, a .yaml, .csv, .onnx or .pt2 file, a language model's config.json, "
+        "the folder of a trace or of a pruned model, whose layers keep their patterns, or package.module:factory, "
+        "which gives a torch module",
     )
     phase: Phase = Field(
         "training",
@@ -56,13 +58,32 @@ class TrainingRun(RunSettings):
     passes: tuple[Pass, ...] = Field((Pass.FF, Pass.BP, Pass.WU), min_length=1, description="which passes to run")
     skip: tuple[str, ...] = Field((), description="layers left dense, by name")
     csv_padding: CsvPadding = "valid"
+    ignore_op: tuple[str, ...] = Field(
+        (), description="operations of a graph that cost nothing, by kind or name, though none models them"
+    )
+    dims: dict[str, Annotated[int, Field(ge=1, le=2**24)]] = Field(
+        {}, description="sizes of a graph's dynamic dimensions, by name"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _inference(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (file := pruned_file(data.get("network"))) is not None:
+            data = {"method": "masked", "pattern": "dense", **data, "network": str(file)}
         if isinstance(data, dict) and data.get("phase") in ("prefill", "decode"):
             dense = {} if "pattern" in data else {"pattern": "dense", "method": "dense"}
             return {**INFERENCE, **dense, **data}
+        return data
+
+    @model_serializer(mode="wrap")
+    def _as_data(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Where defaults are left out: those that another phase or a pruned model would not take are kept."""
+        data: dict[str, Any] = handler(self)
+        own = pruned_file(self.network) is not None
+        if info.exclude_defaults and (self.phase != "training" or own):
+            data |= {"pattern": self.pattern, "batch": self.batch}
+            if own or self.pattern != "dense" or Method.parse(self.method).is_dense:
+                data["method"] = self.method
         return data
 
     @model_validator(mode="after")
@@ -73,7 +94,8 @@ class TrainingRun(RunSettings):
         if self.passes != (Pass.FF,):
             raise ValueError(f"passes: {self.phase} is the forward pass alone: FF")
         method = Method.parse(self.method)
-        if "method" in self.model_fields_set and self.pattern == "dense" and not method.is_dense:
+        own = pruned_file(self.network) is not None
+        if "method" in self.model_fields_set and self.pattern == "dense" and not (method.is_dense or own):
             raise ValueError(f"method: {self.method} has no effect without a pattern")
         if self.pattern != "dense" and Pass.FF not in method.sparse_passes:
             raise ValueError(f"pattern: {self.pattern} has no effect: method {self.method} prunes nothing in FF")
@@ -83,7 +105,10 @@ class TrainingRun(RunSettings):
 
     def read_network(self) -> Network:
         """The network by name or file, or a trace's, in the phase that is asked for."""
-        return find_network(self.network, csv_padding=self.csv_padding, phase=self.phase, context=self.context)
+        return find_network(
+            self.network, csv_padding=self.csv_padding, phase=self.phase, context=self.context, ignore=self.ignore_op,
+            dims=self.dims,
+        )  # fmt: skip
 
     def workload(self, network: Network, *, dense: bool = False) -> Workload:
         """The work of a step; ``dense``: of the dense method instead.
@@ -107,5 +132,8 @@ class TrainingRun(RunSettings):
 
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""
+        if FACTORY.fullmatch(self.network):
+            file = factory_file(self.network)
+            return [file] if file is not None else []
         path = Path(self.network)
         return [path] if path.is_dir() or (path.suffix and self.network not in NETWORKS) else []

@@ -10,6 +10,12 @@ In every cycle a channel:
 4. with two command buses (HBM) does 1 to 3 once more: a row and a column command may go in one cycle,
 5. works out when it next can do anything: until then it need not be looked at.
 
+Where an activation takes two commands (LPDDR5), the second one goes when nothing else can, or at its deadline, and no
+other row is activated before. Where the data clock stops when it is not used, a read or write after that takes one
+cycle more, in which the clock is started (CAS). An activation whose second command a read or write could make late is
+ended first. Where times are half clocks (HBM3), a cycle here is half a clock: precharges may go in every one, all else
+on the clock's rising edge, in even ones.
+
 A row that a waiting request has activated is not precharged before that request went; where such a precharge is what 3
 picks, nothing is issued. Writes are drained from the high to the low watermark, or while there are no reads. A read's
 data comes ``read_data`` cycles after its command.
@@ -52,8 +58,11 @@ _REFRESH_AT = 11  # the next refresh comes due
 _FREE = 12  # first free slot
 _ARRIVALS = 13  # requests so far
 _COUNT = 16  # commands issued
+_SECOND_BY = 21  # when the second command of an activation must have gone, or NEVER: none waits
+_STOPS_AT = 22  # when the data clock stops
+_WRITTEN = 23  # the cycle after the last write's command
 _T = Timing(*range(24, 24 + len(Timing._fields)))  # where the timing lies
-_ACTIVE = 56  # two an active request, oldest first: bank and kind, tag
+_ACTIVE = 72  # two an active request, oldest first: bank and kind, tag
 _RANK = _ACTIVE + 2 * BANKS  # 48 a pseudo-channel: earliest, the fifth of REF; then
 _DUE, _OLDEST_ACT, _ACTS = 5, 6, 8  # next refresh; which of the last four activations is the oldest; they
 _OPEN, _BUSY = 12, 13  # masks of banks: with an open row, with an active request
@@ -73,7 +82,7 @@ def new_state(config: DramConfig) -> np.ndarray:
     """int64[channels, registers]: idle channels with closed rows at cycle 0."""
     state = np.zeros((config.channels, REGISTERS), np.int64)
     state[:, _T[0] : _T[-1] + 1] = config.timing()
-    state[:, [_ANSWER_AT, _ACTIVE_AT]] = NEVER
+    state[:, [_ANSWER_AT, _ACTIVE_AT, _SECOND_BY]] = NEVER
     state[:, _REFRESH_AT] = config.nREFI
     for p in range(config.pseudo_channels):
         r = _RANK + 48 * p
@@ -119,6 +128,13 @@ def waiting(m: np.ndarray, c: int) -> int:
 def wake(m: np.ndarray, c: int) -> int:
     """The next cycle in which channel ``c`` may do something, if nothing is offered before."""
     cycle: int = m[c, _WAKE]
+    return cycle
+
+
+@kernel(inner=True)
+def written(m: np.ndarray, c: int) -> int:
+    """The cycle after the last write's command of channel ``c``; 0: there was none."""
+    cycle: int = m[c, _WRITTEN]
     return cycle
 
 
@@ -346,6 +362,8 @@ def _activate(s: np.ndarray, bank: int, kind: int, slot: int, now: int) -> None:
     _limit(s, r, READS, ACT, after)
     _limit(s, r, WRITES, ACT, after)
     _later(s, r + REF, now + s[_T.act_refresh])
+    if s[_T.second_act]:
+        s[_SECOND_BY] = now + s[_T.second_act]
     s[r + _BUSY] |= _bit(bank)
     a = _ACTIVE + 2 * (s[_ACTIVES] & (BANKS - 1))
     s[a], s[a + 1] = (bank << 1) | kind, s[x + _TAG_OF]
@@ -356,23 +374,48 @@ def _activate(s: np.ndarray, bank: int, kind: int, slot: int, now: int) -> None:
 
 
 @kernel(inner=True, inline="late")
+def _precharged(s: np.ndarray, r: int, now: int) -> None:
+    """What a precharge holds back in its pseudo-channel."""
+    _later(s, r + REF, now + s[_T.pre_refresh])
+    if s[_T.pre_pre] > 1:
+        _limit(s, r, READS, PRE, now + s[_T.pre_pre])
+        _limit(s, r, WRITES, PRE, now + s[_T.pre_pre])
+
+
+@kernel(inner=True, inline="late")
 def _precharge(s: np.ndarray, bank: int, now: int) -> None:
     _take_bus(s, 0, now + 1)
     s[_COUNT + PRE] += 1
     _later(s, _bank(bank) + ACT, now + s[_T.pre_act])
-    _later(s, _rank(s, bank) + REF, now + s[_T.pre_refresh])
+    _precharged(s, _rank(s, bank), now)
     _open(s, bank, NONE, NONE)
+
+
+@kernel(inner=True)
+def _leave_stack(s: np.ndarray, bank: int, cycle: int) -> None:
+    """No read from another stack of dies of the pseudo-channel before ``cycle``."""
+    group = bank >> s[_T.bank_bits]
+    groups = 1 << (s[_T.rank_bits] - s[_T.bank_bits])
+    first = group & ~(groups - 1)
+    for other in range(first, first + groups):
+        if (other ^ group) & (s[_T.stacks] - 1):
+            _later(s, _GROUP + 4 * (other & (BANKS - 1)) + RD, cycle)
 
 
 @kernel(inner=True, inline="late")
 def _transfer(s: np.ndarray, bank: int, kind: int, tag: int, now: int) -> None:
-    """Read or write."""
+    """Read or write, a cycle later where the data clock must be started."""
     b, g, r = _bank(bank), _group(s, bank), _rank(s, bank)
-    _take_bus(s, 1, now + 1)
+    if s[_T.clock_runs]:
+        now += s[_STOPS_AT] <= now
+        _later(s, _STOPS_AT, now + (s[_T.clock_runs] if kind == READS else s[_T.clock_runs_write]))
+    _take_bus(s, 1, now + s[_T.column_bus])
     s[_COUNT + RD + kind] += 1
     if kind == READS:
         _limit(s, r, READS, RD, now + s[_T.column_short])
         _later(s, g + RD, now + s[_T.column_long])
+        if s[_T.stacks] > 1:
+            _leave_stack(s, bank, now + s[_T.column_stack])
         _limit(s, r, WRITES, WR, now + s[_T.read_write])
         _later(s, b + PRE, now + s[_T.read_pre])
         place = _RING + 2 * ((s[_ANSWER] + s[_ANSWERED]) & (ANSWERS - 1))
@@ -382,10 +425,11 @@ def _transfer(s: np.ndarray, bank: int, kind: int, tag: int, now: int) -> None:
         s[_ANSWERED] += 1
     else:
         _limit(s, r, WRITES, WR, now + s[_T.column_short])
-        _later(s, g + WR, now + s[_T.column_long])
+        _later(s, g + WR, now + s[_T.write_long])
         _limit(s, r, READS, RD, now + s[_T.write_read_short])
         _later(s, g + RD, now + s[_T.write_read_long])
         _later(s, b + PRE, now + s[_T.write_pre])
+        s[_WRITTEN] = now + 1
 
 
 @kernel(inline="always")
@@ -410,6 +454,13 @@ def _serve_active(s: np.ndarray, now: int) -> bool:
     return False
 
 
+@kernel(inner=True, inline="late")
+def _rising(s: np.ndarray, cycle: int) -> int:
+    """The first cycle from ``cycle`` on with a rising edge of the command clock."""
+    found: int = cycle + (cycle & s[_T.half_clocks])
+    return found
+
+
 @kernel(inner=True)
 def _refresh_from(s: np.ndarray, now: int) -> int:
     """When the next step of the refresh that is due can be taken: precharge all banks together, then refresh."""
@@ -420,8 +471,7 @@ def _refresh_from(s: np.ndarray, now: int) -> int:
         return NEVER  # their rows stay open until the active requests went
     at: int = s[_BUS]
     rest = s[r + _OPEN]
-    if rest == 0:
-        at = max(at, s[r + REF])
+    at = _rising(s, max(at, s[r + REF])) if rest == 0 else max(at, s[r + PRE])
     while rest:
         at = max(at, s[_bank(first_bit(rest)) + PRE])
         rest &= rest - 1
@@ -440,7 +490,7 @@ def _refresh(s: np.ndarray, now: int) -> None:
         for bank in range(p << s[_T.rank_bits], (p + 1) << s[_T.rank_bits]):
             _later(s, _bank(bank) + ACT, now + s[_T.pre_act])
             _open(s, bank, NONE, NONE)
-        _later(s, r + REF, now + s[_T.pre_refresh])
+        _precharged(s, r, now)
         s[_COUNT + PRE] += 1
     else:
         _limit(s, r, READS, ACT, now + s[_T.refresh_act])
@@ -483,11 +533,14 @@ def _ready(s: np.ndarray, k: int, kind: int, command: int, now: int) -> int:
 def _pick(s: np.ndarray, kind: int, now: int) -> tuple[int, int]:
     """The oldest request of a queue whose next command may go now, or NEVER, and the command."""
     oldest, picked = NEVER, 0
-    row, column = s[_BUS] <= now, s[_BUS + 1] <= now
+    rising = now & s[_T.half_clocks] == 0
+    row, column = s[_BUS] <= now, rising and s[_BUS + 1] <= now
+    may_open = row and rising and s[_SECOND_BY] == NEVER
     for p in range(s[_T.pseudo_channels]):
         k = _for_kind(_RANK + 48 * (p & 7), kind)
         for command in (ACT, PRE, RD + kind):
-            if (column if command >= RD else row) and s[k + _SOONEST + command] <= now:
+            free = column if command >= RD else row if command == PRE else may_open
+            if free and s[k + _SOONEST + command] <= now:
                 found = _ready(s, k + command, kind, command, now)
                 if found < oldest:
                     oldest, picked = found, command
@@ -519,8 +572,26 @@ def _serve_queue(s: np.ndarray, now: int) -> bool:
 
 @kernel(inline="always")
 def _issue(s: np.ndarray, now: int) -> bool:
-    """1 to 3: one command, if one may go now."""
-    if max(s[_ACTIVE_AT], s[_BUS + 1]) <= now and _serve_active(s, now):
+    """One command, if one may go now."""
+    if s[_SECOND_BY] == NEVER:
+        return _serve(s, now)
+    if s[_BUS] > now:
+        if s[_REFRESH_AT] > now:
+            s[_DRAINING] = _drains(s)
+        return False
+    longest = s[_T.column_bus] + (s[_T.clock_runs] > 0 and s[_STOPS_AT] <= now)  # of what may go instead
+    if s[_SECOND_BY] >= now + longest and _serve(s, now):
+        return True
+    s[_SECOND_BY] = NEVER
+    _take_bus(s, 0, now + 1)
+    return True
+
+
+@kernel(inline="always")
+def _serve(s: np.ndarray, now: int) -> bool:
+    """1 to 3."""
+    rising = now & s[_T.half_clocks] == 0
+    if rising and max(s[_ACTIVE_AT], s[_BUS + 1]) <= now and _serve_active(s, now):
         return True
     if s[_REFRESH_AT] > now:
         return _serve_queue(s, now)
@@ -533,7 +604,10 @@ def _issue(s: np.ndarray, now: int) -> bool:
 @kernel(inner=True, inline="late")
 def _soonest(s: np.ndarray, now: int) -> int:
     """5: a cycle before which the channel can do nothing more, if nothing is offered."""
-    at: int = max(s[_ACTIVE_AT], s[_BUS + 1])
+    if s[_SECOND_BY] != NEVER:
+        free: int = max(now, s[_BUS])
+        return free  # something goes then
+    at: int = _rising(s, max(s[_ACTIVE_AT], s[_BUS + 1]))
     if s[_REFRESH_AT] <= now:
         at = min(at, _refresh_from(s, now))
         for p in range(s[_T.pseudo_channels]):
@@ -543,12 +617,14 @@ def _soonest(s: np.ndarray, now: int) -> int:
     kind = s[_DRAINING]
     if _drains(s) != kind:
         return now
-    row = column = NEVER
+    opens = closes = column = NEVER
     for p in range(s[_T.pseudo_channels]):
         k = _for_kind(_RANK + 48 * (p & 7), kind) + _SOONEST
-        row = min(row, s[k + ACT], s[k + PRE])
+        opens = min(opens, s[k + ACT])
+        closes = min(closes, s[k + PRE])
         column = min(column, s[k + RD + kind])
-    at = min(at, s[_REFRESH_AT], max(row, s[_BUS]), max(column, s[_BUS + 1]))
+    rising = min(_rising(s, max(opens, s[_BUS])), _rising(s, max(column, s[_BUS + 1])))
+    at = min(at, s[_REFRESH_AT], max(closes, s[_BUS]), rising)
     return at
 
 

@@ -15,6 +15,12 @@ from .config import DramConfig, find_standard
 from .standards import Currents, EnergyFigures
 
 
+def without_figures(config: DramConfig) -> str:
+    """Why the energy of a memory's commands is not known, or nothing."""
+    standard = find_standard(config.standard)
+    return "" if standard.energy else f"DRAM standard {standard.name}: its file has no energy figures (section energy)"
+
+
 def command_energy(config: DramConfig) -> dict[str, float]:
     """Picojoules of one activation (its precharge included), read, write and refresh of a channel.
 
@@ -60,7 +66,7 @@ def figures(config: DramConfig) -> tuple[Figure, ...]:
 def _energy_of(config: DramConfig) -> EnergyFigures | Currents:
     standard = find_standard(config.standard)
     if standard.energy is None:
-        raise InputError(f"DRAM standard {standard.name}: its file has no energy figures (section energy)")
+        raise InputError(without_figures(config))
     return standard.energy
 
 

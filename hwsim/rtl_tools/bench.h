@@ -3,6 +3,7 @@
 // names its file), only its bits' changes with ACTIVITY too, or coverage when built with COVERAGE (likewise).
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 #include "defines.h"
@@ -56,8 +57,19 @@ template <class T> static void put_bits(T& signal, size_t at, size_t width, uint
     }
 }
 
+// the module with random bits in every register, so that one that no reset reaches shows (built with --x-initial unique);
+// zeros where switching is recorded. HWSIM_INITIAL_SEED: other bits
+static TOP& made() {
+#ifndef ACTIVITY
+    const char* seed = getenv("HWSIM_INITIAL_SEED");
+    Verilated::randReset(2);
+    Verilated::randSeed(seed ? 1 + atoi(seed) : 1);
+#endif
+    return *new TOP;
+}
+
 // never destroyed: Verilator's own statics may go first
-static TOP& top = *new TOP;
+static TOP& top = made();
 #ifdef ACTIVITY
 static VerilatedVcdC& wave = *new VerilatedVcdC(new ActivityFile);
 #elif defined(TRACE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,21 @@ def temporary() -> Path:
         if is_plain(place) and os.access(place, os.W_OK | os.X_OK):
             return place
     raise InputError(f"TMPDIR {places[0]}: name a folder that can be written and whose path has no blank")
+
+
+def room(mib: int) -> None:
+    """See that temporary files have room.
+
+    Raises:
+        InputError: less than so many MiB.
+    """
+    place = temporary()
+    free = shutil.disk_usage(place).free >> 20
+    if free < mib:
+        raise InputError(
+            f"{place}: {free} MiB free, at least {mib} are needed for temporary files: make room, or set TMPDIR to "
+            "another folder"
+        )
 
 
 @contextmanager

@@ -29,6 +29,8 @@ from .sources import RTL, folders, needed, sources
 
 HERE = Path(__file__).parent
 OLDEST = (5, 36)
+ASSERTING = ("--assert", "-DASSERTIONS")
+"""Options with which the modules' own assertions are on."""
 
 
 @cache
@@ -138,6 +140,8 @@ def build(
         level = "-O0" if trace or quick else "-O1"  # where building takes longer than running
         if quick:
             options += ["--output-split", "50000"]
+        if not coverage and not activity:  # they look at the design alone
+            options += ASSERTING
         for name, wanted in (("TRACE", trace), ("ACTIVITY", trace and activity), ("COVERAGE", coverage)):
             if wanted:
                 macros[name] = 1
@@ -156,7 +160,7 @@ def build(
             first = next((s for s in told or lines if s in told or "rror" in s), "no message")
             raise InputError(f"rtl: {top} does not compile: {first}")
 
-    files = [*needed(top, rtl), cpp, HERE / "bench.h", HERE / "activity.h"]
+    files = [*needed(top, rtl), cpp, *(HERE / name for name in ("bench.h", "axi.h", "activity.h"))]
     settings = (top, sorted(parameters.items()), sorted(defines.items()), trace, activity, coverage, quick)
     return built_once("rtl", files, settings, "sim", make)
 
@@ -244,14 +248,22 @@ def _alone(path: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
+class Stopped(RuntimeError):
+    """An assertion of a module failed; the message says which."""
+
+
 def run(program: Path, data: bytes, arguments: Sequence[str] = ()) -> bytes:
     """Run a simulation on its stdin.
 
     Raises:
-        RuntimeError: it ended with an error.
+        Stopped: a module's own assertion failed.
+        RuntimeError: it ended with another error.
     """
     done = subprocess.run([str(program), *arguments], input=data, capture_output=True, check=False)
     if done.returncode:
+        told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("assertion ")]
+        if told:
+            raise Stopped(told[0])
         raise RuntimeError(f"{program}: exit code {done.returncode}: {done.stderr.decode(errors='replace')[:300]}")
     return done.stdout
 

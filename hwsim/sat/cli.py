@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import InputError
-from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, quick_numba, show, si
+from hwsim.core.command import (
+    ConfigFile,
+    Dim,
+    IgnoreOp,
+    Json,
+    Out,
+    Sets,
+    graph_flags,
+    load,
+    made,
+    print_json,
+    quick_numba,
+    show,
+    show_ignored,
+    si,
+)
 
 if TYPE_CHECKING:
     from dataflow.training.trace import Trace
@@ -22,7 +37,10 @@ if TYPE_CHECKING:
 def sat(
     network: Annotated[
         str | None,
-        typer.Argument(help="Network name, or a .yaml, .csv, .onnx or config.json file (default: resnet18)."),
+        typer.Argument(
+            help="Network name, a .yaml, .csv, .onnx, .pt2 or config.json file, or package.module:factory "
+            "(default: resnet18)."
+        ),
     ] = None,
     topology: Annotated[
         Path | None,
@@ -53,6 +71,8 @@ def sat(
         Path | None, typer.Option(help="Use this schedule file (default: the offline scheduler makes one).")
     ] = None,
     compare: Annotated[bool, typer.Option(help="Also simulate the dense step and print the speedup.")] = True,
+    ignore_op: IgnoreOp = None,
+    dim: Dim = None,
     config: ConfigFile = None,
     set_: Sets = None,
     out: Out = None,
@@ -68,7 +88,8 @@ def sat(
     if sum(given is not None for given in (network, topology, trace)) > 1:
         raise InputError("give one of: a network, --topology, --trace")
     flags: dict[str, Any] = {"network": network, "batch": batch, "method": method, "pattern": nm,
-                             "phase": phase, "context": context}  # fmt: skip
+                             "phase": phase, "context": context,
+                             **graph_flags(ignore_op, dim)}  # fmt: skip
     base: dict[str, Any] = {}
     if passes is not None:
         flags["passes"] = [p.strip().upper() for p in passes.split(",")]
@@ -86,7 +107,7 @@ def sat(
         meta = opened.meta
         flags["network"] = str(trace)
         base = {"batch": meta.batch, "method": meta.method, "pattern": meta.pattern}
-    run = load(SatRun, config, set_, base, options={"pattern": "--nm"}, **flags)
+    run = load(SatRun, config, set_, base, options={"pattern": "--nm", "dims": "--dim"}, **flags)
     net = run.read_network()
     workload = run.workload(net)
     warning = run.nothing_sparse(net)
@@ -96,9 +117,12 @@ def sat(
         from hwsim.sat.timing.step import make_schedule, simulate
 
         plan = Schedule.read(schedule) if schedule is not None else make_schedule(run.machine, workload)
-        result = simulate(run.machine, workload, plan)
+        masks = run.masks()
+        result = simulate(run.machine, workload, plan, masks)
+        if schedule is None:
+            result.run_settings = run.model_dump(mode="json", exclude_defaults=True)
         dense = None
-        if compare and any(not p.pattern.is_dense for p in workload.products):
+        if compare and (masks or any(not p.pattern.is_dense for p in workload.products)):
             dense = simulate(run.machine, run.workload(net, dense=True))
     replayed = _replay(opened, run.machine) if opened is not None else []
     table = [row.as_dict() for row in replayed]
@@ -224,5 +248,6 @@ def _show(result: StepResult, dense: StepResult | None) -> None:
     table.add_row("DRAM traffic", *(si(r.total("dram_read_bytes") + r.total("dram_write_bytes"), "B") for r in results))
     table.add_row("energy (45 nm table)", *(energy_text(sum(total_energy_j(r).values()), 4) for r in results))
     show(table)
+    show_ignored(result.ignored)
     if dense is not None:
         console.print(f"[bold]{dense.cycles / result.cycles:.3f}x[/bold] faster than the dense step")

@@ -14,6 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataflow.mapping.interleave_mapping import interleave_choices
 
 Dataflow = Literal["WS", "OS"]
+Accumulate = Literal["binary32", "exact"]
+
+EXACT_CARRY_BITS = 24
+"""An exact accumulator of the RTL holds 2^24 products of two binary16 numbers, whatever they are (`exact_add.v`)."""
 
 TRANSFERS_PER_S = 2_400_000_000
 """DDR4-2400: transfers a second on one channel (JEDEC JESD79-4)."""
@@ -34,6 +38,17 @@ class SatConfig(BaseModel):
     )
     mul_latency: int = Field(3, ge=1, le=16, description="multiplier pipeline stages, cycles (choice)")
     add_latency: int = Field(4, ge=1, le=16, description="FP32 adder pipeline stages, cycles (choice)")
+    accumulate: Accumulate = Field(
+        "binary32",
+        description="binary32: sums are rounded at each addition, in order; exact: integer sums of whole products, "
+        "rounded once where they leave the array; an addition takes one cycle, whatever add_latency is (choice)",
+    )
+    round_latency: int = Field(
+        4,
+        ge=1,
+        le=16,
+        description="pipeline stages of that one rounding below each column, cycles; exact only (choice)",
+    )
     interleave_max: int = Field(16, ge=1, le=64, description="accumulators a PE can interleave (choice)")
     frequency_hz: int = Field(200_000_000, ge=1_000_000, le=5_000_000_000, description="clock, hertz (paper: 200 MHz)")
 
@@ -50,7 +65,7 @@ class SatConfig(BaseModel):
     sore_lanes: int = Field(32, ge=1, le=1024, description="top-N sorters in SORE (paper: 32)")
     wuve_lanes: int = Field(32, ge=1, le=1024, description="lanes of WUVE (paper: 32)")
 
-    dram_channels: int = Field(4, ge=1, le=4, description="DDR4-2400 64-bit channels (VCU1525 board: 4)")
+    dram_channels: int = Field(4, ge=1, le=64, description="DDR4-2400 64-bit channels (VCU1525 board: 4)")
     dram_efficiency: float = Field(
         0.8,
         gt=0.0,
@@ -75,9 +90,19 @@ class SatConfig(BaseModel):
         return self.rows * self.cols
 
     @property
+    def exact(self) -> bool:
+        """Whether the array's sums are exact."""
+        return self.accumulate == "exact"
+
+    @property
+    def sum_latency(self) -> int:
+        """Cycles of the array's adder: an exact one adds integers, in one."""
+        return 1 if self.exact else self.add_latency
+
+    @property
     def interleaves(self) -> tuple[int, ...]:
         """Interleave factors a schedule may use."""
-        return interleave_choices(self.add_latency, self.interleave_max, enabled=self.interleave_mapping)
+        return interleave_choices(self.sum_latency, self.interleave_max, enabled=self.interleave_mapping)
 
     def verilog_parameters(self) -> dict[str, int]:
         """Parameters of the RTL, by their Verilog names."""
@@ -88,6 +113,8 @@ class SatConfig(BaseModel):
             "WEIGHT_REGS": self.weight_registers,
             "MUL_LATENCY": self.mul_latency,
             "ADD_LATENCY": self.add_latency,
+            "EXACT": int(self.exact),
+            "ROUND_LATENCY": self.round_latency,
             "INTERLEAVE_MAX": self.interleave_max,
             "SORE_LANES": self.sore_lanes,
             "WUVE_LANES": self.wuve_lanes,
@@ -100,8 +127,9 @@ class SatConfig(BaseModel):
 
     @property
     def word_elements(self) -> int:
-        """Activations of a west buffer word: a group of any kind must fit."""
-        return max(self.group_max, self.weight_registers)
+        """Activations of a west buffer word, and halves of a beat: a group of any kind must fit; a power of two, 4 at
+        least."""
+        return 1 << max(max(self.group_max, self.weight_registers) - 1, 3).bit_length()
 
 
 def _bits(size: int, line: int) -> int:

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
-from hwsim.core.energy import DRAM, FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, sram_pj_per_byte
+from hwsim.core.energy import DRAM, EXACT_ADD, FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ, sram_pj_per_byte
 
 from .result import StepResult
 
 COMPONENTS = ("multiply", "add", "west", "north", "output", "dram", "wuve", "sore")
+
+
+def add_pj(exact: bool) -> float:
+    """Picojoules of an addition in the array."""
+    return EXACT_ADD.value_pj if exact else FP32_ADD.value_pj
 
 
 def step_energy(result: StepResult) -> list[dict[str, float]]:
@@ -18,11 +23,12 @@ def step_energy(result: StepResult) -> list[dict[str, float]]:
     c = result.config
     west = sram_pj_per_byte(c["west_buffer_bytes"] / c["rows"])
     north = sram_pj_per_byte(c["north_buffer_bytes"] / c["cols"])
+    add = add_pj(c.get("accumulate") == "exact")
     output = sram_pj_per_byte(c["output_buffer_bytes"] / c["cols"])
     return [
         {
             "multiply": r.macs_done * FP16_MULTIPLY.value_pj,
-            "add": r.macs_done * FP32_ADD.value_pj,
+            "add": r.macs_done * add,
             "west": (r.west_read_bytes + r.west_write_bytes) * west,
             "north": (r.north_read_bytes + r.north_write_bytes) * north,
             "output": (r.output_read_bytes + r.output_write_bytes) * output,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hwsim.core.machine import Machine, Priced, Tick, quiet
 from hwsim.core.result import Result
@@ -27,7 +27,17 @@ class Sat(Machine):
     Study = SatStudy
     top = "sat_core"
     synth_top = "stce"
+    placed = ("fp32_add", "fp16_mul", "uspe", "sore")
     shaped_block = "stce"
+    machine_blocks = ("sat_core", "stce")
+    resources: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "array rows": ("rows",), "array columns": ("cols",), "DRAM channels": ("dram_channels",),
+        "activation buffer": ("west_buffer_bytes",), "weight buffer": ("north_buffer_bytes",),
+        "output buffer": ("output_buffer_bytes",),
+        "ports of the array": ("west_lane_bytes", "north_lane_bytes", "output_lane_bytes"),
+        "weight registers of a PE": ("weight_registers",), "accumulators of a PE": ("interleave_max",),
+        "SORE lanes": ("sore_lanes",), "WUVE lanes": ("wuve_lanes",),
+    }  # fmt: skip
 
     @classmethod
     def simulate(cls, run: SatRun, workload: Any = None, tick: Tick = quiet) -> Result:
@@ -38,7 +48,8 @@ class Sat(Machine):
         tick(f"{network.name}", 0, None)
         if warning := run.nothing_sparse(network):
             warnings.warn(f"{warning}; every layer runs dense", stacklevel=4)
-        return simulate(run.machine, run.workload(network))
+        masks = run.masks() if workload is None else None
+        return simulate(run.machine, run.workload(network), masks=masks)
 
     @classmethod
     def bounds(cls, run: SatRun, result: Result) -> dict[str, float]:
@@ -71,6 +82,12 @@ class Sat(Machine):
         return ASSUMPTIONS
 
     @classmethod
+    def check_rtl(cls, config: Any) -> None:
+        from .program import check_core
+
+        check_core(config)
+
+    @classmethod
     def blocks(cls) -> Mapping[str, Any]:
         from .bench.blocks import BLOCKS
 
@@ -89,13 +106,13 @@ class Sat(Machine):
 
         from .silicon import REFERENCE_ACTIVITY
 
-        return reference_activity(REFERENCE_ACTIVITY)
+        return reference_activity(REFERENCE_ACTIVITY["binary32"])
 
     @classmethod
-    def record(cls, trace: Path, say: Callable[[str], None]) -> Any:
+    def record(cls, trace: Path, say: Callable[[str], None], run: Any = None) -> Any:
         from .bench.record import record
 
-        return record(trace, say)
+        return record(trace, say, run.machine.accumulate if run is not None else "binary32")
 
     @classmethod
     def demo(cls, context: Any) -> bool:

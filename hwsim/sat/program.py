@@ -158,15 +158,29 @@ class Program:
         return words.astype(np.uint32).ravel()
 
 
+WIDEST_WORD = 32
+"""Activations of a west word at most."""
+WIDEST_ADDRESS = 24
+"""Bits of a buffer's address at most."""
+
+
 def check_core(config: SatConfig) -> None:
     """Raise InputError unless ``sat_core`` can be built for the configuration."""
     if config.sore_lanes != config.cols or config.wuve_lanes != config.cols:
         raise InputError(
             f"sat_core: sore_lanes={config.sore_lanes} and wuve_lanes={config.wuve_lanes} must be cols={config.cols}"
         )
-    word = config.word_elements
-    if word & (word - 1) or not 4 <= word <= 64:
-        raise InputError(f"sat_core: the larger of group_max and weight_registers is {word}: must be 4, 8, 16, 32, 64")
+    largest = max(config.group_max, config.weight_registers)
+    if largest > WIDEST_WORD:  # a fetch of a command is of two beats at least
+        raise InputError(f"sat_core: the larger of group_max and weight_registers is {largest}: at most {WIDEST_WORD}")
+    p = config.verilog_parameters()
+    widest = max(p[f"{name}_WIDTH"] for name in ("WEST", "NORTH", "OUTPUT", "STATE"))
+    least = max((config.interleave_max - 1).bit_length(), 1) + 2
+    if not least <= widest <= WIDEST_ADDRESS:
+        raise InputError(
+            f"sat_core: the largest buffer has {1 << widest:,} words of all lanes: must be {1 << least:,} or more with "
+            f"interleave_max={config.interleave_max}, and at most {1 << WIDEST_ADDRESS:,}"
+        )
 
 
 def bursts(address: int, beats: int, beat_bytes: int) -> list[int]:

@@ -234,7 +234,7 @@ class _Run:
         flow = "OS" if self.mapping.is_os else "WS"
         job = array_job(self.config, flow, size, self.product.pattern, self.mapping.interleave)  # type: ignore[arg-type]  # a Dataflow
         out, cycles = run_job(job, x, values, index, psum)
-        expected = stce(x, values, index, pattern, psum)
+        expected = stce(x, values, index, pattern, psum, exact=self.config.exact)
         self.jobs += 1
         self.cycles += cycles
         self.off += abs(cycles - job_cycles(job, self.causes))

@@ -99,6 +99,8 @@ class StepRow:
     sore_comparisons: int = 0
     """Comparisons in SORE: of an element as many as its layer's pattern keeps of a group."""
     jobs: int = 0
+    ideal: int = 0
+    """Of weights with a mask that is no N:M pattern: cycles of the kept weights alone, on all multipliers."""
 
     @property
     def dram_bytes(self) -> int:
@@ -126,6 +128,12 @@ class StepResult(Result):
     """What a language model is run for: training, prefill or decode."""
     context: int | None = None
     """Tokens of its sequence; None: the network is none."""
+    left_out: tuple[str, ...] = ()
+    """What `ignored` says."""
+
+    @property
+    def ignored(self) -> Sequence[str]:
+        return self.left_out
 
     @property
     def title(self) -> str:
@@ -171,7 +179,7 @@ class StepResult(Result):
         return {"network": self.network, "phase": self.phase, "context": self.context, "batch": self.batch,
                 "method": self.method, "pattern": self.pattern, "frequency_hz": self.clock_hz,
                 "peak_macs_per_cycle": self.peak_macs_per_cycle, "config": self.config,
-                "dram_bytes_per_cycle": self.dram_bytes_per_cycle}  # fmt: skip
+                "dram_bytes_per_cycle": self.dram_bytes_per_cycle, "ignored": list(self.left_out)}  # fmt: skip
 
     @classmethod
     def of(cls, facts: dict[str, Any], rows: list[dict[str, Any]], tables: dict[str, pd.DataFrame]) -> Self:
@@ -179,7 +187,8 @@ class StepResult(Result):
         steps = [StepRow(**{name: row[name] for name in names}) for row in rows]
         return cls(facts["network"], facts["batch"], facts["method"], facts["pattern"], facts["frequency_hz"],
                    facts["peak_macs_per_cycle"], facts["dram_bytes_per_cycle"], facts["config"], steps,
-                   phase=facts.get("phase", "training"), context=facts.get("context"))  # fmt: skip
+                   phase=facts.get("phase", "training"), context=facts.get("context"),
+                   left_out=tuple(facts.get("ignored", ())))  # fmt: skip
 
     def write_timeline(self, path: Path) -> None:
         """Write the step as Chrome / Perfetto trace JSON: one slice a row, a track a phase; times at the clock."""

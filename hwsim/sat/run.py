@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from dataflow.errors import InputError
@@ -12,6 +13,8 @@ from dataflow.importers import find_network
 from dataflow.networks.network import Network
 from dataflow.networks.zoo import PAPER_NETWORKS
 from dataflow.pattern import PatternText
+from dataflow.pruned import PrunedFolder, pruned_file
+from dataflow.training.methods import Method
 from hwsim.core.machine import Settings
 from hwsim.core.training import Batch, CsvPadding, TrainingRun
 
@@ -26,6 +29,21 @@ class SatRun(TrainingRun):
         False, description="columns of area and energy from the RTL's cells too (Yosys; minutes once for each machine)"
     )
     machine: SatConfig = SatConfig()
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """Masks of a pruned model's layers that have no N:M pattern, bool [reduction, cols], a convolution's taps
+        before its channels; none: no such model.
+
+        Raises:
+            InputError: masks that are missing or damaged.
+        """
+        file = pruned_file(self.network)
+        if file is None or Method.parse(self.method).is_dense:
+            return {}
+        folder = PrunedFolder.read(file)
+        wanted = [name for name, layer in folder.model.layers.items() if layer.nm is None and name not in self.skip]
+        masks = {name: folder.mask(name) for name in wanted}
+        return {name: np.moveaxis(mask, 1, -1).reshape(len(mask), -1).T for name, mask in masks.items()}
 
     def bounds(self, result: StepResult) -> dict[str, float]:
         """Cycles that a step cannot be below."""
@@ -44,7 +62,7 @@ class SatRun(TrainingRun):
 
         from .timing.step import simulate
 
-        result = simulate(self.machine, self.workload(self.read_network()))
+        result = simulate(self.machine, self.workload(self.read_network()), masks=self.masks())
         energy = total_energy_j(result)
         machine = self.machine
         traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")

@@ -11,44 +11,52 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import InputError
-from hwsim.core.energy import FP16_MULTIPLY, FP32_ADD, INT16_ADD, UPDATE_PJ
+from hwsim.core.energy import FP16_MULTIPLY, INT16_ADD, UPDATE_PJ
 from hwsim.memory.config import ddr4_2400
 from hwsim.memory.energy import command_energy
-from hwsim.sat.energy import total_energy_j
+from hwsim.sat.energy import add_pj, total_energy_j
 from hwsim.silicon.activity import OTHER, Activity, reference_activity
 from hwsim.silicon.cost import EventEnergy, Silicon, columns, energy_row, silicon
 from hwsim.silicon.netlist import Tick, quiet
 from hwsim.silicon.sram import macro
 
-from .config import SatConfig
+from .config import Accumulate, SatConfig
+from .program import check_core
 from .result import StepResult
 
 BLOCKS = ("stce", "sore", "wuve", "weight_block", "ram")
 NAMES = {"stce": "array (STCE)", "sore": "SORE", "wuve": "WUVE", "weight_block": "weight block", "ram": "buffers",
          OTHER: "control, ports"}  # fmt: skip
-REFERENCE_ACTIVITY = Path(__file__).with_name("activity.json")
-"""Record of the digits CNN's second convolution: a traced BDWP 2:8 step (`hwsim energy sat --trace`)."""
+REFERENCE_ACTIVITY: dict[Accumulate, Path] = {
+    "binary32": Path(__file__).with_name("activity.json"),
+}
+"""Records of the digits CNN's second convolution: a traced BDWP 2:8 step, by kind of sums."""
 
 
-def machine_silicon(config: SatConfig, tick: Tick = quiet) -> Silicon:
-    """Blocks of a machine at 45 nm: `sat_core`, synthesized whole.
+def machine_silicon(config: SatConfig, tick: Tick = quiet, activity: Activity | None = None) -> Silicon:
+    """Blocks of a machine at 45 nm: `sat_core`, synthesized whole; ``activity``: whose clock enables are used.
 
     Raises:
-        InputError: no Yosys, or a machine that the RTL cannot be.
+        InputError: no Yosys; the RTL cannot be this machine.
     """
-    word = config.word_elements
-    if word & (word - 1) or not 4 <= word <= 64:
-        raise InputError(f"machine: group_max, weight_registers: the RTL's words have 4 to 64 activations, not {word}")
-    found = silicon("sat_core", config.verilog_parameters(), BLOCKS, tick)
-    return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()})
+    check_core(config.model_copy(update={"sore_lanes": config.cols, "wuve_lanes": config.cols}))
+    found = silicon("sat_core", config.verilog_parameters(), BLOCKS, tick, activity)
+    return Silicon({NAMES.get(n, n): cost for n, cost in found.blocks.items()}, found.gated_clock_j)
 
 
 def priced(
     result: StepResult, activity: Activity | None = None, tick: Tick = quiet
 ) -> tuple[list[dict[str, Any]], Silicon]:
     """Energy of a step by what is done, and the silicon it is of; ``activity``: None takes the reference activity."""
-    built = machine_silicon(SatConfig.model_validate(result.config), tick)
-    events = EventEnergy(activity or reference_activity(REFERENCE_ACTIVITY), BLOCKS, tick)
+    config = SatConfig.model_validate(result.config)
+    if activity is None and config.accumulate not in REFERENCE_ACTIVITY:
+        raise InputError(
+            f"machine.accumulate: {config.accumulate}: no switching of it is kept: `hwsim energy sat --trace TRACE` "
+            "with this setting records it; `--from table` needs none"
+        )
+    activity = activity or reference_activity(REFERENCE_ACTIVITY[config.accumulate])
+    built = machine_silicon(config, tick, activity)
+    events = EventEnergy(activity, BLOCKS, tick)
     return step_energy_rtl(result, events, built), built
 
 
@@ -69,7 +77,7 @@ def step_energy_rtl(result: StepResult, events: EventEnergy, built: Silicon) -> 
     table = total_energy_j(result)
     sparse = result.total("macs_done", lambda r: ":" in r.pattern)
     dense = result.total("macs_done") - sparse
-    mac = FP16_MULTIPLY.value_pj + FP32_ADD.value_pj
+    mac = FP16_MULTIPLY.value_pj + add_pj(c.exact)
     traffic = result.total("dram_read_bytes") + result.total("dram_write_bytes")
     rows: list[dict[str, Any]] = []
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dataflow.errors import InputError
 from dataflow.files import read_json, validated, write_text
-from hwsim.rtl_tools.sources import RTL, needed, sources
+from hwsim.rtl_tools.sources import ASSERTIONS, RTL, needed, sources, text
 
 from .cells import price, switching_fj
 from .netlist import Cost, Netlist, add, plain
@@ -28,6 +28,18 @@ from .netlist import Cost, Netlist, add, plain
 ACTIVITY_FORMAT = "hwsim-activity/2"
 OTHER = "rest"
 """Block of the modules that belong to no named block."""
+
+
+class Enabled(BaseModel):
+    """Flip-flops of a module, all its instances together, that stand behind clock enables which at least four share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    flipflops: int
+    gates: int
+    """Different enables."""
+    high: float
+    """Share of the flip-flops' cycles in which their enable was high. An enable that never was low counts as none."""
 
 
 class Record(BaseModel):
@@ -42,6 +54,8 @@ class Record(BaseModel):
     events: dict[str, float]
     rates: dict[str, dict[str, float]]
     """Changes of a bit a cycle, by block and module."""
+    enables: dict[str, dict[str, Enabled]] = {}
+    """Clock enables, by block and module; empty: not recorded."""
 
 
 class Activity(BaseModel):
@@ -92,10 +106,13 @@ def reference_activity(path: Path) -> Activity:
 
 
 def rtl_digest(top: str, rtl: Path = RTL) -> str:
-    """Digest of all files of a design, without comments, which change no circuit."""
+    """Digest of all files of a design, without comments and assertions, which change no circuit."""
     digest = hashlib.sha256()
     for path in needed(top, rtl):
-        code = re.sub(r"//.*|/\*(?s:.*?)\*/", "", path.read_text(encoding="utf-8"))
+        if path.name == ASSERTIONS:
+            continue
+        code = re.sub(r"//.*|/\*(?s:.*?)\*/", "", text(path))
+        code = re.sub(rf'`include "{ASSERTIONS}"|`ASSERT\w*\(.*\)\s*$', "", code, flags=re.MULTILINE)
         digest.update(f"{path.name}\0{' '.join(code.split())}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -103,10 +120,10 @@ def rtl_digest(top: str, rtl: Path = RTL) -> str:
 @cache
 def instances(rtl: Path) -> dict[str, dict[str, str]]:
     """Of each module: the modules in it by the names of their instances."""
-    modules = {p.stem: p.read_text(encoding="utf-8") for p in sources(rtl)}
+    modules = {p.stem: text(p) for p in sources(rtl)}
     found: dict[str, dict[str, str]] = {}
-    for name, text in modules.items():
-        code = re.sub(r"//.*", "", text)
+    for name, whole in modules.items():
+        code = re.sub(r"//.*", "", whole)
         found[name] = {}
         for match in re.finditer(r"\b([a-z]\w*)\s+(?:#\s*\(|(?=\w+\s*\())", code):
             if match[1] in modules:
@@ -154,6 +171,28 @@ def rates(path: Path, top: str, blocks: Sequence[str], rtl: Path = RTL) -> tuple
         if all_bits and module != OTHER:
             found.setdefault(block, {})[module] = all_changes / all_bits / cycles
     return cycles, found
+
+
+def enables(path: Path, top: str, blocks: Sequence[str], rtl: Path = RTL) -> dict[str, dict[str, Enabled]]:
+    """Clock enables by block and module, of a file that ``activity.h`` wrote of a design with counters
+    (`hwsim.verification.enables`)."""
+    totals: dict[tuple[str, str], list[float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, *numbers = line.split()
+        _, changes, steps = map(int, numbers)
+        parts = name.split(".")
+        match = re.fullmatch(r"hwsim_enable_\d+_b(\d+)", parts[-1])
+        if match and changes < steps // 2 - 1:  # one that is never low is none
+            mine = totals.setdefault(_walk(parts[1:-1], top, blocks, rtl), [0, 0, 0])
+            mine[0] += int(match[1])
+            mine[1] += 1
+            mine[2] += int(match[1]) * changes / max(steps // 2, 1)
+    found: dict[str, dict[str, Enabled]] = {}
+    for (block, module), (flipflops, gates, high) in totals.items():
+        found.setdefault(block, {})[module] = Enabled(
+            flipflops=int(flipflops), gates=int(gates), high=min(high / flipflops, 1.0)
+        )
+    return found
 
 
 def costs(netlist: Netlist, blocks: Sequence[str]) -> dict[str, dict[str, Cost]]:

@@ -19,11 +19,11 @@ from ..rtl_tools.plain import plain_path
 from .netlist import Cost, Flow, ram_size, unknown
 
 RAM_WORDS = 32
-_COARSE = (
-    "proc", "opt_expr", "opt_clean", "opt -nodffe -nosdff", "wreduce", "peepopt", "opt_clean", "alumacc", "opt",
-    "memory -nomap -nosat", "opt_clean", "opt -fast -full", f"memory_map t:$mem_v2 r:SIZE<{RAM_WORDS} %i",
-    "opt -undriven -fine", "techmap", "opt -fast",
-)  # fmt: skip
+_MEMORIES = ("opt", "memory -nomap -nosat", "opt_clean", "opt -fast -full",
+             f"memory_map t:$mem_v2 r:SIZE<{RAM_WORDS} %i", "opt -undriven -fine")  # fmt: skip
+WORDS = ("proc", "opt_expr", "opt_clean", "opt -nodffe -nosdff", "wreduce", "peepopt", "opt_clean", *_MEMORIES)
+"""Down to operators on words, flip-flops and memories."""
+_COARSE = (*WORDS[: -len(_MEMORIES)], "alumacc", *_MEMORIES, "techmap", "opt -fast")
 """As Yosys's own ``synth``, without sharing of resources, which takes hours on wide modules."""
 _GATES = "AND,NAND,OR,NOR,XOR,XNOR,MUX,AOI3,OAI3"
 
@@ -34,6 +34,10 @@ PLACES = tuple(Path(f"/usr/share/qflow/tech/{name}/{name}_stdcells.lib") for nam
 _SCRIPT = "+strash;ifraig;dc2;strash;map"
 GATES = Flow("gates", (*_COARSE, f"abc -script {_SCRIPT} -g {_GATES}", "opt -fast", "opt_clean"))
 """abc's own script proves and collects choices: hours on wide adder trees, for a few percent of the area."""
+
+
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""First bytes of compressed files."""
 
 
 def find_library(path: Path | None = None) -> Path:
@@ -58,9 +62,15 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            content = path.read_bytes()
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        for mark, kind in _PACKED.items():
+            if content.startswith(mark):
+                raise InputError(f"{path}: is a {kind} file: unpack it, and name the liberty file that is in it")
+        text = content.decode("utf-8", errors="replace")
+        if re.search(r"\blibrary\s*\(", text) is None:
+            raise InputError(f"{path}: not a liberty file: no `library (...)` in it")
         cells = re.split(r"\bcell\s*\(\s*\"?(\w+)\"?\s*\)\s*\{", text)
         self.path = path
         self.digest = hashlib.sha256(text.encode()).hexdigest()

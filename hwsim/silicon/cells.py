@@ -80,6 +80,18 @@ def clock_fj() -> float:
     return 2 * (INPUT_FF * VOLTS**2 / 2 + 2 * NAND2_INTERNAL_FJ * INV.area_um2 / NAND2.area_um2)
 
 
+def gate_fj(high: float) -> float:
+    """Femtojoules of a clock gate in a cycle: a latch and an AND.
+
+    The latch's clock counts as a flip-flop's; the AND's output changes twice in a cycle in which the enable is high.
+    What it drives is in `clock_fj` of the flip-flops behind it.
+
+    Args:
+        high: share of the cycles in which the enable is high.
+    """
+    return clock_fj() + 2 * high * toggle_fj(AND2, 0)
+
+
 def price(cell: str) -> Cost:
     """Of a cell: area and gate equivalents (NAND2), leakage, and what switching energies are made from.
 
@@ -96,6 +108,7 @@ def price(cell: str) -> Cost:
         "area_um2": area,
         "gates": area / NAND2.area_um2,
         "flipflops": sum(p is DFF for p in made),
+        "enabled": sum(p is DFF for p in made) if MUX2 in made and DFF in made else 0,
         "leakage_uw": sum(p.leakage_nw for p in made) / 1000,
         "outputs": len(made),
         "inputs": sum(p.inputs for p in made),

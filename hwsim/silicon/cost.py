@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .activity import Activity, Record, costs, dynamic_fj
+from .activity import Activity, Enabled, Record, costs, dynamic_fj
 from .asic import GATES
-from .cells import clock_fj
+from .cells import clock_fj, gate_fj
 from .netlist import Cost, Tick, add, quiet, synthesize
 from .scaling import area_factor, energy_factor
 
@@ -22,6 +22,9 @@ class Silicon:
     """Blocks of a design and their costs."""
 
     blocks: Mapping[str, Cost]
+    gated_clock_j: float | None = None
+    """Joules of the clock in a cycle if clock gates stood before what an enable holds, of the enables of the reference
+    activity; None: those were not recorded."""
 
     @property
     def total(self) -> Cost:
@@ -73,7 +76,7 @@ def scaled(rows: Sequence[Mapping[str, Any]], node: int) -> list[dict[str, Any]]
     factor = energy_factor(node)
     names = ("table_pj", "rtl_pj", "table_j", "rtl_j")
     return [
-        row if row["what"].lower() == "dram" else {
+        row if row["what"].lower().startswith("dram") else {
             **row, **{n: row[n] * factor for n in names if row.get(n) is not None}
         }
         for row in map(dict, rows)
@@ -94,10 +97,50 @@ def columns(rows: Sequence[Mapping[str, Any]], built: Silicon, operations: float
             "gop_per_j": 1e-9 * ratio(operations, joules)}  # fmt: skip
 
 
-def silicon(top: str, parameters: Mapping[str, int], blocks: Sequence[str], tick: Tick) -> Silicon:
-    """A design's blocks, synthesized whole."""
-    netlist = synthesize(top, parameters, GATES, tick=tick)
-    return Silicon({name: _sum(modules) for name, modules in costs(netlist, blocks).items()})
+def silicon(
+    top: str, parameters: Mapping[str, int], blocks: Sequence[str], tick: Tick, activity: Activity | None = None
+) -> Silicon:
+    """A design's blocks, synthesized whole; ``activity``: a record of it, whose clock enables are used."""
+    priced = costs(synthesize(top, parameters, GATES, tick=tick), blocks)
+    gated = None if activity is None else gated_clock_j(priced, activity)
+    return Silicon({name: _sum(modules) for name, modules in priced.items()}, gated)
+
+
+def gated_clock_j(priced: Mapping[str, Mapping[str, Cost]], activity: Activity) -> float | None:
+    """Joules of a gated clock in a cycle; None: no record of enables.
+
+    Of a module's flip-flops with an enable so many stand behind gates, for so many cycles, and so many to a gate, as in
+    the record (its runs by their cycles); a module in which gates would take more than they save has none. That the
+    multiplexers in front of the flip-flops would go is left out.
+
+    Args:
+        priced: cost of the design's modules by block and module.
+    """
+    if not any(record.enables for record in activity.records):
+        return None
+    small = costs(synthesize(activity.top, activity.parameters, GATES), tuple(priced))
+    total = 0.0
+    for block, modules in priced.items():
+        for module, cost in modules.items():
+            total += cost.get("flipflops", 0.0) * clock_fj()
+            recorded = small.get(block, {}).get(module, {}).get("enabled", 0.0)
+            seen = [(r.cycles, r.enables.get(block, {}).get(module)) for r in activity.records]
+            if recorded and any(e is not None for _, e in seen):
+                total -= cost.get("enabled", 0.0) * max(_saved_fj(seen, recorded), 0.0)
+    return total * 1e-15
+
+
+def _saved_fj(seen: Sequence[tuple[int, Enabled | None]], enabled: float) -> float:
+    """Femtojoules a cycle that gates save of each flip-flop with an enable.
+
+    Args:
+        seen: cycles of each run and the module's enables in it; None: they never were low.
+        enabled: flip-flops with an enable in the recorded design.
+    """
+    cycles = sum(n for n, _ in seen)
+    low = sum(n * min(e.flipflops, enabled) * (1 - e.high) for n, e in seen if e) / cycles / enabled
+    gates = max(e.gates for _, e in seen if e) / enabled
+    return low * clock_fj() - gates * gate_fj(1 - low)
 
 
 def _sum(modules: Mapping[str, Cost]) -> Cost:

@@ -17,7 +17,7 @@ DEVICE_RESOURCES = {"LUT": 1_182_240, "FF": 2_364_480, "CARRY": 147_780, "DSP": 
 """Of the VCU1525 board's device: UltraScale+ FPGAs Product Selection Guide (XMP103), Virtex UltraScale+ VU9P; a CARRY8
 for each eight LUTs (UG574)."""
 
-_XILINX = "synth_xilinx -family xcup -noiopad -noclkbuf -run"
+_XILINX = "synth_xilinx -family xcup -uram -noiopad -noclkbuf -run"
 _XTRA, _MEMORY = "read_verilog -lib +/xilinx/cells_xtra.v", f"{_XILINX} map_memory:map_ffram"
 FLOW = Flow("xcup", (
     "read_verilog -lib -specify +/xilinx/cells_sim.v", _XTRA, f"{_XILINX} prepare:map_memory", _MEMORY,

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 from dataflow.errors import InputError
 from dataflow.files import cache_folder, write_text
 from hwsim.rtl_tools.sources import RTL, folders, needed
+from hwsim.rtl_tools.sources import text as verilog
 
 from ..rtl_tools.plain import plain_folder, plain_path
-from ..rtl_tools.yosys import run, version
+from ..rtl_tools.yosys import run, version, whole
 
 NETLIST_FORMAT = "hwsim-netlist/1"
 ALONE = "alone"
@@ -97,6 +98,8 @@ class Netlist:
         """
         instances = self.instances()
         own = {name: self.own(name, price) for name in instances}
+        none = dict.fromkeys((kind for cost in own.values() for kind in cost), 0.0)
+        own = {name: none | cost for name, cost in own.items()}  # a module of modules alone has cells of no kind
         whole: dict[str, Cost] = {}
 
         def total(name: str) -> Cost:
@@ -159,7 +162,7 @@ def parameters_of(top: str, machine: Mapping[str, int], rtl: Path = RTL) -> dict
     Raises:
         InputError: no such module.
     """
-    text = next(p for p in needed(top, rtl) if p.stem == top).read_text(encoding="utf-8")
+    text = verilog(next(p for p in needed(top, rtl) if p.stem == top))
     names = set(re.findall(r"^\s*parameter\s+(?:\[[^]]*\]\s*)?(\w+)\s*=", text, re.MULTILINE))
     return {name: value for name, value in machine.items() if name in names}
 
@@ -184,7 +187,7 @@ def synthesize(top: str, machine: Mapping[str, int], flow: Flow, rtl: Path = RTL
     files = _read(index) or {}
     found = {name: _read(folder / path) for name, path in files.items()}
     if not files or not all(found.values()):
-        files = _make(_hierarchy(top, parameters, rtl), flow, folder, tick)
+        files = _make(hierarchy(top, parameters, rtl), flow, folder, tick)
         write_text(index, json.dumps(files) + "\n")
         found = {name: _read(folder / path) for name, path in files.items()}
     modules = {name: facts["cells"] for name, facts in found.items()}
@@ -224,7 +227,7 @@ def _make(texts: Mapping[str, str], flow: Flow, folder: Path, tick: Tick) -> dic
     return files
 
 
-def _hierarchy(top: str, parameters: Mapping[str, int], rtl: Path) -> dict[str, str]:
+def hierarchy(top: str, parameters: Mapping[str, int], rtl: Path) -> dict[str, str]:
     """Of each module with its parameters, the top first: its text, behind the ports of the modules in it."""
     rtl = plain_path(rtl)
     paths = needed(top, rtl)
@@ -236,13 +239,31 @@ def _hierarchy(top: str, parameters: Mapping[str, int], rtl: Path) -> dict[str, 
             f"read_verilog {' '.join(folders(rtl))} {names}", f"hierarchy -check -top {top}{chparam}",
             "setattr -mod -unset src", "setattr -unset src", f"write_rtlil {il}",
         ])  # fmt: skip
-        texts = _split(il.read_text(encoding="utf-8"))
+        texts = _split(whole(il, "end"))
     first = next(name for name in texts if plain(name) == top)
     ports = {name: _stub(name, text) for name, text in texts.items()}
     found = {}
     for name in (first, *(n for n in texts if n != first)):
         inside = {_strip(c) for c in re.findall(r"^  cell (\S+) ", texts[name], re.MULTILINE)} & set(texts)
         found[name] = "".join(ports[c] for c in sorted(inside)) + _renamed(texts[name])
+    return found
+
+
+def instances(texts: Mapping[str, str]) -> Counter[str]:
+    """How often a design has each module, of what `hierarchy` gives."""
+    cells = {
+        name: Counter(_strip(c) for c in re.findall(r"^  cell (\S+) ", text, re.MULTILINE))
+        for name, text in texts.items()
+    }
+    found: Counter[str] = Counter()
+
+    def visit(name: str, times: int) -> None:
+        found[name] += times
+        for cell, count in cells[name].items():
+            if cell in texts:
+                visit(cell, times * count)
+
+    visit(next(iter(texts)), 1)
     return found
 
 
@@ -280,7 +301,7 @@ def _one(cached: Path, text: str, flow: Flow, name: str) -> None:
                        f"tee -q -o {memories} dump -m t:$mem_v2"])  # fmt: skip
         except InputError as error:
             raise InputError(f"synthesis of {plain(name)}: {error}") from None
-        facts = json.loads(stat.read_text(encoding="utf-8"))["modules"]["\\" + ALONE]
+        facts = json.loads(whole(stat, "}"))["modules"]["\\" + ALONE]
         cells = {_strip(cell): int(n) for cell, n in facts["num_cells_by_type"].items()}
         _name_memories(cells, memories.read_text(encoding="utf-8"))
     delays = re.findall(r"Delay = *([\d.]+) ps", log)

@@ -55,7 +55,9 @@ def _laws() -> dict[str, np.ndarray]:
 
 
 def macro(words: int, bits: int) -> Macro:
-    """A memory of so many words: one macro, or several side by side."""
+    """A memory of so many words: one macro, or several side by side; none of no bits."""
+    if not words * bits:
+        return Macro(words, bits, 0.0, 0.0, 0.0)
     pieces = -(-bits // WIDEST)
     laws = _laws()
 

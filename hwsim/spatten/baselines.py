@@ -24,11 +24,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from dataflow.attention.workload import QUERIES, Workload
+from dataflow.attention.demand import FLOAT_BITS
+from dataflow.attention.workload import KV_HEAD, QUERIES, SEQUENCE, Workload
+from dataflow.errors import InputError
 from hwsim.core.kernels import kernel
 
 from .config import SpattenConfig
-from .timing.lower import Group, Style, Work
+from .timing.lower import Group, Style, Work, everything
 from .timing.scores import Source
 from .timing.topk import START_CYCLES
 
@@ -41,18 +43,14 @@ class Dense(Style):
     """The dense datapath: every key and every value is multiplied."""
 
     def work(self, group: Group) -> Work:
-        count, keys = group.head.queries, group.head.keys
-        all_ = np.full(count, keys)
-        none = np.zeros(count, np.int64)
-        keep = np.ones((count, keys), np.bool_)
-        return Work(all_, all_, all_, all_, none + START_CYCLES, none, none > 0, keep, all_values=True)
+        return everything(np.concatenate([head.seen() for head in group.heads]), group.head.keys, all_values=True)
 
 
 class MnnFast(Style):
     """MNNFast: values of small probability are not multiplied."""
 
     def work(self, group: Group) -> Work:
-        weights = self.source.weights(group.head)
+        weights = group.weights(self.source)
         limit = MNNFAST_THRESHOLD * ((1 << self.config.probability_bits) - 1)
         keep = weights.probabilities >= limit
         none = np.zeros(len(weights.seen), np.int64)
@@ -64,7 +62,10 @@ class A3(Style):
     """A3: keys chosen by a greedy search, then those whose score is near the largest."""
 
     def work(self, group: Group) -> Work:
-        q, k = self.source.vectors(group.head)
+        if group.head.causal:
+            raise InputError("A3: causal rows are not modelled: its candidates are searched among all keys")
+        vectors = [self.source.vectors(head) for head in group.heads]
+        q, k = np.concatenate([x[0] for x in vectors]), vectors[0][1]
         seen = np.full(len(q), len(k))
         order = np.argsort(k, axis=0, kind="stable").astype(np.int32)
         iterations = max(1, int(A3_SEARCH * len(k)))
@@ -123,6 +124,14 @@ def _a3(
     return candidates, near
 
 
+DENSE, TOKENS, HEADS, VALUES, PARALLEL_TOPK, STATIC, PROGRESSIVE = (
+    "dense datapath, 32-bit operands", "+ token pruning", "+ head pruning", "+ local value pruning",
+    "+ parallel top-k", "+ static quantization", "+ progressive quantization",
+)  # fmt: skip
+"""Steps of the ablation, in its order. Quantization is over operands of 32 bits, as the paper counts; a workload
+without it ends with operands as wide as the multipliers."""
+
+
 class AblationStep(NamedTuple):
     """A step of the ablation: the techniques up to one."""
 
@@ -147,7 +156,8 @@ def without(
         tokens: every token is a key, and of an encoder a query, in every layer.
         heads: every head is there in every layer.
         values: every key's value is multiplied.
-        quantization: "none": as wide as the multipliers; "static": both planes' bits, always; "full": as it is.
+        quantization: "float": 32 bits in the memory; "none": as wide as the multipliers; "static": both planes' bits,
+            always; "full": as it is.
     """
     rows = workload.rows
     if heads:
@@ -157,9 +167,10 @@ def without(
         share = rows["value_fetch_num"] / rows["key_fetch_num"].clip(lower=1)
         rows["key_fetch_num"] = rows["sentence_length_L"]
         rows["value_fetch_num"] = np.floor(share * rows["key_fetch_num"] + 1e-9).astype(np.int64)
-        first = rows.groupby(["iteration_id", "layer_id", "head_id"])[QUERIES].transform("sum")
-        most = first.groupby(rows["iteration_id"]).transform("max")
-        one = ~rows.duplicated(["iteration_id", "layer_id", "head_id"])
+        own = [name for name in (SEQUENCE,) if name in rows]
+        first = rows.groupby(["iteration_id", "layer_id", *own, "head_id"])[QUERIES].transform("sum")
+        most = first.groupby([rows["iteration_id"], *(rows[name] for name in own)]).transform("max")
+        one = ~rows.duplicated(["iteration_id", "layer_id", *own, "head_id"])
         rows[QUERIES] += np.where(one, most - first, 0)
         rows["if_topk"], rows["topk"] = False, -1
     if values:
@@ -169,7 +180,7 @@ def without(
         for name in ("key", "query", "value"):
             column = f"quant_{name}_bit"
             static = rows[column].where(rows[column] < 0, rows[column] + (extra if name == "key" else 0))
-            rows[column] = -1 if quantization == "none" else static
+            rows[column] = {"float": FLOAT_BITS, "none": -1}.get(quantization, static)
         rows["if_requant"], rows["auto_requant_incre"], rows["auto_requant_thres"] = False, 0, 0.0
     return Workload(workload.name, rows.reset_index(drop=True))
 
@@ -178,37 +189,47 @@ def _all_heads(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with every head in every layer: one that left does what the first head of its layer does."""
     count = heads_of(rows)
     pieces = []
-    for _, layer in rows.groupby(["iteration_id", "layer_id"], sort=False):
+    own = [name for name in (SEQUENCE,) if name in rows]
+    for _, layer in rows.groupby(["iteration_id", "layer_id", *own], sort=False):
         missing = sorted(set(range(count)) - set(layer["head_id"]))
         model = layer[layer["head_id"] == layer["head_id"].iloc[0]]
-        added = [model.assign(head_id=head, if_topk=False, topk=-1) for head in missing]
+        added = [model.assign(head_id=head, if_topk=False, topk=-1, **_kv_head(rows, head)) for head in missing]
         pieces.append(pd.concat([*added, layer]).sort_values("head_id", kind="stable") if added else layer)
     found: pd.DataFrame = pd.concat(pieces, ignore_index=True)
     return found
 
 
-def dense_of(workload: Workload) -> Workload:
-    """The same model and sequence without any technique."""
-    return without(workload, tokens=True, heads=True, values=True, quantization="none")
+def _kv_head(rows: pd.DataFrame, head: int) -> dict[str, int]:
+    """The KV head of a head that left a layer, as a column: that of the same head elsewhere."""
+    if KV_HEAD not in rows:
+        return {}
+    nearest = int(np.argmin(np.abs(rows["head_id"].to_numpy() - head)))
+    return {KV_HEAD: int(rows[KV_HEAD].iloc[nearest])}
+
+
+def dense_of(workload: Workload, quantization: str = "none") -> Workload:
+    """The same model and sequence without any technique; ``quantization``: "none" or "float", as in `without`."""
+    return without(workload, tokens=True, heads=True, values=True, quantization=quantization)
 
 
 def ladder(workload: Workload, config: SpattenConfig) -> list[AblationStep]:
     """The paper's ablation: the dense datapath, then one technique more in each step."""
     serial = config.changed(topk_parallel=1)
-    tokens = without(workload, heads=True, values=True, quantization="none")
-    heads = without(workload, values=True, quantization="none")
-    values = without(workload, quantization="none")
+    tokens = without(workload, heads=True, values=True, quantization="float")
+    heads = without(workload, values=True, quantization="float")
+    values = without(workload, quantization="float")
     techniques = [
-        AblationStep("dense datapath", dense_of(workload), config, dense=True),
-        AblationStep("+ token pruning", tokens, serial),
-        AblationStep("+ head pruning", heads, serial),
-        AblationStep("+ local value pruning", values, serial),
-        AblationStep("+ parallel top-k", values, config),
+        AblationStep(DENSE, dense_of(workload, "float"), config, dense=True),
+        AblationStep(TOKENS, tokens, serial),
+        AblationStep(HEADS, heads, serial),
+        AblationStep(VALUES, values, serial),
+        AblationStep(PARALLEL_TOPK, values, config),
     ]
-    if (workload.rows["quant_key_bit"] > 0).any():
-        techniques.append(AblationStep("+ static quantization", without(workload, quantization="static"), config))
-        if workload.rows["if_requant"].any() or (workload.rows["auto_requant_incre"] > 0).any():
-            techniques.append(AblationStep("+ progressive quantization", workload, config))
+    if not (workload.rows["quant_key_bit"] > 0).any():
+        return [*techniques, AblationStep(f"+ operands of {config.operand_bits} bits", workload, config)]
+    techniques.append(AblationStep(STATIC, without(workload, quantization="static"), config))
+    if workload.rows["if_requant"].any() or (workload.rows["auto_requant_incre"] > 0).any():
+        techniques.append(AblationStep(PROGRESSIVE, workload, config))
     return techniques
 
 

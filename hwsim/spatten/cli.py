@@ -119,7 +119,9 @@ def _run(run: SpattenRun, opened: OpenWorkload) -> SpattenResult:
     total = None if opened.whole is None else len(opened.whole.rows)
     with progress() as bar:
         task = bar.add_task(f"{run.style}: {opened.name}", total=total if run.style == "SpAtten" else None)
-        return run.run(opened, lambda rows: bar.update(task, advance=rows))
+        result = run.run(opened, lambda rows: bar.update(task, advance=rows))
+    result.run_settings = run.model_dump(mode="json", exclude_defaults=True)
+    return result
 
 
 def _summary(r: SpattenResult) -> dict[str, Any]:
@@ -131,7 +133,8 @@ def _summary(r: SpattenResult) -> dict[str, Any]:
         "machine": r.style, "workload": r.workload, "config": r.config, "cycles": r.cycles, "seconds": r.seconds,
         "bounds_cycles": r.bounds(), "share_of_bound": r.share_of_bound,
         "cycles_by_cause": {c: r.total(f"{c}_cycles") for c in ALL_CAUSES},
-        "occupancy": r.occupancy, "queries": r.total("queries"), "lsb_recomputations": r.total("lsb_recomputations"),
+        "occupancy": r.occupancy, "queries": r.total("queries"),
+        "beyond_scores": r.total("beyond_scores"), "lsb_recomputations": r.total("lsb_recomputations"),
         "macs": r.macs,
         "dram_bytes": r.dram_bytes, "dram_bytes_by_kind": {k: r.total(f"{k}_bytes") for k in (*KINDS, "weight")},
         "energy_j": total_energy_j(r.settings, r.steps),
@@ -198,6 +201,11 @@ def _show(results: list[SpattenResult], opened: OpenWorkload) -> None:
         )
     if opened.reading:
         console.print(opened.reading, highlight=False)
+    if beyond := results[0].total("beyond_scores"):
+        console.print(
+            f"{beyond:,} queries have more scores than the ring holds (machine.score_tokens="
+            f"{results[0].settings.score_tokens:,}): timed as if the rest streamed by", highlight=False,
+        )  # fmt: skip
     for r in results[1:]:
         console.print(f"[bold]{r.cycles / max(results[0].cycles, 1):.2f}x[/bold] the speed of {r.style}, "
                       f"{r.dram_bytes / max(results[0].dram_bytes, 1):.2f}x less DRAM traffic")  # fmt: skip

@@ -133,8 +133,14 @@ class SpattenConfig(BaseModel):
         description="HBM2 (paper: 16 channels x 32 GB/s; ours have 32 GB/s each, see `hwsim.memory`); what is not "
         "given is the design's",
     )
-    layout: Literal["heads", "planes"] = _by_design(
-        "layout", "what lies together in the memory: all of a head (release), or the keys of all heads, and so on"
+    layout: Literal["heads", "planes", "pages"] = _by_design(
+        "layout",
+        "what lies together in the memory: all of a head (release); the keys of all heads, and so on (planes); a page "
+        "of tokens, as in a server's cache (pages)",
+    )
+    page_tokens: int = Field(16, ge=1, le=4096, description="pages: tokens of one (vLLM: 16)")
+    page_order: Literal["HND", "NHD"] = Field(
+        "HND", description="pages: what follows what in one: head by head (HND), or token by token (NHD)"
     )
     stagger_bytes: int = _by_design(
         "stagger_bytes", "planes: from the end of a head's vectors to the next one's; turns the channels", 0, 1 << 16
@@ -203,6 +209,10 @@ class SpattenConfig(BaseModel):
                 raise ValueError(f"crossbar_window={self.crossbar_window}: more than {name}={getattr(self, name)}")
         if self.score_rows < 1:
             raise ValueError(f"score_tokens={self.score_tokens}: must be {self.list_row} or more, a row of the ring")
+        if self.layout != "pages":
+            for name in ("page_tokens", "page_order"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}={getattr(self, name)}: has no effect without layout=pages")
         if self.memory.channels > 32:
             raise ValueError(f"memory.channels={self.memory.channels}: the crossbars have at most 32")
         if self.memory.clock_ps * self.frequency_hz != 10**12:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hwsim.core.machine import Machine, Priced, Tick, quiet
 from hwsim.core.result import Result
@@ -28,6 +28,17 @@ class Spatten(Machine):
     Study = SpattenStudy
     study_field = "workloads"
     top = "spatten_core"
+    placed = ("topk", "score_scale", "fp32_exp", "fp32_div", "exp_sum", "normalize")
+    machine_blocks = ("spatten_core",)
+    resources: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "multipliers of Q x K": ("qk_multipliers",), "multipliers of prob x V": ("pv_multipliers",),
+        "multipliers of both": ("qk_multipliers", "pv_multipliers"), "memory channels": ("memory.channels",),
+        "memory queues": ("memory.queue",), "softmax lanes": ("softmax_lanes",),
+        "comparators of a top-k engine": ("topk_parallel",), "top-k engines of values": ("value_topk_engines",),
+        "key SRAM": ("key_sram_bytes",), "value SRAM": ("value_sram_bytes",), "crossbar inputs": ("crossbar_inputs",),
+        "window of the crossbars": ("crossbar_window",), "queries in flight": ("queries_in_flight",),
+        "ring of scores": ("score_tokens",), "heads in flight": ("heads_in_flight",),
+    }  # fmt: skip
 
     @classmethod
     def simulate(cls, run: SpattenRun, workload: Any = None, tick: Tick = quiet) -> Result:
@@ -66,13 +77,15 @@ class Spatten(Machine):
 
     @classmethod
     def claims(cls, tables: dict[str, list[dict[str, Any]]], tick: Tick = quiet) -> dict[str, str]:
-        from .claims import ASSUMPTIONS, STRIDE, WORKLOADS, spatten_claims, spatten_costs
+        from .claims import ASSUMPTIONS, WORKLOADS, spatten_claims
 
-        spatten_costs(tables, lambda text: tick(text, 0, None), tick)
-        study = cls.study(SpattenStudy(workloads=WORKLOADS, iteration_stride=STRIDE), tick).tables
-        spatten_claims(tables, study)
-        tables["torch"] = study["attention_torch"]
+        study = cls.study(SpattenStudy(workloads=WORKLOADS), tick).tables
+        spatten_claims(tables, study, lambda text: tick(text, 0, None), tick)
         return ASSUMPTIONS
+
+    @classmethod
+    def check_rtl(cls, config: Any) -> None:
+        config.verilog_parameters()
 
     @classmethod
     def blocks(cls) -> Mapping[str, Any]:
@@ -104,7 +117,7 @@ class Spatten(Machine):
         return reference_activity(REFERENCE_ACTIVITY)
 
     @classmethod
-    def record(cls, trace: Path, say: Callable[[str], None]) -> Any:
+    def record(cls, trace: Path, say: Callable[[str], None], run: Any = None) -> Any:
         from .bench.record import record
 
         return record(trace, say)

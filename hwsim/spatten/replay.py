@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dataflow.attention.pruning import AttentionPruning, kept
+from dataflow.attention.trace import tensors_of
 from dataflow.errors import InputError
 
 from .config import SpattenConfig
@@ -59,7 +60,7 @@ def replay(
             raise InputError(f"trace: iteration {step['iteration']}, layer {step['layer']}: no tensors were recorded")
         row = ReplayRow(int(step["iteration"]), int(step["layer"]))
         for head in range(len(step["heads"])):
-            _head(config, settings, {n: step[n][head] for n in ("p", "q", "k", "v", "e", "again")}, row)
+            _head(config, settings, tensors_of(step, head, ("p", "q", "k", "v", "e", "again")), row)
         rows.append(row)
         tick()
     return rows

@@ -36,7 +36,7 @@ def figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
     tables = study.tables
     rows = tables["ladder"]
     panels = {n: [(r["technique"], r["over_dense"]) for r in rows if r["workload"] == n] for n in _names(rows)}
-    label = "speedup over the dense datapath"
+    label = "speedup over the dense datapath (32-bit operands)"
     yield "attention-ladder", draw.steps(panels, label, level=1)
     rows = tables["attention_traffic"]
     moved = {n: [r for r in rows if r["workload"] == n] for n in _names(rows)}
@@ -62,7 +62,11 @@ def figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
 
 
 def claim_figures(study: StudyTables, draw: Draw) -> Iterator[tuple[str, Figure]]:
-    """Of the page of claims: area by block."""
+    """Of the page of claims: the benchmarks' shares of their bound, area by block."""
+    rows = study.tables["spatten_benchmarks"]
+    shares = {d: [r["of_bound"] for r in rows if r["design"] == d] for d in _names(rows, "design")}
+    names = [str(n) for n in _names(rows, "benchmark")]
+    yield "spatten-benchmarks", draw.bars(names, shares, "bound over cycles", level=1)
     rows = study.tables["spatten_area"]
     parts = {"logic": [r["logic_mm2"] for r in rows], "SRAM": [r["sram_mm2"] for r in rows]}
     label = f"mm2 at {rows[0]['node_nm']} nm, cells and macros alone"

@@ -42,7 +42,8 @@ class SpattenResult(Result):
 
     CAUSES: ClassVar[Mapping[str, str]] = {f"{cause}_cycles": CAUSE_TEXT[cause] for cause in ALL_CAUSES}
     COMPONENTS: ClassVar[Mapping[str, str]] = {
-        "dram": "DRAM", "qk": "Q x K", "pv": "prob x V", "key_sram": "key SRAM", "value_sram": "value SRAM",
+        "dram": "DRAM", "dram_refresh": "DRAM refresh", "qk": "Q x K", "pv": "prob x V", "key_sram": "key SRAM",
+        "value_sram": "value SRAM",
         "topk": "top-k", "candidates": "candidate search",
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dataflow.attention.pruning import AttentionPruning
 from dataflow.attention.trace import read_attention_trace
@@ -20,6 +20,7 @@ from dataflow.attention.workload import (
     Unquantized,
     Workload,
     as_run,
+    decode_workload,
     is_authors,
     is_made,
     made_workload,
@@ -45,7 +46,7 @@ READINGS: dict[Unquantized, str] = {
     "release": "keys of -1, 10 and 12 bits: 8 + 4 bits, always computed again, as the authors' release; values: 8 bits",
     "operands": "operands of -1 bits: as wide as the machine's",
 }
-MAKING = ("length", "pruning", "refetched")
+MAKING = ("length", "pruning", "refetched", "batch", "budget")
 """Settings of workloads that are made from sizes."""
 StyleName = Literal["SpAtten", "dense", "MNNFast", "A3"]
 
@@ -146,15 +147,43 @@ class SpattenRun(RunSettings, Reading):
         description="of a model's size or a benchmark: share of queries that need LSBs, where quantization is "
         "progressive; none: 0.059, the paper's average",
     )
+    batch: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="of a decoder's size: a token more of so many sequences, each with ``length`` tokens in its cache, "
+        "all layers, operands as wide as the machine's; none: the run of generated tokens that the paper has",
+    )
+    budget: int | None = Field(
+        None,
+        ge=1,
+        le=1 << 20,
+        description="with ``batch``: keys that a query sees at most, drawn by importance; what choosing them costs is "
+        "not counted; none: all",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of drawn importance and probabilities")
     spread: float = Field(
         2.0, ge=0, le=20, description="standard deviation of a query's drawn scores (MiniLM's: 1.2 to 2.5 by layer)"
+    )
+    selection: Literal["tokens", "pages"] = Field(
+        "tokens", description="drawn importance keeps tokens, or whole pages of machine.page_tokens (layout pages)"
     )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
     silicon: bool = Field(
         False, description="columns of area and energy from the RTL's cells too (Yosys; minutes once for each machine)"
     )
     machine: SpattenConfig = SpattenConfig()
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> SpattenRun:
+        if self.selection == "pages" and self.machine.layout != "pages":
+            raise ValueError("selection=pages: needs machine.layout=pages")
+        if self.batch is None and self.budget is not None:
+            raise ValueError(f"budget={self.budget}: has no effect without batch")
+        for name in ("pruning", "refetched"):
+            if self.batch is not None and getattr(self, name) is not None:
+                raise ValueError(f"{name}: has no effect with batch: a step keeps what budget says")
+        return self
 
     def inputs(self) -> list[Path]:
         """Files and folders whose contents the result depends on."""
@@ -206,7 +235,9 @@ class SpattenRun(RunSettings, Reading):
             InputError: none of that name, a file or trace that cannot be read, pruning or length given for a file.
         """
         if is_made(self.workload):
-            made = {name: getattr(self, name) for name in MAKING}
+            if self.batch is not None:
+                return self._whole(decode_workload(self.workload, self.batch, self.length, self.budget))
+            made = {name: getattr(self, name) for name in ("length", "pruning", "refetched")}
             return self._whole(made_workload(self.workload, **made))
         path = workload_file(self.workload)
         self._only_as_it_is()
@@ -267,7 +298,8 @@ class SpattenRun(RunSettings, Reading):
         )
 
     def _drawn(self) -> Source:
-        return SyntheticScores(self.seed, self.spread, self.machine.probability_bits)
+        page = self.machine.page_tokens if self.selection == "pages" else 1
+        return SyntheticScores(self.seed, self.spread, self.machine.probability_bits, page)
 
     def _reading(self, authors: bool) -> Unquantized:
         return self.unquantized or ("release" if authors else "operands")

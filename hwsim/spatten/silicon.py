@@ -34,10 +34,14 @@ REFERENCE_ACTIVITY = Path(__file__).with_name("activity.json")
 PRUNING = ("value_select", "token_importance", "head_importance", "token_store")
 """Blocks that the other styles (`baselines`) do without."""
 SEARCH = "candidate search"
+REFRESH = "DRAM refresh"
 
 
-def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpAtten") -> Silicon:
-    """Blocks of a machine at 45 nm; of another style: what it would have of SpAtten's blocks.
+def machine_silicon(
+    config: SpattenConfig, tick: Tick = quiet, style: str = "SpAtten", activity: Activity | None = None
+) -> Silicon:
+    """Blocks of a machine at 45 nm; of another style: what it would have of SpAtten's blocks. ``activity``: whose clock
+    enables are used, of SpAtten itself.
 
     A3 has a search for every 64 multipliers of Q x K beside that: of each dimension the largest and smallest product,
     and the extremes over the dimensions, taken as four `dot_group`s (32 multipliers and a tree each), and sorted keys
@@ -47,7 +51,8 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
         InputError: no Yosys, or a machine that the RTL cannot be.
     """
     parameters = config.verilog_parameters()
-    blocks = dict(silicon("spatten_core", parameters, BLOCKS, tick).blocks)
+    found = silicon("spatten_core", parameters, BLOCKS, tick, activity if style == "SpAtten" else None)
+    blocks = dict(found.blocks)
     if style != "SpAtten":
         for name in PRUNING:
             blocks.pop(name, None)
@@ -58,7 +63,7 @@ def machine_silicon(config: SpattenConfig, tick: Tick = quiet, style: str = "SpA
         place_bits = (config.buffer_keys - 1).bit_length()
         bits = 8 * config.key_sram_bytes * (config.operand_bits + place_bits) // config.operand_bits
         add(cost, price(f"ram {config.key_rows}x{bits // config.key_rows}"))
-    return Silicon({NAMES.get(n, n): cost for n, cost in blocks.items()})
+    return Silicon({NAMES.get(n, n): cost for n, cost in blocks.items()}, found.gated_clock_j)
 
 
 def priced(
@@ -67,8 +72,9 @@ def priced(
     """Energy of a workload by what is done, and the silicon it is of; ``activity``: None takes the reference
     activity."""
     config = result.settings
-    built = machine_silicon(config, tick, result.style)
-    events = EventEnergy(activity or reference_activity(REFERENCE_ACTIVITY), BLOCKS, tick)
+    activity = activity or reference_activity(REFERENCE_ACTIVITY)
+    built = machine_silicon(config, tick, result.style, activity)
+    events = EventEnergy(activity, BLOCKS, tick)
     return energy_rtl(config, result.steps, events, built), built
 
 
@@ -124,8 +130,11 @@ def energy_rtl(
         pj = 8 * macro(depth, 256).access_pj / 256
         row(f"{name} SRAM", "byte", moved, table[f"{name}_sram"] * 1e12 / moved if moved else 0.0, pj)
     bytes_ = float(sum(row_["dram_bytes"] for row_ in rows_))
+    refreshes = float(sum(row_["dram_REF"] for row_ in rows_))
     dram = table["dram"] * 1e12 / bytes_ if bytes_ else 0.0
     row("DRAM", "byte", bytes_, dram, dram)
+    refresh = table["dram_refresh"] * 1e12 / refreshes if refreshes else 0.0
+    row(REFRESH, "command", refreshes, refresh, refresh)
     rest = ("fetch", "vector_store", "head_table", "fetch_schedule", "query_schedule", "token_store", OTHER)
     row("fetch, control", "byte", bytes_, None, event("bytes", *rest))
     row("clock", "cycle", total["cycles"], None, built.clock_j * 1e12)

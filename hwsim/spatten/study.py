@@ -18,9 +18,20 @@ from hwsim.core.measurements import measurement
 from hwsim.core.study import StudyTables
 from hwsim.core.version import command, facts
 
-from .baselines import STYLES, dense_of, heads_of, ladder, style
+from .baselines import (
+    HEADS,
+    PARALLEL_TOPK,
+    PROGRESSIVE,
+    STATIC,
+    STYLES,
+    TOKENS,
+    dense_of,
+    heads_of,
+    ladder,
+    style,
+)
 from .config import SpattenConfig, eighth
-from .energy import TABLE, total_energy_j
+from .energy import TABLE, counted_energy_j
 from .result import ALL_CAUSES, CAUSE_TEXT, SpattenResult
 from .timeline import STAGES, stages
 from .timing.lower import KINDS, layers
@@ -63,7 +74,7 @@ def _of(case: Case) -> str:
 
 def runs(cases: Sequence[Case]) -> int:
     """How often `study` calls ``tick`` for the cases."""
-    return sum(len(ladder(c.workload, SpattenConfig())) + len(STYLES) + 1 for c in cases) + len(_swept(cases))
+    return sum(len(ladder(c.workload, SpattenConfig())) + len(STYLES) + 2 for c in cases) + len(_swept(cases))
 
 
 def _encoder(case: Case) -> bool:
@@ -150,8 +161,8 @@ def _run(config: SpattenConfig, workload: Workload, source: Source, name: str = 
 
 
 def _energy(result: SpattenResult) -> float:
-    """Energy, uJ."""
-    return 1e6 * sum(total_energy_j(result.settings, result.steps).values())
+    """Energy without refresh, uJ."""
+    return 1e6 * counted_energy_j(result.settings, result.steps)
 
 
 def _tflops(result: SpattenResult) -> float:
@@ -187,6 +198,7 @@ def _technique(
         "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
         "energy_uj": _energy(result), "tflops": _tflops(result),
         "flop_per_byte": 2 * result.macs / result.dram_bytes,
+        "memory_share": result.bounds()["memory"] / result.cycles,
     })  # fmt: skip
     tables["attention_traffic"].append(
         {"workload": case.name, "technique": name, **{f"{k}_mb": result.total(f"{k}_bytes") / 1e6 for k in KINDS}}
@@ -204,7 +216,8 @@ def _case(
     dense = techniques[0]
     result = techniques[-1] if case.traced is None else _run(config, case.workload, case.traced)
     rows = case.workload.rows
-    c = dense.settings
+    operands = _run(config, dense_of(case.workload), drawn, "dense")
+    tick(f"{case.name}: dense, {config.operand_bits}-bit operands")
     best = max((r for r in tables["ladder"] if r["workload"] == case.name), key=lambda r: r["over_dense"])
     if case.traced is not None:  # the same workload as the last technique: over it, what recorded probabilities change
         _technique(case, LAST_RUNG, RECORDED, result, [*techniques, result], tables)
@@ -216,11 +229,13 @@ def _case(
         "lsb_recomputations": result.total("lsb_recomputations") / max(result.total("queries"), 1),
         "cycles": result.cycles,
         "microseconds": 1e6 * result.seconds, "speedup": dense.cycles / result.cycles,
+        "speedup_operands": operands.cycles / result.cycles, "operand_bits": config.operand_bits,
         "best_technique": best["technique"], "best_over_dense": best["over_dense"],
         "dram_mb": result.dram_bytes / 1e6, "dram_ratio": dense.dram_bytes / result.dram_bytes,
-        "dram_ratio_float32": dense.dram_bytes * 32 / c.operand_bits / result.dram_bytes,
+        "dram_ratio_operands": operands.dram_bytes / result.dram_bytes,
         "macs_ratio": dense.macs / result.macs,
-        "energy_uj": _energy(result), "energy_ratio": _energy(dense) / _energy(result), "tflops": _tflops(result),
+        "energy_uj": _energy(result), "refresh_uj": 1e6 * result.energy().components["dram_refresh"],
+        "energy_ratio": _energy(dense) / _energy(result), "tflops": _tflops(result),
         "dense_tflops": _tflops(dense), "bound": result.bound, "bottleneck": result.bottleneck,
         "share_of_bound": result.share_of_bound, **{f"{k}_occupancy": v for k, v in result.occupancy.items()},
     })  # fmt: skip
@@ -235,69 +250,81 @@ def _case(
 
 def _headlines(tables: dict[str, list[Row]]) -> list[Row]:
     """Ours for each published figure (of every workload that was run), the mean of those with the published figure's
-    model, and what Q x K mostly waits for: key, ours, value, why."""
+    model, and what was counted of its causes: key, ours, value, why."""
     found: list[Row] = []
 
     def add(
         key: str, rows: list[Row], column: str, text: str = "{:.1f}x", why: Callable[[Row], str] = lambda r: "",
-        of: str = "",
+        of: str = "", largest: bool = False,
     ) -> None:  # fmt: skip
-        """``of``: the model that the published figure is of; none: all."""
+        """``of``: the model that the published figure is of; none: all. ``largest``: in place of the mean."""
         if rows:
             ours = "; ".join(f"{text.format(r[column], r)} ({r['workload']})" for r in rows)
             same = [r[column] for r in rows if not of or r["of"] == of]
             reasons = "; ".join(dict.fromkeys(filter(None, map(why, rows)))) or "–"
-            found.append({"key": key, "ours": ours, "value": sum(same) / len(same) if same else None, "why": reasons})
+            value = (max(same) if largest else sum(same) / len(same)) if same else None
+            found.append({"key": key, "ours": ours, "value": value, "why": reasons})
 
     def waits(row: Row) -> str:
         mine = [c for c in tables["attention_causes"] if c["workload"] == row["workload"] and c["cause"] != "qk"]
         worst = sorted(mine, key=lambda c: -float(c["share"]))[:2]
         return ", ".join(f"{c['text']} {c['share']:.0%}" for c in worst if c["share"] >= 0.05)
 
-    def parts(row: Row) -> str:
-        """DRAM traffic saved by pruning, and by narrower numbers."""
-        mine = [r for r in tables["ladder"] if r["workload"] == row["workload"]]
-        pruned = next(r["dram_ratio"] for r in mine if r["technique"] == "+ parallel top-k")
-        return f"{pruned:.1f}x by pruning, {row['dram_ratio'] / pruned:.1f}x by narrower numbers"
-
     every = tables["attention"]
-    add(
-        "spatten_dram_reduction",
-        every,
-        "dram_ratio_float32",
-        "{0:.1f}x of float32, {1[dram_ratio]:.1f}x of 12 bits",
-        parts,
-    )
-    add("spatten_compute_reduction", every, "macs_ratio")
     add("spatten_tflops_bert", [r for r in every if r["encoder"]], "tflops", "{:.2f}", waits, of="BERT")
     add("spatten_tflops_gpt2", [r for r in every if not r["encoder"]], "tflops", "{:.2f}", waits, of="GPT-2")
     for machine, name in (("A3", "a3"), ("MNNFast", "mnnfast")):
         mine = [r for r in tables["baselines"] if r["machine"] == machine]
         add(f"spatten_over_{name}", mine, "slower", "{:.2f}x",
-            lambda r: f"{r['workload']}: its lower bound is set by {r['bound']}")  # fmt: skip
+            lambda r: f"{r['workload']}: {r['bottleneck']}")  # fmt: skip
         add(f"spatten_energy_over_{name}", mine, "more_energy", "{:.2f}x")
     techniques = [r for r in tables["ladder"] if r["probabilities"] == SYNTHETIC]
-    for key, technique in (("tokens", "+ token pruning"), ("heads", "+ head pruning")):
-        mine = [r for r in techniques if r["technique"] == technique]
-        add(f"spatten_ladder_{key}", mine, "over_previous", "{:.2f}x", of="GPT-2")
-    steps = [r for r in techniques if r["technique"] == "+ parallel top-k"]
-    add("spatten_parallel_topk", steps, "over_previous", of="GPT-2")
-    last = {r["workload"]: r for r in techniques}
-    before = {r["workload"]: r for r in steps}
-    both = [{**r, "gain": before[n]["cycles"] / r["cycles"]} for n, r in last.items() if n in before and r != before[n]]
-    add("spatten_quantization", both, "gain", "{:.2f}x", waits, of="GPT-2")
+    by_name = {(r["workload"], r["technique"]): r for r in techniques}
+
+    def moved(row: Row) -> str:
+        """A technique's DRAM traffic, over that before it."""
+        order = [r for r in techniques if r["workload"] == row["workload"]]
+        before = order[max(order.index(row) - 1, 0)]
+        less = before["dram_mb"] / row["dram_mb"]
+        return f"{row['workload']}: {less:.2f}x less DRAM traffic by it; the choice is made beside the pipeline"
+
+    for key, technique in (("tokens", TOKENS), ("heads", HEADS)):
+        add(f"spatten_ladder_{key}", [r for r in techniques if r["technique"] == technique], "over_previous", "{:.2f}x",
+            moved, of="GPT-2")  # fmt: skip
+    add("spatten_parallel_topk", [r for r in techniques if r["technique"] == PARALLEL_TOPK], "over_previous",
+        why=lambda r: f"{r['workload']}: {r['cycles']:,} cycles with 16 comparators, of which DRAM bytes at the peak "
+        f"take {r['memory_share']:.0%}", of="GPT-2")  # fmt: skip
+    quantized: list[Row] = []
+    for name in dict.fromkeys(r["workload"] for r in techniques):
+        last = by_name.get((name, PROGRESSIVE)) or by_name.get((name, STATIC))
+        before = by_name.get((name, PARALLEL_TOPK))
+        if last and before:
+            quantized.append({**last, "gain": before["cycles"] / last["cycles"],
+                              "bytes": before["dram_mb"] / last["dram_mb"]})  # fmt: skip
+    add("spatten_quantization", quantized, "gain", "{:.2f}x",
+        lambda r: f"{r['workload']}: {r['bytes']:.2f}x less DRAM traffic by it", of="GPT-2")  # fmt: skip
     for table, size, key in (("topk_sweep", "parallel", "topk"), ("sram_sweep", "sram_kb", "sram")):
-        add(f"spatten_{key}_saturates", _saturation(tables[table], size), "size", "{}")
+        add(
+            f"spatten_{key}_saturates",
+            _saturation(tables[table], size),
+            "size",
+            "{}",
+            lambda r: str(r["why"]),
+            largest=True,
+        )
     return found
 
 
 def _saturation(rows: list[Row], size: str) -> list[Row]:
-    """The smallest size of each workload (one engine) whose cycles are within 5% of the best's."""
+    """The smallest size of each workload (one engine) whose cycles are within 5% of the best's, and what the published
+    one's cycles are over the best's."""
     found = []
+    paper = {"parallel": 16, "sram_kb": 192}[size]
     for name in dict.fromkeys(r["workload"] for r in rows):
-        mine = [r for r in rows if r["workload"] == name and r.get("engines", 1) == 1]
-        best = min(r["cycles"] for r in mine)
-        found.append({"workload": name, "size": min(r[size] for r in mine if r["cycles"] <= 1.05 * best)})
+        mine = {r[size]: r["cycles"] for r in rows if r["workload"] == name and r.get("engines", 1) == 1}
+        best = min(mine.values())
+        why = f"{name}: {paper} take {mine[paper] / best:.2f}x the cycles of the best size" if paper in mine else ""
+        found.append({"workload": name, "size": min(s for s, c in mine.items() if c <= 1.05 * best), "why": why})
     return found
 
 

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,7 +23,7 @@ from dataflow.errors import InputError
 from dataflow.files import atomic_path
 
 from ..rtl_tools.sources import RTL
-from ..rtl_tools.verilator import build, run
+from ..rtl_tools.verilator import Stopped, build, run
 
 FORMAT = "hwsim-rtl-case/1"
 NEVER = 0xFFFFFFFF
@@ -92,12 +93,14 @@ class VerifyOptions:
     rtl: Path = RTL
     failures: Path | None = None
     """Folder for the case and the waveform of a mismatch; None leaves none."""
-    array: tuple[int, int] | None = None
-    """Rows and columns of the only array to build; None: several."""
+    machine: Any = None
+    """Configuration of the only machine to build; None: several of each block's own."""
     stop: bool = False
     """Build no further machine of a block once one differs."""
     smallest: bool = False
     """Build only the first machine of each block, which is its smallest."""
+    visit: Callable[[str, Bench, Sequence[Case]], BlockRow] | None = None
+    """Called with a block's name, a bench and its cases in place of running them: for who wants the cases."""
     coverage: Path | None = None
     """Folder for coverage files. They make programs several times slower: only a block's first machine is run."""
 
@@ -180,6 +183,8 @@ def check(
     Args:
         wave: also write the waveform, to this file.
     """
+    if options.visit is not None:
+        return options.visit(block, bench, cases)
     row = BlockRow(block)
     began = time.perf_counter()
     file = wave
@@ -187,7 +192,10 @@ def check(
         options.coverage.mkdir(parents=True, exist_ok=True)
         file = options.coverage / f"{block}-{len(list(options.coverage.iterdir()))}.dat"
     arguments = [] if file is None else [str(file)]
-    answer = run(program(bench, options, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
+    try:
+        answer = run(program(bench, options, trace=wave is not None), b"".join(c.stdin for c in cases), arguments)
+    except Stopped as stopped:
+        return _stopped(row, stopped, bench, cases, options, wave)
     at = 0
     for i, case in enumerate(cases):
         found, at = _split(case, answer, at)
@@ -204,6 +212,23 @@ def check(
             if options.failures is not None:
                 row.left = [str(p) for p in keep(block, bench, case, options)]
     row.seconds = time.perf_counter() - began
+    return row
+
+
+def _stopped(
+    row: BlockRow, stopped: Stopped, bench: Bench, cases: Sequence[Case], options: VerifyOptions, wave: Path | None
+) -> BlockRow:
+    """A row of cases of which one made a module's assertion fail: that case, where one does so alone."""
+    row.cases, row.wrong_values, row.first = len(cases), 1, str(stopped)
+    if wave is None:
+        for i, case in enumerate(cases):
+            try:
+                run(program(bench, options), case.stdin)
+            except Stopped as alone:
+                row.first = f"case {i}, {case.label}: {alone}"
+                if options.failures is not None:
+                    row.left = [str(p) for p in keep(row.block, bench, case, options)]
+                break
     return row
 
 
@@ -248,7 +273,8 @@ def keep(block: str, bench: Bench, case: Case, options: VerifyOptions) -> list[P
         arrays |= {"meta": np.array(json.dumps(meta)), "stdin": np.frombuffer(case.stdin, np.uint8)}
         np.savez_compressed(file, allow_pickle=False, **arrays)
     wave = path.with_name(f"{block}.fst")
-    run(program(bench, options, trace=True), case.stdin, [str(wave)])
+    with suppress(Stopped):
+        run(program(bench, options, trace=True), case.stdin, [str(wave)])
     return [path, wave]
 
 

@@ -16,6 +16,7 @@ from hwsim.rtl_tools.verilator import build, run
 from hwsim.silicon.activity import Activity, Record, rates, rtl_digest
 
 from .case import Bench, Case, differing
+from .enables import record_enables
 
 Say = Callable[[str], None]
 
@@ -37,7 +38,7 @@ def record_cases(
         kind: kind of run, where energy differs by it; empty: all runs are of one kind.
 
     Raises:
-        InputError: no Verilator, RTL that answers wrongly.
+        InputError: no Verilator, no Yosys, RTL that answers wrongly.
     """
     say(f"co-simulation: {label}")
     program = build(bench.top, bench.main, bench.parameters, bench.defines, trace=True, activity=True)
@@ -47,7 +48,9 @@ def record_cases(
         if wrong := differing(cases, answer):
             raise InputError(f"rtl: {bench.top}: {wrong}: see hwsim verify")
         cycles, found = rates(path, bench.top, blocks)
-    return Record(label=label, kind=kind, cycles=cycles, events=events, rates=found)
+    say(f"clock enables: {label}")
+    enabled = record_enables(bench, cases, blocks)
+    return Record(label=label, kind=kind, cycles=cycles, events=events, rates=found, enables=enabled)
 
 
 def activity_of(bench: Bench, source: str, records: list[Record]) -> Activity:

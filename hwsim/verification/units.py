@@ -77,25 +77,46 @@ def unit(
     return row
 
 
+def at_latencies(
+    block: str, latencies: tuple[int, ...], a: np.ndarray, b: np.ndarray | None, expected: np.ndarray,
+    options: VerifyOptions, parameters: dict[str, int] | None = None,
+) -> BlockRow:  # fmt: skip
+    """Compare a unit with its registers in several places: all operands at the first latency, some at the others."""
+    total = BlockRow(block)
+    for i, latency in enumerate(latencies[:1] if options.smallest else latencies):
+        some = slice(None, None, 1 if i == 0 else 29)
+        values = None if parameters is None else parameters | {"LATENCY": latency}
+        other = None if b is None else b[some]
+        total.add(unit(block, latency, a[some], other, expected[some], options, values))
+    return total
+
+
 def fp16_mul(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands16(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float16).astype(np.float32) * b.view(np.float16).astype(np.float32))
-    return unit("fp16_mul", 3, a, b, y, options)
+    return at_latencies("fp16_mul", (3, 1, 2, 4), a, b, y, options)
+
+
+def int8_mul(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
+    pairs = np.arange(1 << 16, dtype=np.uint16)  # all there are
+    a, b = (pairs >> 8).astype(np.uint8), (pairs & 0xFF).astype(np.uint8)
+    y = a.view(np.int8).astype(np.int16) * b.view(np.int8).astype(np.int16)
+    return at_latencies("int8_mul", (1, 2, 3), a, b, y.view(np.uint16), options)
 
 
 def fp32_add(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) + b.view(np.float32))
-    return unit("fp32_add", 4, a, b, y, options)
+    return at_latencies("fp32_add", (4, 1, 2, 3, 5, 7), a, b, y, options)
 
 
 def fp32_mul(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
     a, b = operands32(rng, cases)
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) * b.view(np.float32))
-    return unit("fp32_mul", 1, a, b, y, options)
+    return at_latencies("fp32_mul", (1, 2, 3, 4, 6), a, b, y, options)
 
 
 def fp32_div(rng: np.random.Generator, cases: int, options: VerifyOptions, latency: int) -> BlockRow:
@@ -105,7 +126,7 @@ def fp32_div(rng: np.random.Generator, cases: int, options: VerifyOptions, laten
     a, b = np.concatenate([a, a]), np.concatenate([b, turned])
     with np.errstate(all="ignore"):
         y = canonical(a.view(np.float32) / b.view(np.float32))
-    return unit("fp32_div", latency, a, b, y, options)
+    return at_latencies("fp32_div", (latency, latency + 1, latency + 3), a, b, y, options)
 
 
 def fp16_to_fp32(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
@@ -130,7 +151,8 @@ def int_to_fp32(rng: np.random.Generator, cases: int, options: VerifyOptions) ->
     near = (edges.ravel()[:, None] + np.arange(-70, 71)).ravel()
     random = rng.integers(-(1 << 31), 1 << 31, cases) >> rng.integers(0, 31, cases)
     a = np.concatenate([near, -near, random]).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
-    return unit("int_to_fp32", 1, a.view(np.uint32), None, a.astype(np.float32).view(np.uint32), options, {"WIDTH": 32})
+    y = a.astype(np.float32).view(np.uint32)
+    return at_latencies("int_to_fp32", (1, 2, 4), a.view(np.uint32), None, y, options, {"WIDTH": 32})
 
 
 def fp32_to_int(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
@@ -140,4 +162,4 @@ def fp32_to_int(rng: np.random.Generator, cases: int, options: VerifyOptions) ->
     x = bits.view(np.float32)
     with np.errstate(invalid="ignore"):
         y = np.clip(np.rint(np.where(np.isnan(x), np.inf, x)), 0, 4095).astype(np.uint32)
-    return unit("fp32_to_int", 1, bits, None, y, options, {"WIDTH": 12})
+    return at_latencies("fp32_to_int", (1, 3), bits, None, y, options, {"WIDTH": 12})

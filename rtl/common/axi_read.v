@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module axi_read #(
     // bytes of a beat, a power of two
@@ -105,6 +106,9 @@ module axi_read #(
             done_reg  <= 1'b0;
         end
     end
+
+    `ASSERT(state_known, state_reg != 2'd3)
+    `ASSERT_STABLE(address_stays, m_axi_arvalid, m_axi_arready, {m_axi_araddr, m_axi_arlen})
 
 endmodule
 

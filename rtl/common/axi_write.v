@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module axi_write #(
     // bytes of a beat, a power of two
@@ -121,6 +122,9 @@ module axi_write #(
             done_reg  <= 1'b0;
         end
     end
+
+    `ASSERT_STABLE(address_stays, m_axi_awvalid, m_axi_awready, {m_axi_awaddr, m_axi_awlen})
+    `ASSERT_STABLE(data_stays, m_axi_wvalid, m_axi_wready, {m_axi_wdata, m_axi_wlast})
 
 endmodule
 

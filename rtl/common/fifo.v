@@ -3,6 +3,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module fifo #(
     // bits of an entry
@@ -51,6 +52,8 @@ module fifo #(
             count_reg <= {COUNT{1'b0}};
         end
     end
+
+    `ASSERT_STABLE(entry_stays, m_valid, m_ready, m_data)
 
 endmodule
 

@@ -6,6 +6,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module window_fifo #(
     // bits of an entry
@@ -64,6 +65,9 @@ module window_fifo #(
         valid_reg   <= valid_next & {DEPTH{!rst}};
         entries_reg <= entries_next;
     end
+
+    `ASSERT(no_gap, (valid_reg & (valid_reg + 1'b1)) == 0)
+    `ASSERT_RESET(empty, valid_reg == 0)
 
 endmodule
 

@@ -13,6 +13,8 @@ module sat_check #(
     parameter ENTRIES = 8,
     parameter GROUP_MAX = 16,
     parameter INTERLEAVE_MAX = 16,
+    // 1: sums are exact: a RUN that would read partial sums is illegal
+    parameter EXACT = 0,
     // bytes of a beat
     parameter BYTES = 32,
     // bits of a word's number in each buffer
@@ -81,7 +83,9 @@ module sat_check #(
                       word[10] == 32'd0 || word[11] == 32'd0 || word[12] == 32'd0 || word[13] == 32'd0 ||
                       word[14] == 32'd0 || word[15] == 32'd0 || word[16] == 32'd0 || word[18] == 32'd0 ||
                       word[20] == 32'd0 || word[21] == 32'd0;
-    wire run_wrong = word[4] == 32'd0 || word[4] > INTERLEAVE_MAX[31:0] || zero_field;
+    // partial sums are read where more than one tile adds to them
+    wire adds = !word[2][0] && (word[10] != word[9] || word[3][0]);
+    wire run_wrong = word[4] == 32'd0 || word[4] > INTERLEAVE_MAX[31:0] || zero_field || (EXACT != 0 && adds);
     wire run_beyond = word[22] >= (32'd1 << WEST_WIDTH) || word[23] >= north_room || word[24] >= (32'd1 << OUTPUT_WIDTH);
     always @* begin
         check = 8'd0;
@@ -100,8 +104,7 @@ module sat_check #(
         case (opcode)
             LOAD: ports = 8'h01 << {buffer, 1'b0};
             STORE: ports = 8'h02 << {buffer, 1'b0};
-            // partial sums are read where more than one tile adds to them
-            RUN: ports = word[2][0] || (word[10] == word[9] && !word[3][0]) ? 8'b00011010 : 8'b00111010;
+            RUN: ports = adds ? 8'b00111010 : 8'b00011010;
             REDUCE: ports = 8'b00001100;
             default: ports = 8'b11100100;
         endcase

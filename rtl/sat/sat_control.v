@@ -18,6 +18,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module sat_control #(
     parameter ROWS = 32,
@@ -25,6 +26,8 @@ module sat_control #(
     parameter ENTRIES = 8,
     parameter GROUP_MAX = 16,
     parameter INTERLEAVE_MAX = 16,
+    // 1: exact sums (sat_check)
+    parameter EXACT = 0,
     // bytes of a beat
     parameter BYTES = 32,
     // bits of a word's number in each buffer
@@ -119,7 +122,7 @@ module sat_control #(
     wire [7:0] check;   // the error it would be, 0 if legal
     wire [7:0] ports;   // the buffer ports it needs
     sat_check #(
-        .COLS(COLS), .ENTRIES(ENTRIES), .GROUP_MAX(GROUP_MAX), .INTERLEAVE_MAX(INTERLEAVE_MAX), .BYTES(BYTES),
+        .COLS(COLS), .ENTRIES(ENTRIES), .GROUP_MAX(GROUP_MAX), .INTERLEAVE_MAX(INTERLEAVE_MAX), .EXACT(EXACT), .BYTES(BYTES),
         .WEST_WIDTH(WEST_WIDTH), .NORTH_WIDTH(NORTH_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH), .STATE_WIDTH(STATE_WIDTH)
     ) check_inst (.command(command_reg), .check(check), .ports(ports));
     wire [7:0] held = (load_reg ? load_ports_reg : 8'd0) | (store_reg ? store_ports_reg : 8'd0) |
@@ -279,6 +282,12 @@ module sat_control #(
             counters_reg     <= {64*COUNTERS{1'b0}};
         end
     end
+
+    `ASSERT(state_known, state_reg <= STATE_DRAIN)
+    `ASSERT(one_start, $onehot0({load_start, store_start, run_start, reduce_start, update_start}))
+    `ASSERT(ports_alone, !compute_start || (ports & ((load_reg ? load_ports_reg : 8'd0) | (store_reg ? store_ports_reg : 8'd0))) == 8'd0)
+    `ASSERT(unit_alone, !(load_start && load_reg) && !(store_start && store_reg) && !(compute_start && compute_busy_reg))
+    `ASSERT_RESET(idle_behind_reset, idle && !busy && !finished)
 
 endmodule
 

@@ -19,6 +19,9 @@ module sat_core #(
     parameter INTERLEAVE_MAX = 16,
     parameter MUL_LATENCY = 3,
     parameter ADD_LATENCY = 4,
+    // 1: the array's sums are exact; cycles of their rounding
+    parameter EXACT = 0,
+    parameter ROUND_LATENCY = 4,
     // bits of a word's number in each buffer
     parameter WEST_WIDTH = 12,
     parameter NORTH_WIDTH = 14,
@@ -124,8 +127,8 @@ module sat_core #(
     wire [1023:0] fields, compute;
     sat_control #(
         .ROWS(ROWS), .COLS(COLS), .ENTRIES(WEIGHT_REGS), .GROUP_MAX(GROUP_MAX), .INTERLEAVE_MAX(INTERLEAVE_MAX),
-        .BYTES(BYTES), .WEST_WIDTH(WEST_WIDTH), .NORTH_WIDTH(NORTH_WIDTH), .OUTPUT_WIDTH(OUTPUT_WIDTH),
-        .STATE_WIDTH(STATE_WIDTH), .COUNTERS(COUNTERS)
+        .EXACT(EXACT), .BYTES(BYTES), .WEST_WIDTH(WEST_WIDTH), .NORTH_WIDTH(NORTH_WIDTH),
+        .OUTPUT_WIDTH(OUTPUT_WIDTH), .STATE_WIDTH(STATE_WIDTH), .COUNTERS(COUNTERS)
     ) control_inst (
         .clk(clk), .rst(rst), .start(start), .program_address(program_address), .program_commands(program_commands),
         .busy(busy), .finished(finished), .error_code(error_code), .error_command(error_command), .counters(counters),
@@ -158,13 +161,9 @@ module sat_core #(
         .m_axi_wdata(m_axi_wdata), .m_axi_wlast(m_axi_wlast), .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready), .m_axi_bresp(m_axi_bresp)
     );
-    assign m_axi_awid    = {AXI_ID_WIDTH{1'b0}};
-    assign m_axi_arid    = {AXI_ID_WIDTH{1'b0}};
-    assign m_axi_awsize  = SIZE[2:0];
-    assign m_axi_arsize  = SIZE[2:0];
-    assign m_axi_awburst = 2'b01;
-    assign m_axi_arburst = 2'b01;
-    assign m_axi_wstrb   = {BYTES{1'b1}};
+    assign {m_axi_awid, m_axi_awsize, m_axi_awburst} = {{AXI_ID_WIDTH{1'b0}}, SIZE[2:0], 2'b01};
+    assign {m_axi_arid, m_axi_arsize, m_axi_arburst} = {{AXI_ID_WIDTH{1'b0}}, SIZE[2:0], 2'b01};
+    assign m_axi_wstrb = {BYTES{1'b1}};
 
     // LOAD and STORE
     wire [AW-1:0] load_address, store_word;
@@ -201,8 +200,8 @@ module sat_core #(
     wire [16*WORD*ROWS-1:0] west_q;
     stce #(
         .ROWS(ROWS), .COLS(COLS), .GROUP_MAX(GROUP_MAX), .WEIGHT_REGS(WEIGHT_REGS), .WORD(WORD),
-        .INTERLEAVE_MAX(INTERLEAVE_MAX), .MUL_LATENCY(MUL_LATENCY), .ADD_LATENCY(ADD_LATENCY), .ADDRESS_WIDTH(AW),
-        .SLOT_WIDTH(SLOT_WIDTH)
+        .INTERLEAVE_MAX(INTERLEAVE_MAX), .MUL_LATENCY(MUL_LATENCY), .ADD_LATENCY(ADD_LATENCY), .EXACT(EXACT),
+        .ROUND_LATENCY(ROUND_LATENCY), .ADDRESS_WIDTH(AW), .SLOT_WIDTH(SLOT_WIDTH)
     ) stce_inst (
         .clk(clk), .rst(compute_rst), .s_cmd_valid(run_start), .s_cmd_ready(run_ready),
         .s_cmd_os(compute[32*2]), .s_cmd_accumulate(compute[32*3]), .s_cmd_interleave(compute[32*4 +: SLOT_WIDTH+1]),

@@ -10,6 +10,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module sat_csr #(
     parameter ROWS = 32,
@@ -131,6 +132,10 @@ module sat_csr #(
             commands_reg <= 32'd0;
         end
     end
+
+    `ASSERT_STABLE(answer_stays, s_axil_bvalid, s_axil_bready, s_axil_bresp)
+    `ASSERT_STABLE(value_stays, s_axil_rvalid, s_axil_rready, {s_axil_rdata, s_axil_rresp})
+    `ASSERT(started_idle, !(start && busy))
 
 endmodule
 

@@ -9,6 +9,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module sat_engines #(
     parameter COLS = 32,
@@ -178,6 +179,10 @@ module sat_engines #(
             pregenerate_reg <= 1'b0;
         end
     end
+
+    `ASSERT(sore_free, !reduce_start || sore_cmd_ready)
+    `ASSERT(wuve_free, !update_start || wuve_cmd_ready)
+    `ASSERT(one_command, $onehot0({reducing_reg, updating_reg}))
 
 endmodule
 

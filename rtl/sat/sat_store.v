@@ -6,6 +6,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module sat_store #(
     parameter COLS = 32,
@@ -116,6 +117,9 @@ module sat_store #(
             valid_reg <= 1'b0;
         end
     end
+
+    `ASSERT_STABLE(beat_stays, m_axis_tvalid, m_axis_tready, m_axis_tdata)
+    `ASSERT(started_idle, !(start && valid_reg))
 
 endmodule
 

@@ -9,6 +9,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module sore #(
     // sorters
@@ -164,6 +165,8 @@ module sore #(
             done_reg  <= 1'b0;
         end
     end
+
+    `ASSERT_STABLE(beat_stays, m_axis_tvalid, m_axis_tready, {m_axis_tdata, m_axis_tlast})
 
 endmodule
 

@@ -23,6 +23,9 @@ module stce #(
     parameter INTERLEAVE_MAX = 16,
     parameter MUL_LATENCY = 3,
     parameter ADD_LATENCY = 4,
+    // 1: sums are exact (uspe.v), rounded once where they leave, in ROUND_LATENCY cycles; no partial sums are read then
+    parameter EXACT = 0,
+    parameter ROUND_LATENCY = 4,
     // bits of a buffer address
     parameter ADDRESS_WIDTH = 16,
     // bits of a slot number
@@ -69,8 +72,9 @@ module stce #(
     localparam INDEX_WIDTH = WORD > 1 ? $clog2(WORD) : 1;
     localparam ENTRY_WIDTH = WEIGHT_REGS > 1 ? $clog2(WEIGHT_REGS) : 1;
     localparam ROW_WIDTH   = ROWS > 1 ? $clog2(ROWS) : 1;
-    localparam WEST_TAG    = 3 + ENTRY_WIDTH + SLOT_WIDTH;
-    localparam NORTH_TAG   = 1 + ENTRY_WIDTH + ROW_WIDTH;
+    localparam WEST_TAG    = 3 + ENTRY_WIDTH + SLOT_WIDTH, NORTH_TAG = 1 + ENTRY_WIDTH + ROW_WIDTH;
+    // exact: three flags, 81 bits of a product of two binary16 numbers, 24 of carries
+    localparam SUM_WIDTH   = EXACT != 0 ? 108 : 32, ADDING = EXACT != 0 ? 1 : ADD_LATENCY;
     localparam CONFIG      = 2 + SLOT_WIDTH + 1 + 8*16 + 7*32 + 2*ADDRESS_WIDTH;
 
     generate
@@ -114,7 +118,8 @@ module stce #(
     wire [NORTH_TAG-1:0]     load_tag;
     wire [ADDRESS_WIDTH-1:0] load_address;
     stce_control #(
-        .ROWS(ROWS), .COLS(COLS), .MUL_LATENCY(MUL_LATENCY), .ADD_LATENCY(ADD_LATENCY), .ADDRESS_WIDTH(ADDRESS_WIDTH),
+        .ROWS(ROWS), .COLS(COLS), .MUL_LATENCY(MUL_LATENCY), .ADD_LATENCY(ADDING),
+        .ROUND_LATENCY(EXACT != 0 ? ROUND_LATENCY : 0), .ADDRESS_WIDTH(ADDRESS_WIDTH),
         .ENTRY_WIDTH(ENTRY_WIDTH), .ROW_WIDTH(ROW_WIDTH)
     ) control_inst (
         .clk(clk), .rst(rst), .start(accept), .done(done),
@@ -137,10 +142,10 @@ module stce #(
     wire [(ROWS+1)*COLS-1:0]            w_valid;
     wire [NORTH_TAG*(ROWS+1)*COLS-1:0]  w_tag;
     wire [(INDEX_WIDTH+16)*(ROWS+1)*COLS-1:0] w_data;
-    wire [32*(ROWS+1)*COLS-1:0]         psum;
+    wire [SUM_WIDTH*(ROWS+1)*COLS-1:0]  psum;
     wire [ROWS*COLS-1:0]                psum_valid;
     wire [(ROWS+1)*COLS-1:0]            drain_valid;
-    wire [32*(ROWS+1)*COLS-1:0]         drain;
+    wire [SUM_WIDTH*(ROWS+1)*COLS-1:0]  drain;
     wire [ROWS-1:0]                     issue_first;   // a lane reads the first round's word
 
     genvar r, c;
@@ -160,8 +165,7 @@ module stce #(
             );
             assign issue_first[r] = issue && tag[WEST_TAG-1];
             delay #(.WIDTH(WEST_TAG), .DEPTH(1)) tag_inst (
-                .clk(clk), .ce(1'b1), .d(tag), .q(x_tag[WEST_TAG*r*(COLS+1) +: WEST_TAG])
-            );
+                .clk(clk), .ce(1'b1), .d(tag), .q(x_tag[WEST_TAG*r*(COLS+1) +: WEST_TAG]));
             delay_valid #(.DEPTH(1)) valid_inst (.clk(clk), .rst(rst), .d(issue), .q(x_valid[r*(COLS+1)]));
             assign x_data[16*WORD*r*(COLS+1) +: 16*WORD] = west_data[16*WORD*r +: 16*WORD];
 
@@ -180,50 +184,42 @@ module stce #(
                                  read_valid[END], read_slot[SLOT_WIDTH*END +: SLOT_WIDTH]};
 
             for (c = 0; c < COLS; c = c + 1) begin : g_col
-                localparam WEST  = r*(COLS+1) + c;
-                localparam EAST  = WEST + 1;
-                localparam NORTH = r*COLS + c;
-                localparam SOUTH = NORTH + COLS;
+                localparam WEST  = r*(COLS+1) + c, EAST = WEST + 1, NORTH = r*COLS + c, SOUTH = NORTH + COLS;
+                localparam TAG_W = WEST_TAG*WEST, TAG_E = WEST_TAG*EAST, TAG_N = NORTH_TAG*NORTH, TAG_S = NORTH_TAG*SOUTH;
                 uspe #(
                     .WORD(WORD), .INTERLEAVE_MAX(INTERLEAVE_MAX), .MUL_LATENCY(MUL_LATENCY),
-                    .ADD_LATENCY(ADD_LATENCY), .INDEX_WIDTH(INDEX_WIDTH), .ENTRY_WIDTH(ENTRY_WIDTH),
-                    .SLOT_WIDTH(SLOT_WIDTH), .ROW_WIDTH(ROW_WIDTH)
+                    .ADD_LATENCY(ADDING), .EXACT(EXACT), .SUM_WIDTH(SUM_WIDTH), .INDEX_WIDTH(INDEX_WIDTH),
+                    .ENTRY_WIDTH(ENTRY_WIDTH), .SLOT_WIDTH(SLOT_WIDTH), .ROW_WIDTH(ROW_WIDTH)
                 ) pe_inst (
                     .clk(clk), .rst(rst), .os(os),
-                    .west_valid(x_valid[WEST]),
-                    .west_first(x_tag[WEST_TAG*WEST + WEST_TAG-1]), .west_last(x_tag[WEST_TAG*WEST + WEST_TAG-2]),
-                    .west_bank(x_tag[WEST_TAG*WEST + WEST_TAG-3]),
-                    .west_entry(x_tag[WEST_TAG*WEST + SLOT_WIDTH +: ENTRY_WIDTH]),
-                    .west_slot(x_tag[WEST_TAG*WEST +: SLOT_WIDTH]),
-                    .west_data(x_data[16*WORD*WEST +: 16*WORD]),
-                    .east_valid(x_valid[EAST]),
-                    .east_first(x_tag[WEST_TAG*EAST + WEST_TAG-1]), .east_last(x_tag[WEST_TAG*EAST + WEST_TAG-2]),
-                    .east_bank(x_tag[WEST_TAG*EAST + WEST_TAG-3]),
-                    .east_entry(x_tag[WEST_TAG*EAST + SLOT_WIDTH +: ENTRY_WIDTH]),
-                    .east_slot(x_tag[WEST_TAG*EAST +: SLOT_WIDTH]),
-                    .east_data(x_data[16*WORD*EAST +: 16*WORD]),
-                    .north_valid(w_valid[NORTH]), .north_bank(w_tag[NORTH_TAG*NORTH + NORTH_TAG-1]),
-                    .north_entry(w_tag[NORTH_TAG*NORTH + ROW_WIDTH +: ENTRY_WIDTH]),
-                    .north_row(w_tag[NORTH_TAG*NORTH +: ROW_WIDTH]),
+                    .west_valid(x_valid[WEST]), .west_data(x_data[16*WORD*WEST +: 16*WORD]),
+                    .west_first(x_tag[TAG_W + WEST_TAG-1]), .west_last(x_tag[TAG_W + WEST_TAG-2]),
+                    .west_bank(x_tag[TAG_W + WEST_TAG-3]), .west_entry(x_tag[TAG_W + SLOT_WIDTH +: ENTRY_WIDTH]),
+                    .west_slot(x_tag[TAG_W +: SLOT_WIDTH]),
+                    .east_valid(x_valid[EAST]), .east_data(x_data[16*WORD*EAST +: 16*WORD]),
+                    .east_first(x_tag[TAG_E + WEST_TAG-1]), .east_last(x_tag[TAG_E + WEST_TAG-2]),
+                    .east_bank(x_tag[TAG_E + WEST_TAG-3]), .east_entry(x_tag[TAG_E + SLOT_WIDTH +: ENTRY_WIDTH]),
+                    .east_slot(x_tag[TAG_E +: SLOT_WIDTH]),
+                    .north_valid(w_valid[NORTH]), .north_bank(w_tag[TAG_N + NORTH_TAG-1]),
+                    .north_entry(w_tag[TAG_N + ROW_WIDTH +: ENTRY_WIDTH]), .north_row(w_tag[TAG_N +: ROW_WIDTH]),
                     .north_data(w_data[(INDEX_WIDTH+16)*NORTH +: INDEX_WIDTH+16]),
-                    .south_valid(w_valid[SOUTH]), .south_bank(w_tag[NORTH_TAG*SOUTH + NORTH_TAG-1]),
-                    .south_entry(w_tag[NORTH_TAG*SOUTH + ROW_WIDTH +: ENTRY_WIDTH]),
-                    .south_row(w_tag[NORTH_TAG*SOUTH +: ROW_WIDTH]),
+                    .south_valid(w_valid[SOUTH]), .south_bank(w_tag[TAG_S + NORTH_TAG-1]),
+                    .south_entry(w_tag[TAG_S + ROW_WIDTH +: ENTRY_WIDTH]), .south_row(w_tag[TAG_S +: ROW_WIDTH]),
                     .south_data(w_data[(INDEX_WIDTH+16)*SOUTH +: INDEX_WIDTH+16]),
-                    .psum_in(psum[32*NORTH +: 32]), .psum_valid(psum_valid[NORTH]), .psum_out(psum[32*SOUTH +: 32]),
+                    .psum_in(psum[SUM_WIDTH*NORTH +: SUM_WIDTH]), .psum_valid(psum_valid[NORTH]),
+                    .psum_out(psum[SUM_WIDTH*SOUTH +: SUM_WIDTH]),
                     .read_valid(read_valid[WEST]), .read_slot(read_slot[SLOT_WIDTH*WEST +: SLOT_WIDTH]),
                     .read_east_valid(read_valid[EAST]), .read_east_slot(read_slot[SLOT_WIDTH*EAST +: SLOT_WIDTH]),
-                    .drain_in_valid(drain_valid[NORTH]), .drain_in(drain[32*NORTH +: 32]),
-                    .drain_valid(drain_valid[SOUTH]), .drain(drain[32*SOUTH +: 32])
+                    .drain_in_valid(drain_valid[NORTH]), .drain_in(drain[SUM_WIDTH*NORTH +: SUM_WIDTH]),
+                    .drain_valid(drain_valid[SOUTH]), .drain(drain[SUM_WIDTH*SOUTH +: SUM_WIDTH])
                 );
             end
         end
     endgenerate
 
     // addresses of column 0: partial sums are read MUL_LATENCY cycles after the activation, so as to meet its product
-    wire                     psum_next;
+    wire psum_next, psum_wrapped, result_wrapped;
     wire [ADDRESS_WIDTH-1:0] psum_at, result_at;
-    wire                     psum_wrapped, result_wrapped;
     delay_valid #(.DEPTH(MUL_LATENCY)) psum_next_inst (
         .clk(clk), .rst(rst), .d(issue_first[0] && !os), .q(psum_next)
     );
@@ -282,16 +278,20 @@ module stce #(
             assign north_address[ADDRESS_WIDTH*c +: ADDRESS_WIDTH] = load_line[LOAD +: ADDRESS_WIDTH];
             assign w_data[(INDEX_WIDTH+16)*c +: INDEX_WIDTH+16] = north_data[24*c +: INDEX_WIDTH+16];
             assign psum_address[ADDRESS_WIDTH*c +: ADDRESS_WIDTH] = psum_line[PSUM +: ADDRESS_WIDTH];
-            assign psum[32*c +: 32] = read_psum ? psum_data[32*c +: 32] : 32'd0;
+            assign psum[SUM_WIDTH*c +: SUM_WIDTH] =
+                EXACT == 0 && read_psum ? {{(SUM_WIDTH-32){1'b0}}, psum_data[32*c +: 32]} : {SUM_WIDTH{1'b0}};
             assign drain_valid[c] = 1'b0;
-            assign drain[32*c +: 32] = 32'd0;
+            assign drain[SUM_WIDTH*c +: SUM_WIDTH] = {SUM_WIDTH{1'b0}};
             // what leaves the array in the south, the indices' empty bits
             wire unused_south = &{1'b0, north_data[24*c +: 24], w_valid[LAST], w_tag[NORTH_TAG*LAST +: NORTH_TAG],
                                   w_data[(INDEX_WIDTH+16)*LAST +: INDEX_WIDTH+16]};
 
-            assign result_valid[c] = os ? drain_valid[LAST] : psum_valid[LAST-COLS];
+            column_result #(.EXACT(EXACT), .SUM_WIDTH(SUM_WIDTH), .LATENCY(ROUND_LATENCY)) column_inst (
+                .clk(clk), .rst(rst), .sum_valid(os ? drain_valid[LAST] : psum_valid[LAST-COLS]),
+                .sum(os ? drain[SUM_WIDTH*LAST +: SUM_WIDTH] : psum[SUM_WIDTH*LAST +: SUM_WIDTH]),
+                .result_valid(result_valid[c]), .result(result_data[32*c +: 32])
+            );
             assign result_address[ADDRESS_WIDTH*c +: ADDRESS_WIDTH] = result_line[ADDRESS_WIDTH*c +: ADDRESS_WIDTH];
-            assign result_data[32*c +: 32] = os ? drain[32*LAST +: 32] : psum[32*LAST +: 32];
         end
     endgenerate
 

@@ -9,12 +9,15 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module stce_control #(
     parameter ROWS = 32,
     parameter COLS = 32,
     parameter MUL_LATENCY = 3,
     parameter ADD_LATENCY = 4,
+    // cycles of a result behind the array
+    parameter ROUND_LATENCY = 0,
     // bits of: an address, an entry of a weight bank, a row number
     parameter ADDRESS_WIDTH = 16,
     parameter ENTRY_WIDTH = 3,
@@ -54,8 +57,8 @@ module stce_control #(
 
     localparam HAZARD   = ADD_LATENCY + 2;
     localparam FLUSH    = MUL_LATENCY + ADD_LATENCY + 2;
-    localparam WS_TAIL  = COLS + MUL_LATENCY + ADD_LATENCY;
-    localparam OS_TAIL  = ROWS + COLS - 2;
+    localparam WS_TAIL  = COLS + MUL_LATENCY + ADD_LATENCY + ROUND_LATENCY;
+    localparam OS_TAIL  = ROWS + COLS - 2 + ROUND_LATENCY;
 
     reg                     run_reg;
     reg [31:0]              started_reg,  started_next;   // tiles
@@ -195,6 +198,9 @@ module stce_control #(
             first_reg   <= 1'b0;
         end
     end
+
+    `ASSERT(one_command, !(start && run_reg))
+    `ASSERT(in_order, !run_reg || (settled_reg <= started_reg && ended_reg <= started_reg))
 
 endmodule
 

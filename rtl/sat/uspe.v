@@ -11,6 +11,7 @@
 //   4 activations move one column east;   5 weights move one row south, and are caught;   6 drained words move south.
 // WS: a weight is caught by the row for which `north_row` has counted to 0, into one of two banks, so that the next
 // tile's weights load while this one's work. OS: every row keeps each weight as it passes.
+// EXACT: products are added as integers (exact_add.v), in one cycle: ADD_LATENCY is 1, and nothing is rounded here.
 
 `resetall
 `default_nettype none
@@ -23,6 +24,9 @@ module uspe #(
     // pipeline registers of the multiplier and of the adder
     parameter MUL_LATENCY = 3,
     parameter ADD_LATENCY = 4,
+    // 1: sums are exact; bits of a sum: 32, or those of exact_add
+    parameter EXACT = 0,
+    parameter SUM_WIDTH = 32,
     // bits of: an index into WORD, an entry of a weight bank, a slot, a row number
     parameter INDEX_WIDTH = 4,
     parameter ENTRY_WIDTH = 3,
@@ -63,9 +67,9 @@ module uspe #(
     output wire [INDEX_WIDTH+15:0]   south_data,
 
     // partial sums, WS
-    input  wire [31:0]               psum_in,
+    input  wire [SUM_WIDTH-1:0]      psum_in,
     output wire                      psum_valid,
-    output wire [31:0]               psum_out,
+    output wire [SUM_WIDTH-1:0]      psum_out,
 
     // 6. drain, OS: the command moves east, words move south
     input  wire                      read_valid,
@@ -73,9 +77,9 @@ module uspe #(
     output wire                      read_east_valid,
     output wire [SLOT_WIDTH-1:0]     read_east_slot,
     input  wire                      drain_in_valid,
-    input  wire [31:0]               drain_in,
+    input  wire [SUM_WIDTH-1:0]      drain_in,
     output wire                      drain_valid,
-    output wire [31:0]               drain
+    output wire [SUM_WIDTH-1:0]      drain
 );
 
     localparam TAG = SLOT_WIDTH + 2;
@@ -106,11 +110,8 @@ module uspe #(
 
     // 3. multiplier
     wire [INDEX_WIDTH+15:0] weight = weight_reg[{west_bank, west_entry}];
-    wire [31:0] product;
+    wire [15:0] activation = west_data[16*weight[16 +: INDEX_WIDTH] +: 16];
     wire [TAG-1:0] product_tag;
-    fp16_mul #(.LATENCY(MUL_LATENCY)) mul_inst (
-        .clk(clk), .ce(1'b1), .a(west_data[16*weight[16 +: INDEX_WIDTH] +: 16]), .b(weight[15:0]), .y(product)
-    );
     delay #(.WIDTH(TAG), .DEPTH(MUL_LATENCY)) product_inst (
         .clk(clk), .ce(1'b1), .d({west_first, west_last, west_slot}), .q(product_tag)
     );
@@ -118,31 +119,63 @@ module uspe #(
     delay_valid #(.DEPTH(MUL_LATENCY)) product_valid_inst (.clk(clk), .rst(rst), .d(west_valid), .q(product_valid));
 
     // 2. adder; 1. its sum
-    reg  [31:0] acc_reg [0:INTERLEAVE_MAX-1];
-    wire [31:0] sum;
+    wire [SUM_WIDTH-1:0] sum;
     wire        sum_last;
     wire        product_first = product_tag[TAG-1];
     wire [SLOT_WIDTH-1:0] product_slot = product_tag[SLOT_WIDTH-1:0];
     wire [SLOT_WIDTH-1:0] sum_slot;
     wire        sum_valid;
     wire        keep      = sum_valid && !sum_last;
-    wire [31:0] held      = keep && sum_slot == product_slot ? sum : acc_reg[product_slot];
-    wire [31:0] partial   = !product_first ? held : os ? 32'd0 : psum_in;
-    fp32_add #(.LATENCY(ADD_LATENCY)) add_inst (.clk(clk), .ce(1'b1), .a(partial), .b(product), .y(sum));
+    wire [SUM_WIDTH-1:0] held;
+    generate
+        if (EXACT != 0) begin : g_exact
+            wire [42:0] product;
+            wire [SUM_WIDTH-1:0] next;
+            fp16_mul_fixed #(.LATENCY(MUL_LATENCY)) mul_inst (
+                .clk(clk), .ce(1'b1), .a(activation), .b(weight[15:0]), .y(product)
+            );
+            exact_add #(.WIDTH(SUM_WIDTH - 3)) add_inst (
+                .clk(clk), .ce(product_valid), .from_own(!product_first), .from_above(!os), .own(held),
+                .above(psum_in), .product(product), .next(next), .sum(sum)
+            );
+            if (INTERLEAVE_MAX == 1) begin : g_one
+                assign held = sum;   // it stays where it is made until the next product comes
+                wire unused = &{1'b0, keep, next, product_slot};
+            end else begin : g_slots
+                reg [SUM_WIDTH-1:0] acc_reg [0:INTERLEAVE_MAX-1];
+                assign held = acc_reg[product_slot];
+                always @(posedge clk) begin
+                    if (product_valid) begin
+                        acc_reg[product_slot] <= next;
+                    end
+                end
+                wire unused = &{1'b0, keep};
+            end
+        end else begin : g_binary32
+            reg  [31:0] acc_reg [0:INTERLEAVE_MAX-1];
+            wire [31:0] product;
+            wire [31:0] partial = !product_first ? held : os ? 32'd0 : psum_in;
+            fp16_mul #(.LATENCY(MUL_LATENCY)) mul_inst (
+                .clk(clk), .ce(1'b1), .a(activation), .b(weight[15:0]), .y(product)
+            );
+            fp32_add #(.LATENCY(ADD_LATENCY)) add_inst (.clk(clk), .ce(1'b1), .a(partial), .b(product), .y(sum));
+            assign held = keep && sum_slot == product_slot ? sum : acc_reg[product_slot];
+            always @(posedge clk) begin
+                if (keep) begin
+                    acc_reg[sum_slot] <= sum;
+                end
+            end
+        end
+    endgenerate
     delay #(.WIDTH(TAG - 1), .DEPTH(ADD_LATENCY)) sum_inst (
         .clk(clk), .ce(1'b1), .d(product_tag[TAG-2:0]), .q({sum_last, sum_slot})
     );
     delay_valid #(.DEPTH(ADD_LATENCY)) sum_valid_inst (.clk(clk), .rst(rst), .d(product_valid), .q(sum_valid));
-    always @(posedge clk) begin
-        if (keep) begin
-            acc_reg[sum_slot] <= sum;
-        end
-    end
     assign psum_valid = sum_valid && sum_last && !os;
     assign psum_out   = sum;
 
     // 6. drain
-    reg [31:0] file_reg [0:INTERLEAVE_MAX-1];
+    reg [SUM_WIDTH-1:0] file_reg [0:INTERLEAVE_MAX-1];
     always @(posedge clk) begin
         if (sum_valid && sum_last && os) begin
             file_reg[sum_slot] <= sum;
@@ -150,7 +183,7 @@ module uspe #(
     end
     delay #(.WIDTH(SLOT_WIDTH), .DEPTH(1)) read_inst (.clk(clk), .ce(1'b1), .d(read_slot), .q(read_east_slot));
     delay_valid #(.DEPTH(1)) read_valid_inst (.clk(clk), .rst(rst), .d(read_valid), .q(read_east_valid));
-    delay #(.WIDTH(32), .DEPTH(1)) drain_inst (
+    delay #(.WIDTH(SUM_WIDTH), .DEPTH(1)) drain_inst (
         .clk(clk), .ce(1'b1), .d(read_valid ? file_reg[read_slot] : drain_in), .q(drain)
     );
     delay_valid #(.DEPTH(1)) drain_valid_inst (

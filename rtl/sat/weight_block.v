@@ -8,6 +8,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module weight_block #(
     parameter LANES = 32,
@@ -130,6 +131,8 @@ module weight_block #(
             full_reg <= 2'b00;
         end
     end
+
+    `ASSERT_STABLE(beat_stays, m_axis_tvalid, m_axis_tready || clear, m_axis_tdata)
 
 endmodule
 

@@ -8,6 +8,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module wuve #(
     parameter LANES = 32,
@@ -130,6 +131,8 @@ module wuve #(
             done_reg  <= 1'b0;
         end
     end
+
+    `ASSERT_STABLE(beat_stays, m_axis_tvalid, m_axis_tready, {m_axis_tdata, m_axis_tlast})
 
 endmodule
 

@@ -6,6 +6,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module answers #(
     parameter SLOTS = 64,
@@ -75,6 +76,9 @@ module answers #(
             illegal_reg[admit_slot] <= admit_illegal;
         end
     end
+
+    `ASSERT_STABLE(answer_stays, m_valid, m_ready, {m_tag, m_again, m_output})
+    `ASSERT(room, !(s_valid && !unused_ready))
 
 endmodule
 

@@ -11,6 +11,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module fetch #(
     // of each unit; a power of two
@@ -167,6 +168,7 @@ module fetch #(
                         CHANNELS > 1 ? one[KEPT+INTERLEAVE-5 +: TARGET] : {TARGET{1'b0}};
                 end
                 assign full[l] = !ready;
+                `ASSERT(room, !(push[l] && !ready))
                 wire [ARRIVED-1:0] came = arrived[ARRIVED*AT +: ARRIVED];
                 assign write_id[ID_WIDTH*AT +: ID_WIDTH] = {1'b0, came[ARRIVED-1:257], {LANE_WIDTH{1'b0}}} | SHARED;
                 assign write_data[256*AT +: 256] = came[255:0];
@@ -224,6 +226,7 @@ module fetch #(
             end
             assign m_axi_araddr[ADDRESS_WIDTH*c +: ADDRESS_WIDTH] = {offered_reg[ENTRY*c+ID_WIDTH +: BLOCK_WIDTH], 5'd0};
             assign m_axi_arid[ID_WIDTH*c +: ID_WIDTH] = offered_reg[ENTRY*c +: ID_WIDTH];
+            `ASSERT_STABLE(request_stays, offer_reg[c], m_axi_arready[c], offered_reg[ENTRY*c +: ENTRY])
         end
     endgenerate
     always @(posedge clk) begin

@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 `include "head.vh"
 
 module fetch_schedule #(
@@ -232,6 +233,10 @@ module fetch_schedule #(
             own_reg    <= {OWN_WIDTH{1'b0}};
         end
     end
+
+    `ASSERT(room, used_reg <= ALL_ROWS)
+    `ASSERT(one_key_job, $onehot0({lsb_take, query_take, next_take}))
+    `ASSERT(reader_known, !(read_valid && users_reg[16*read_entry +: 16] == 16'd0))
 
 endmodule
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp of a binary32 number that is not positive: range reduction by ln 2 in two parts, Taylor polynomial of 5th order.
+// exp of a binary32 number that is not positive: range reduction by ln 2 in two parts, polynomial of 5th order.
 //
 //   t = x log2(e);  i = t to the nearest integer, ties to even;  f = (x - i H) - i L,  H + L = ln 2
-//   y = ((((f/120 + 1/24) f + 1/6) f + 1/2) f + 1) f + 1;  result y 2^i, 0 below 2^-126
+//   y = ((((C5 f + C4) f + C3) f + C2) f + C1) f + 1;  result y 2^i, 0 below 2^-126
+//
+// The coefficients are the functional level's EXP_COEFFICIENTS: at most 2 ulp off where the result is normal.
 //
 // Every operation is rounded by itself. x <= -104 gives 0, NaN the canonical NaN; a positive x gives what nobody may use.
 // One result a cycle, 7 (MUL_LATENCY + ADD_LATENCY) cycles after its operand.
@@ -26,9 +28,9 @@ module fp32_exp #(
     localparam ORDER = 5;
 
     localparam [31:0] LOG2E = 32'h3fb8aa3b, MINUS_HIGH = 32'hbf318000, MINUS_LOW = 32'h395e8083;
-    // 1/120; then 1/24, 1/6, 1/2, 1, 1
-    localparam [31:0] C5 = 32'h3c088889;
-    localparam [32*ORDER-1:0] C = {32'h3f800000, 32'h3f800000, 32'h3f000000, 32'h3e2aaaab, 32'h3d2aaaab};
+    // near 1/120; then near 1/24, 1/6, 1/2, 1; 1
+    localparam [31:0] C5 = 32'h3c072174;
+    localparam [32*ORDER-1:0] C = {32'h3f800000, 32'h3f7ffff5, 32'h3efffec9, 32'h3e2aaf5d, 32'h3d2ba4ea};
 
     // what is given at once: NaN, 0
     wire is_nan  = &a[30:23] && |a[22:0];

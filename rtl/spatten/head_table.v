@@ -8,6 +8,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 `include "head.vh"
 
 module head_table #(
@@ -248,6 +249,9 @@ module head_table #(
             row_reg         <= {ROW_WIDTH{1'b0}};
         end
     end
+
+    `ASSERT(room, used_reg <= ALL_ROWS)
+    `ASSERT(query_known, !(ended && left_reg[16*ended_head +: 16] == 16'd0) && !(done && users_reg[16*done_head +: 16] == 16'd0))
 
 endmodule
 

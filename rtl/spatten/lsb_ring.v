@@ -6,6 +6,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module lsb_ring #(
     parameter HEADS = 16,
@@ -92,6 +93,9 @@ module lsb_ring #(
             row_reg  <= START;
         end
     end
+
+    `ASSERT(room, !(take && !(fits && unused_ready)))
+    `ASSERT(within, used_reg <= ALL)
 
 endmodule
 

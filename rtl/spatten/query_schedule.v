@@ -8,6 +8,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 `include "head.vh"
 
 module query_schedule #(
@@ -245,6 +246,10 @@ module query_schedule #(
     end
 
     wire unused_heads = &{1'b0, heads};
+
+    `ASSERT(room_to_dot, !(admit && !unused_dot) && !(fails && !unused_again) && !(scored && !unused_exp))
+    `ASSERT(room_behind, !(summed && !unused_check) && !(passes && !unused_divide))
+    `ASSERT(some_output, !(release_valid && outputs_reg == 0))
 
 endmodule
 

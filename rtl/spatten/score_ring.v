@@ -6,6 +6,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module score_ring #(
     parameter SLOTS = 64,
@@ -70,6 +71,9 @@ module score_ring #(
             next_reg <= {ROW_WIDTH{1'b0}};
         end
     end
+
+    `ASSERT(room, !(take && !fits))
+    `ASSERT(some, !give || used_reg >= given)
 
 endmodule
 

@@ -32,16 +32,16 @@ module score_scale #(
 );
 
     wire [31:0] scale_late;
-    delay #(.WIDTH(32), .DEPTH(1)) scale_delay (.clk(clk), .ce(1'b1), .d(scale), .q(scale_late));
+    delay #(.WIDTH(32), .DEPTH(2)) scale_delay (.clk(clk), .ce(1'b1), .d(scale), .q(scale_late));
 
     genvar l;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : g_lane
             wire [31:0] number;
-            int_to_fp32 #(.WIDTH(SCORE_WIDTH)) convert (
+            int_to_fp32 #(.WIDTH(SCORE_WIDTH), .LATENCY(2)) convert (
                 .clk(clk), .ce(1'b1), .a(s_scores[SCORE_WIDTH*l +: SCORE_WIDTH]), .y(number)
             );
-            fp32_mul #(.LATENCY(3)) multiply (
+            fp32_mul #(.LATENCY(2)) multiply (
                 .clk(clk), .ce(1'b1), .a(number), .b(scale_late), .y(m_scores[32*l +: 32])
             );
             delay_valid #(.DEPTH(4)) valid_delay (.clk(clk), .rst(rst), .d(s_valid[l]), .q(m_valid[l]));

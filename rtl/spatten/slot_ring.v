@@ -4,6 +4,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module slot_ring #(
     parameter SLOTS = 64,
@@ -51,6 +52,9 @@ module slot_ring #(
             count_reg  <= {COUNT{1'b0}};
         end
     end
+
+    `ASSERT(room, !(admit && count_reg == SLOTS[COUNT-1:0]))
+    `ASSERT(some, !(release_valid && count_reg == 0))
 
 endmodule
 

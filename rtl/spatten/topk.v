@@ -17,6 +17,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module topk #(
     // comparators; a power of two, at least 2
@@ -236,6 +237,9 @@ module topk #(
             random_reg <= 16'd1;
         end
     end
+
+    `ASSERT(state_known, state_reg != 2'd3)
+    `ASSERT_STABLE(flags_stay, m_axis_tvalid, m_axis_tready, {m_axis_tkeep, m_axis_tlast})
 
 endmodule
 

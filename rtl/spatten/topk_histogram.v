@@ -18,6 +18,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module topk_histogram #(
     // comparators; a power of two, at least 2
@@ -189,6 +190,9 @@ module topk_histogram #(
             done_reg  <= 1'b0;
         end
     end
+
+    `ASSERT(state_known, state_reg != 2'd3)
+    `ASSERT_STABLE(flags_stay, m_axis_tvalid, m_axis_tready, {m_axis_tkeep, m_axis_tlast})
 
 endmodule
 

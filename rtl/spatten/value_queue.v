@@ -3,6 +3,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module value_queue #(
     parameter SLOTS = 8,
@@ -51,6 +52,9 @@ module value_queue #(
             count_reg <= {COUNT{1'b0}};
         end
     end
+
+    `ASSERT(room, !(put && count_reg == SLOTS[COUNT-1:0]))
+    `ASSERT(some, !(take && !valid))
 
 endmodule
 

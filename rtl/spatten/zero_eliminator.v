@@ -7,6 +7,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module zero_eliminator #(
     // elements
@@ -100,6 +101,8 @@ module zero_eliminator #(
             valid_reg <= 1'b0;
         end
     end
+
+    `ASSERT_STABLE(beat_stays, m_axis_tvalid, m_axis_tready, {m_axis_tdata, m_axis_tcount})
 
 endmodule
 

@@ -15,10 +15,15 @@ from algorithms.attention import pieces
 from algorithms.attention.attach import attach
 from algorithms.attention.traces import workload_of, write_attention_trace
 from algorithms.training.models import CharLM, DigitsCNN, DigitsViT
+from dataflow.attention.demand import demand
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule, kept, top_k
 from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
+from hwsim.spatten.config import SpattenConfig
+from hwsim.spatten.replay import replay
+from hwsim.spatten.run import SpattenRun
 from tests.support import tools
+from tests.support.grouped import grouped_trace
 
 SOME = AttentionPruning(
     tokens=RatioSchedule(average=0.3, start=0.1), heads=RatioSchedule(average=0.3, spared=0.3), values=0.5, protected=1
@@ -283,3 +288,23 @@ def test_a_trace_is_what_happened(tmp_path) -> None:
         read_attention_trace(tmp_path / "t")
     with pytest.raises(InputError, match="no finished attention trace"):
         read_attention_trace(tmp_path)
+
+
+def test_a_trace_of_grouped_heads(tmp_path) -> None:
+    """4 query heads on 2 KV heads, as in Llama: keys are fetched once a KV head, and bits are what torch computed."""
+    session = grouped_trace(tmp_path / "t", AttentionPruning(quantization=Quantization(msb=8, lsb=4, threshold=0.2)))
+    settings = SpattenRun(workload=str(tmp_path / "t"))
+    opened = settings.open()
+    assert opened.whole is not None
+    assert opened.trace is not None
+    assert (opened.whole.rows.kv_head_id == opened.whole.rows.head_id // 2).all()
+    found = settings.run(opened)
+    vectors = sum(len(step.keys) * 2 for step in session.steps)
+    assert demand(opened.whole.rows)["key_bytes"].sum() == vectors * 32
+    assert found.total("key_bytes") == vectors * 32
+    assert found.total("queries") == sum(step.again.numel() for step in session.steps)
+    assert found.total("lsb_recomputations") == sum(int(step.again.sum()) for step in session.steps)
+    for row in replay(SpattenConfig(), *opened.trace):
+        assert row.lsb_decisions_different == row.values_different == 0
+        assert row.probability_units <= 1
+        assert row.output_error < 0.02  # half a unit of each probability; the wrong KV head: 1

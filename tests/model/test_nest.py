@@ -37,7 +37,7 @@ def touched_rows(window: Window, first: int, count: int) -> int:
     for position in range(first, first + count):
         image, place = divmod(position // window.out_width, window.out_height)
         for tap in range(window.taps_h):
-            row = place * window.stride_h - window.pad_top + tap
+            row = place * window.stride_h - window.pad_top + tap * window.dilation_h
             if 0 <= row < window.height:
                 rows.add((image, row))
     # output rows are fetched whole: neighbours in a strip are contiguous already

@@ -129,14 +129,14 @@ def test_rules_for_layers_left_dense() -> None:
 
 def test_any_torch_model_keeps_its_parameters() -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 2), nn.Conv2d(8, 8, 3, padding="same"))
-    before = dict(model.named_parameters())
-    report = {r.name: r.dense_cause for r in convert(model, Method.BDWP, PATTERN)}
-    assert report["0"] is None
-    assert "MultiheadAttention" in report["1"]
-    assert report["2"] is not None
+    before, kinds = dict(model.named_parameters()), [type(m) for m in model.modules()]
+    report = {r.name: r for r in convert(model, Method.BDWP, PATTERN)}
+    assert {r.dense_cause for r in report.values()} == {None}
+    assert {r.ff_density for r in report.values()} == {0.25}
     after = dict(model.named_parameters())
     assert all(after[n] is p for n, p in before.items())
-    assert type(plain(model)[0]) is nn.Linear
+    assert [type(m) for m in plain(model).modules()] == kinds
+    assert not any(m._forward_pre_hooks for m in model.modules())
 
 
 def test_transformer_projections_are_converted() -> None:

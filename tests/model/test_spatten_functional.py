@@ -32,8 +32,8 @@ def naive_exponential(x: F) -> F:
         return F(0)
     i = np.rint(x * F(1.4426950408889634))
     f = (x - i * F(0.693359375)) - i * F(-2.12194440054690583e-4)
-    y = F(1 / 120)
-    for c in (1 / 24, 1 / 6, 0.5, 1.0, 1.0):
+    y = F(0.008247722)
+    for c in (0.04190532, 0.16668458, 0.49999073, 0.99999934, 1.0):
         y = y * f + F(c)
     y = F(np.ldexp(y, int(i)))
     return y if y >= F(2.0**-126) else F(0)

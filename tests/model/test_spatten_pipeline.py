@@ -53,8 +53,9 @@ def random_machine(rng: np.random.Generator, ample: bool = False) -> SpattenConf
     )  # fmt: skip
 
 
-def random_segment(rng: np.random.Generator, config: SpattenConfig) -> Segment:
-    """Heads of every kind: one query or several, pruned, in two planes, too large for an SRAM, with candidates."""
+def random_segment(rng: np.random.Generator, config: SpattenConfig, sharing: int = 1) -> Segment:
+    """Heads of every kind: one query or several, pruned, in two planes, too large for an SRAM, with candidates; up to
+    ``sharing`` query heads on the keys of each."""
     builder = Builder(config)
     longest = rng.choice([8, 24, 90])
     planes, failing = (1, 0.9) if rng.random() < 0.4 else (0.5, 0.3)
@@ -63,12 +64,15 @@ def random_segment(rng: np.random.Generator, config: SpattenConfig) -> Segment:
         length = int(rng.integers(1, longest))
         n = int(rng.integers(1, length + 1))
         count = int(rng.choice([1, 1, 2, 5]))
+        heads = int(rng.integers(2, sharing + 1)) if sharing > 1 else 1
+        members = tuple(Head(0, 0, i, length, n, count, dimension) for i in range(heads)) if heads > 1 else ()
+        count *= heads
         tokens = np.sort(rng.choice(length, n, replace=False))
         progressive = bool(rng.random() < planes)
         again = (rng.random(count) < failing) & progressive
         size = dimension * int(rng.choice([4, 6, 8, 12])) // 8
         group = Group(Head(0, int(rng.integers(0, 3)), head, length, n, count, dimension), n, size, size,
-                      dimension // 2 if progressive else 0, size, progressive, 0.1, again)  # fmt: skip
+                      dimension // 2 if progressive else 0, size, progressive, 0.1, again, members)  # fmt: skip
         seen = rng.integers(1, n + 1, count)
         dots = np.array([rng.integers(1, s + 1) for s in seen])
         keep = np.zeros((count, n), np.bool_)
@@ -91,13 +95,13 @@ RARE = (
 
 
 @cache
-def compared(seed: int) -> Counter[str]:
+def compared(seed: int, sharing: int = 1) -> Counter[str]:
     """A random machine beside its twin, of which what happened is returned."""
     rng = np.random.default_rng(seed)
     config = random_machine(rng, ample=seed % 8 == 7)
     machine, twin = Pipeline(config), Twin(config)
     for _ in range(2):  # the second on a memory that has been used
-        work = random_segment(rng, config)
+        work = random_segment(rng, config, sharing)
         marks = np.sort(rng.integers(0, len(work.queries) + 1, 3))
         marks[-1] = len(work.queries)
         before = machine.causes.copy()
@@ -126,6 +130,11 @@ def compared(seed: int) -> Counter[str]:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_every_cycle_of_the_twin(seed: int) -> None:
     compared(seed)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_every_cycle_of_the_twin_where_query_heads_share_keys(seed: int) -> None:
+    compared(seed, sharing=4)
 
 
 def test_the_random_cases_meet_what_is_rare() -> None:

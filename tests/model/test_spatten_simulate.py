@@ -4,35 +4,43 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
+from dataflow.attention.demand import demand
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule, top_k
 from dataflow.attention.workload import (
+    CAUSAL,
     COLUMNS,
+    KV_HEAD,
     PUBLISHED,
     QUERIES,
+    SEQUENCE,
     Transformer,
     Workload,
     make_workload,
     read_workload,
 )
+from dataflow.errors import InputError
 from hwsim.core.machine import load
 from hwsim.memory.config import DramConfig
 from hwsim.memory.controller import COMMANDS, counts
-from hwsim.memory.energy import dram_energy
+from hwsim.memory.energy import command_energy, dram_energy
 from hwsim.spatten.config import SpattenConfig, eighth
-from hwsim.spatten.energy import COMPONENTS, row_energy
+from hwsim.spatten.energy import COMPONENTS, counted_energy_j, row_energy, total_energy_j
 from hwsim.spatten.result import ALL_CAUSES, SpattenResult
+from hwsim.spatten.run import SpattenRun
 from hwsim.spatten.timeline import stages, write_timeline
 from hwsim.spatten.timing import simulate as module
-from hwsim.spatten.timing.fetch import COUNT, FIRST, STALLS, plan
-from hwsim.spatten.timing.lower import KINDS, Builder, Style, groups, layers
+from hwsim.spatten.timing.fetch import BASE, COUNT, FIRST, STALLS, plan
+from hwsim.spatten.timing.lower import KINDS, Builder, Group, Style, everything, groups, layers
 from hwsim.spatten.timing.pipeline import CAUSES, LOG, QUERY_FIELDS, VALUE_JOB
-from hwsim.spatten.timing.scores import RecordedScores, SyntheticScores
+from hwsim.spatten.timing.scores import Head, RecordedScores, SyntheticScores
 from hwsim.spatten.timing.simulate import simulate
 from hwsim.spatten.timing.state import Pipeline
 
@@ -326,7 +334,11 @@ def test_energy_is_of_what_was_counted() -> None:
     found = row_energy(c, row)
     assert set(found) == set(COMPONENTS)
     commands = {name: row[f"dram_{name}"] for name in ("ACT", "PRE", "RD", "WR", "REF")}
-    assert found["dram"] == sum(dram_energy(c.memory, commands).values())
+    by_command = dram_energy(c.memory, commands)
+    assert found["dram"] + found["dram_refresh"] == pytest.approx(sum(by_command.values()))
+    assert found["dram_refresh"] == by_command["refresh"] == row["dram_REF"] * command_energy(c.memory)["refresh"]
+    everything = total_energy_j(c, [row])
+    assert counted_energy_j(c, [row]) == pytest.approx(sum(everything.values()) - everything["dram_refresh"])
     assert found["qk"] == pytest.approx(51 * 64 * (0.2 * 1.5**2 + 0.1))
     assert found["softmax"] == pytest.approx(51 * (14 * 3.7 + 8 * 0.9))
     assert found["projections"] == found["candidates"] == 0
@@ -361,3 +373,159 @@ def test_results_are_written_and_read(tmp_path) -> None:
         assert len(table) == (len(found.steps) if path.stem == "result" else len(found.queries))
     assert pd.read_parquet(tmp_path / "result.parquet").cycles.sum() == found.cycles
     assert load(tmp_path) == found
+
+
+def grouped(heads: int, kv_heads: int, *, length: int, keys: int, layers: int = 2, queries: int = 1) -> Workload:
+    """Query heads that share keys, rows without any technique but chosen keys."""
+    rows = [
+        [0, layer, head, 128, length, keys, -1, -1, 0.0, False, 0, keys, -1, False, False, False, -1, queries]
+        for layer in range(layers)
+        for head in range(heads)
+    ]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, QUERIES])
+    frame[KV_HEAD] = frame["head_id"] // (heads // kv_heads)
+    return Workload("grouped", frame)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("keys", [40, 300], ids=["resident", "in parts"])
+@pytest.mark.parametrize("kv_heads", [1, 2, 8], ids=["MQA", "GQA", "MHA"])
+def test_shared_keys_and_values_are_fetched_once_a_kv_head(kv_heads: int, keys: int, queries: int) -> None:
+    config = SpattenConfig(key_sram_bytes=65_536, value_sram_bytes=65_536)
+    work = grouped(8, kv_heads, length=400, keys=keys, queries=queries)
+    found = run(config, work)
+    heads, parts = 2 * 8, queries if keys == 300 else 1  # each position's queries fetch the parts again
+    asked = demand(work.rows, config.operand_bits).sum()
+    for name in ("key", "value"):
+        assert found.total(f"{name}_bytes") == parts * asked[f"{name}_bytes"] == 2 * kv_heads * keys * 192 * parts
+    assert found.total("query_bytes") == heads * queries * 192
+    assert found.total("qk_macs") == asked["qk_multiplies"] == heads * queries * keys * 128
+    assert found.total("queries") == heads * queries
+    assert found.total("heads") == heads
+    assert found.total("kv_heads") == 2 * kv_heads
+    assert found.total("qk_cycles") >= found.total("qk_macs") / config.qk_multipliers
+    assert found.cycles >= max(found.bounds().values())
+    assert sum(found.total(f"{c}_cycles") for c in ALL_CAUSES) == found.cycles
+    if kv_heads == 8:  # a KV head of one's own is none
+        alone = run(config, Workload("alone", work.rows.drop(columns=KV_HEAD)))
+        assert [{**row, "kv_heads": 8} for row in alone.steps] == found.steps
+    again = run(config, work, cut=5)
+    assert again.steps == found.steps
+
+
+def test_query_heads_that_share_keys_have_as_many_queries() -> None:
+    work = grouped(4, 2, length=8, keys=8)
+    work.rows.loc[1, QUERIES] = 2
+    with pytest.raises(InputError, match=re.escape("layer 0, kv_head_id 0: its query heads have [1, 2] queries")):
+        run(SpattenConfig(), work)
+
+
+@pytest.mark.parametrize("values", [64, 40], ids=["all values", "some values"])
+@pytest.mark.parametrize("queries", [1, 24, 64], ids=["decode", "chunk", "prompt"])
+def test_a_causal_row_sees_keys_up_to_its_own(queries: int, values: int) -> None:
+    """Beside rows of one query each that see as many keys: the same multiplies, keys fetched once."""
+    work = grouped(4, 2, length=64, keys=64, layers=1, queries=queries)
+    work.rows[CAUSAL], work.rows["value_fetch_num"] = True, values
+    found = run(SpattenConfig(), work)
+    seen = np.arange(64 - queries, 64) + 1
+    asked = demand(work.rows, 12).sum()
+    assert found.total("qk_macs") == asked["qk_multiplies"] == 4 * seen.sum() * 128
+    assert found.total("pv_macs") == asked["pv_multiplies"] == 4 * np.minimum(seen, values).sum() * 128
+    assert found.total("softmax_elements") == 4 * seen.sum()
+    assert found.total("key_bytes") == asked["key_bytes"] == 2 * 64 * 192
+    whole = run(SpattenConfig(), Workload("whole", work.rows.drop(columns=CAUSAL)))
+    assert found.cycles <= whole.cycles
+    assert (found.cycles == whole.cycles) == (queries == 1)
+    with pytest.raises(InputError, match="A3: causal rows are not modelled"):
+        SpattenRun(style="A3").run(SpattenRun().opened(work))
+
+
+@pytest.mark.parametrize("order", ["HND", "NHD"])
+def test_places_of_a_paged_cache(order: str) -> None:
+    """Of 3 heads, pages of 4 tokens: where each vector is, by hand; every block once, no two vectors in one place."""
+    config = SpattenConfig(layout="pages", page_tokens=4, page_order=order)
+    builder = Builder(config)
+    builder.kv_heads = 3
+    places = set()
+    for sequence in range(2):
+        blocks: dict[int, set[int]] = {}
+        for head in range(3):
+            group = Group(Head(0, 0, head, 10, 10, 1, 128, sequence=sequence), 10, 192, 192, 0, 192, False, 0.0,
+                          np.zeros(1, bool))  # fmt: skip
+            builder.add(group, np.arange(10), everything(np.array([10]), 10))
+            work, kinds = builder.segment()
+            job = work.jobs[np.flatnonzero(kinds == KINDS.index("key"))[-1]]
+            slots = work.tokens[job[FIRST] : job[FIRST] + job[COUNT]]
+            assert (np.diff(slots) > 0).all()
+            at = job[BASE] % (1 << 36) + slots * 192
+            block, inner = np.divmod(at, 3 * 4 * 192)
+            for number, place in zip(block.tolist(), (inner // 192).tolist(), strict=True):
+                blocks.setdefault(number, set()).add(place)
+            places |= set(at.tolist())
+        full = set(range(12))  # of the last page's 4 tokens there are 2
+        half = {head * 4 + token if order == "HND" else token * 3 + head for head in range(3) for token in range(2)}
+        assert sorted(map(sorted, blocks.values())) == sorted(map(sorted, (full, full, half)))
+        assert set(blocks) == set(range(3 * sequence, 3 * sequence + 3))
+    assert len(places) == 2 * 3 * 10
+
+
+def test_a_batch_is_its_sequences() -> None:
+    """Sequences share nothing: bytes and multiplies of a batch are the sums; heads count from 0 in each."""
+    one, two = grouped(4, 2, length=64, keys=64), grouped(4, 2, length=300, keys=100)
+    batch = pd.concat([one.rows.assign(**{SEQUENCE: 0}), two.rows.assign(**{SEQUENCE: 1})])
+    batch = batch.sort_values(["layer_id", SEQUENCE], kind="stable", ignore_index=True)
+    for config in (SpattenConfig(), SpattenConfig(layout="pages"), SpattenConfig(layout="pages", page_order="NHD")):
+        found = run(config, Workload("batch", batch))
+        alone = [run(config, work) for work in (one, two)]
+        for name in ("key_bytes", "value_bytes", "query_bytes", "qk_macs", "pv_macs", "heads", "kv_heads", "queries"):
+            assert found.total(name) == sum(r.total(name) for r in alone)
+        assert max(r.cycles for r in alone) < found.cycles <= sum(r.cycles for r in alone)
+    asked = demand(batch, 12).sum()
+    assert (asked == demand(one.rows, 12).sum() + demand(two.rows, 12).sum()).all()
+
+
+def test_pages_are_kept_whole() -> None:
+    source = SyntheticScores(0, 2.0, 12, page=16)
+    kept = source.tokens(0, 0, 1000, 160)
+    pages, counts_ = np.unique(kept // 16, return_counts=True)
+    assert len(kept) == 160
+    assert pages[-1] == 62  # the last one, which has 8 tokens
+    assert sorted(counts_.tolist())[2:] == [16] * (len(pages) - 2)
+    assert counts_[-1] == 8
+    settings = SpattenRun(selection="pages", machine=SpattenConfig(layout="pages"))
+    work = grouped(8, 2, length=4096, keys=512)
+    by_page = settings.run(settings.opened(work))
+    settings = SpattenRun(machine=SpattenConfig(layout="pages"))
+    by_token = settings.run(settings.opened(work))
+    assert by_page.dram_bytes == by_token.dram_bytes
+    assert by_page.total("dram_ACT") < by_token.total("dram_ACT")
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"machine": {"page_tokens": 64}}, "page_tokens=64: has no effect without layout=pages"),
+        ({"machine": {"page_order": "NHD"}}, "page_order=NHD: has no effect without layout=pages"),
+        ({"selection": "pages"}, "selection=pages: needs machine.layout=pages"),
+        ({"workload": "llama-3-8b", "budget": 8}, "budget=8: has no effect without batch"),
+        ({"workload": "llama-3-8b", "batch": 8, "pruning": {}}, "pruning: has no effect with batch"),
+    ],
+)
+def test_settings_without_effect(settings: dict, what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        SpattenRun.model_validate(settings)
+
+
+def test_a_token_more_of_a_batch() -> None:
+    settings = SpattenRun(workload="smollm2-135m", batch=3, length=200, budget=50)
+    opened = settings.open()
+    found = settings.run(opened)
+    assert found.workload == "smollm2-135m, a token of 3 sequences of 200, 50 keys of each"
+    assert found.total("heads") == 3 * 30 * 9
+    assert found.total("kv_heads") == 3 * 30 * 3
+    assert found.total("key_bytes") == found.total("value_bytes") == 3 * 30 * 3 * 50 * 96
+    assert found.total("qk_macs") == 3 * 30 * 9 * 50 * 64
+    with pytest.raises(InputError, match="batch: bert-base is an encoder"):
+        SpattenRun(workload="bert-base", batch=1).open()
+    with pytest.raises(InputError, match="batch: only for a model's size or a benchmark by name"):
+        SpattenRun(workload="gpt2-small-wikitext2", batch=1).open()

@@ -10,6 +10,7 @@ import random
 import pytest
 
 import hwsim
+from dataflow.errors import InputError
 from dataflow.mapping.lowering import Operand, Product, Window
 from dataflow.pattern import DENSE, NM
 from dataflow.training.methods import Pass
@@ -28,8 +29,9 @@ def _product(rows: int, reduction: int, cols: int, count: int = 1, pattern: NM =
 
 def _twin(config: TensorConfig, p: Product, tile: tuple[int, int], split: int, down: int) -> dict[str, int]:
     """Cycles and bytes of one choice, counted block by block; operands are plain matrices."""
-    sparse = p.pattern == SPARSE
-    depth = 32 if sparse else 16
+    sparse, size = p.pattern == SPARSE, 1 if config.operands == "int8" else 2
+    kept = 32 // size  # elements of 32 bytes
+    depth = kept * (2 if sparse else 1)
     instructions = len(range(0, p.reduction, depth))
     split = min(split, instructions)
     parts = [[i for i in range(instructions) if i // math.ceil(instructions / split) == part] for part in range(split)]
@@ -38,13 +40,13 @@ def _twin(config: TensorConfig, p: Product, tile: tuple[int, int], split: int, d
     blocks = list(itertools.product(range(p.count), range(split), row_blocks, col_blocks))
 
     # a block: 8 rows x 16 columns x 16 kept elements an instruction; warps of at most 64 x 64, at least 2 x 2
-    macs = sum(8 * 16 * 16 for _ in range(longest) for _ in range(0, tile[0], 8) for _ in range(0, tile[1], 16))
+    macs = sum(8 * 16 * kept for _ in range(longest) for _ in range(0, tile[0], 8) for _ in range(0, tile[1], 16))
     warps = [max(2, math.ceil(size / 64)) for size in tile]
-    acts = sum(2 * depth for _ in range(tile[0]))
-    weights = sum(16 * 2 + (16 * 2 // 8 if sparse else 0) for _ in range(tile[1]))
+    acts = sum(size * depth for _ in range(tile[0]))
+    weights = sum(kept * size + (kept * 2 // 8 if sparse else 0) for _ in range(tile[1]))
     fetched = (acts + weights) * longest
     port = fetched + (acts * warps[1] + weights * warps[0]) * longest
-    multiply = math.ceil(macs / (config.tensor_cores * config.macs_per_cycle))
+    multiply = math.ceil(macs * size / (2 * config.tensor_cores * config.macs_per_cycle))
     through_port = math.ceil(port / config.shared_bytes_per_cycle)
 
     # multiprocessors take blocks in turn
@@ -57,7 +59,7 @@ def _twin(config: TensorConfig, p: Product, tile: tuple[int, int], split: int, d
     wide = max(config.sms // split, 1)
     down = min(down, wide)
     across = wide // down
-    matrix = {"left": 2 * p.rows * p.reduction, "right": math.ceil(_weight_bits(p, sparse) / 8)}
+    matrix = {"left": size * p.rows * p.reduction, "right": math.ceil(_weight_bits(p, sparse, 8 * size) / 8)}
     dram = 0
     for _ in range(p.count):
         stripes = len(range(0, len(col_blocks), across)), len(range(0, len(row_blocks), down))
@@ -66,8 +68,8 @@ def _twin(config: TensorConfig, p: Product, tile: tuple[int, int], split: int, d
             dram += sum(matrix[name] for _ in range(1 if resident else times))
     outputs = p.rows * p.cols * p.count
     sums = 4 * outputs * split if split > 1 else 0
-    dram += 2 * outputs + (2 * sums if sums > config.l2_bytes // 2 else 0)
-    l2 = sum(fetched for _ in blocks) + 2 * sums + 2 * outputs
+    dram += size * outputs + (2 * sums if sums > config.l2_bytes // 2 else 0)
+    l2 = sum(fetched for _ in blocks) + 2 * sums + size * outputs
     cycles = max(
         waves * max(multiply, through_port),
         math.ceil(l2 / config.l2_bytes_per_cycle),
@@ -77,11 +79,11 @@ def _twin(config: TensorConfig, p: Product, tile: tuple[int, int], split: int, d
             "multiply": waves * multiply}  # fmt: skip
 
 
-def _weight_bits(p: Product, sparse: bool) -> int:
+def _weight_bits(p: Product, sparse: bool, element: int) -> int:
     bits = 0
     for _ in range(p.cols):
         for _ in range(0, p.reduction, 4) if sparse else range(p.reduction):
-            bits += 2 * (16 + 2) if sparse else 16
+            bits += 2 * (element + 2) if sparse else element
     return bits
 
 
@@ -92,6 +94,7 @@ def test_the_closed_form_counts_as_loops_over_blocks_do(seed: int) -> None:
         sms=rng.choice((1, 3, 4, 7)), tensor_cores=rng.choice((1, 4)), macs_per_cycle=rng.choice((16, 100, 256)),
         shared_bytes_per_cycle=rng.choice((16, 64, 512)), l2_bytes_per_cycle=rng.choice((32, 256, 4096)),
         l2_bytes=rng.choice((4096, 16384, 1 << 20)), dram_bytes_per_s=rng.choice((2e10, 2e11, 4e12)),
+        operands=rng.choice(("fp16", "int8")),
         tiles=rng.choice((((16, 32),), ((32, 64), (16, 96)), ((128, 64), (64, 128)))),
         splits=rng.choice(((1,), (1, 3))),
     )  # fmt: skip
@@ -120,6 +123,33 @@ def test_2_to_4_weights_take_half_the_cycles_of_a_large_product_and_never_less()
     free = TensorConfig(shared_bytes_per_cycle=1 << 20, l2_bytes_per_cycle=1 << 20, dram_bytes_per_s=1e18)
     dense, sparse = (product_cost(free, _product(8192, 8192, 8192, pattern=p))["cycles"] for p in (DENSE, SPARSE))
     assert dense == 2 * sparse
+
+
+def test_integers_take_half_the_cycles_and_bytes_and_are_of_inference_alone() -> None:
+    """Peaks and stored sizes are the published ones: 624 TOPS; 2:4 in int8 is 62.5% of dense int8."""
+    whole = TensorConfig(operands="int8")
+    assert 2e-12 * whole.peak_macs_per_cycle * whole.frequency_hz == pytest.approx(624, abs=1)
+    free = {"shared_bytes_per_cycle": 1 << 20, "l2_bytes_per_cycle": 1 << 20, "dram_bytes_per_s": 1e18}
+    for pattern in (DENSE, SPARSE):
+        half, int8 = (
+            product_cost(TensorConfig(operands=o, **free), _product(8192, 8192, 8192, pattern=pattern))
+            for o in ("fp16", "int8")
+        )
+        assert half["cycles"] == 2 * int8["cycles"]
+    dense, sparse = (product_cost(whole, _product(1, 4096, 4096, pattern=p)) for p in (DENSE, SPARSE))
+    assert (dense["dram_bytes"] - 8192, sparse["dram_bytes"] - 8192) == (1 << 24, (1 << 24) * 5 // 8)
+    machine = hwsim.machine("tensor24", operands="int8")
+    with pytest.raises(InputError, match=r"machine\.operands: int8 is of inference alone: passes=\[FF\]"):
+        hwsim.simulate(machine, "resnet9", batch=8)
+    settings = {"batch": 8, "method": "masked", "passes": ["FF"]}
+    energy, cycles = {}, {}
+    for operands in ("fp16", "int8"):
+        result = hwsim.simulate(hwsim.machine("tensor24", operands=operands), "resnet9", **settings)
+        spent = sum(row["multiply"] for row in result.energy_rows())
+        energy[operands] = spent / result.rows()["macs_done"].sum()
+        cycles[operands] = result.cycles
+    assert energy == {"fp16": pytest.approx(1.1), "int8": pytest.approx(0.2)}
+    assert cycles["int8"] < cycles["fp16"]
 
 
 def test_the_peak_is_the_published_one_and_a_large_dense_product_comes_near_it() -> None:

@@ -20,16 +20,14 @@ from hwsim.verification.case import VerifyOptions, rerun
 from hwsim.verification.coverage import by_module, read_points
 from tests.support import tools
 from tests.support.blocks import BLOCKS, verify
-from tests.support.faults import FAULTS, caught
+from tests.support.counts import CASES, SEED
+from tests.support.faults import FAULTS, Fault, caught
 
 tools.verilator()
 
 
 SMALLEST = [name for name in BLOCKS if name not in ("stce_32x32", "spatten_full")]
 FULL = [pytest.param(name, marks=pytest.mark.nightly if name == "spatten_full" else pytest.mark.rtl) for name in BLOCKS]
-CASES = {"sore": 1000, "wuve": 1000, "stce": 1000, "stce_32x32": 4, "sat_core": 600,
-         "zero_eliminator": 5000, "topk": 5000, "topk_histogram": 5000, "prob_histogram": 1000, "value_select": 1000,
-         "importance_topk": 1000, "softmax": 1000, "spatten_core": 240, "spatten_full": 4}  # fmt: skip
 
 
 @pytest.mark.parametrize("block", SMALLEST)
@@ -44,7 +42,7 @@ def test_rtl_is_the_simulator(block: str, tmp_path: Path) -> None:
     """A million random operands of each arithmetic unit and all pairs of special values; 3,000 commands of the array
     and the engines, 600 programs of the core; 5,000 of SpAtten's zero eliminator and of each top-k engine, 1,000 of
     what is around these, 1,000 softmax rows, 240 scenes of its core with 1,000 queries and more, 4 on its full size."""
-    (row,) = verify([block], CASES.get(block, 400), seed=2, options=VerifyOptions(failures=tmp_path))
+    (row,) = verify([block], CASES.get(block, 400), SEED, options=VerifyOptions(failures=tmp_path))
     assert row.wrong_values == 0, row.first
     assert row.wrong_cycles == 0, row.first
     assert row.cases >= CASES.get(block, 65536)
@@ -96,6 +94,29 @@ def test_files_are_as_the_house_wants_them() -> None:
         assert text.count("\nmodule ") == 1, path
         assert f"\nmodule {path.stem} " in text, path
         assert len(text.splitlines()) <= 300, path
+
+
+ASSERTED = (
+    ("beat_stays", Fault("sat/sore.v", "wire sent       = send_reg && m_axis_tready", "wire sent = send_reg", "sore")),
+    ("room", Fault("spatten/slot_ring.v", "free       = count_reg != SLOTS[COUNT-1:0]", "free = 1'b1", "spatten_core")),
+    ("beat_stays", Fault("sat/wuve.v", "            valid_reg <= {STAGES{1'b0}};\n", "", "wuve")),
+    ("state_known", Fault("spatten/topk.v", "FILTER = 2'd2", "FILTER = 2'd3", "topk")),
+)
+"""Faults of several kinds, and the module's own assertion that must tell them: a change while it waits, into what is
+full, not idle behind a reset, a state that is none."""
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(("name", "fault"), ASSERTED, ids=[fault.file for _, fault in ASSERTED])
+def test_a_module_tells_its_own_fault(name: str, fault: Fault, tmp_path: Path) -> None:
+    shutil.copytree(RTL, tmp_path / "rtl")
+    path = tmp_path / "rtl" / fault.file
+    assert fault.old in path.read_text()
+    path.write_text(path.read_text().replace(fault.old, fault.new, 1))
+    options = VerifyOptions(tmp_path / "rtl", tmp_path / "left", smallest=True)
+    (row,) = verify([fault.block], 60, 1, options)
+    assert not row.agrees
+    assert f"assertion {name} of " in row.first, row.first
 
 
 @pytest.mark.rtl
@@ -161,8 +182,8 @@ def test_coverage_of_a_small_unit(tmp_path: Path) -> None:
     assert "y 26/64" in modules["fp16_to_fp32"].missed  # a binary16 number has no lower 13 bits
 
 
-COVERED = ["spatten_core", "sat_core", "stce", "sore", "wuve", "fp32_div", "fp32_exp", "int_to_fp32", "fp32_to_int",
-           "zero_eliminator", "topk", "topk_histogram", "prob_histogram", "value_select",
+COVERED = ["spatten_core", "sat_core", "stce", "sore", "wuve", "int8_mul", "fp32_div", "fp32_exp", "int_to_fp32",
+           "fp32_to_int", "zero_eliminator", "topk", "topk_histogram", "prob_histogram", "value_select",
            "importance_topk", "softmax"]  # fmt: skip
 
 
@@ -185,13 +206,23 @@ def test_coverage_of_the_design(block: str, tmp_path_factory, testrun_uid: str) 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"sore_lanes": 4}, "sore_lanes=4"), ({"group_max": 12, "weight_registers": 8}, "is 12"), ({"group_max": 2,
-     "weight_registers": 2}, "is 2")],
+    [({"sore_lanes": 4}, "sore_lanes=4"), ({"weight_registers": 33}, "is 33: at most 32"),
+     ({"interleave_max": 64, "west_buffer_bytes": 1024, "north_buffer_bytes": 1024,
+      "output_buffer_bytes": 1024, "state_buffer_bytes": 64}, "must be 256 or more with interleave_max=64")],
 )  # fmt: skip
 def test_machines_the_core_cannot_be(changes: dict, field: str) -> None:
     base = {"rows": 2, "cols": 2, "sore_lanes": 2, "wuve_lanes": 2}
     with pytest.raises(InputError, match=field):
         Program(SatConfig(**(base | changes)))
+
+
+@pytest.mark.parametrize("largest", [(1, 1), (2, 1), (3, 2), (12, 3), (5, 7), (17, 32)])
+def test_any_largest_group_has_a_word(largest: tuple[int, int]) -> None:
+    config = SatConfig(rows=2, cols=2, sore_lanes=2, wuve_lanes=2, group_max=largest[0], weight_registers=largest[1])
+    Program(config)
+    word = config.verilog_parameters()["WORD"]
+    assert word in (4, 8, 16, 32)
+    assert max(4, *largest) <= word < 2 * max(4, *largest)
 
 
 def test_bursts_end_at_pages_and_at_256_beats() -> None:

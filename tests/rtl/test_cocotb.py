@@ -23,7 +23,7 @@ from dataflow.training.trace import Trace
 from hwsim.memory.config import DramConfig
 from hwsim.rtl_tools.plain import plain_path
 from hwsim.rtl_tools.sources import RTL, folders, needed
-from hwsim.rtl_tools.verilator import built_once, environment, jobs, link_runtime
+from hwsim.rtl_tools.verilator import ASSERTING, built_once, environment, jobs, link_runtime
 from hwsim.sat.bench.core import MemoryImage, across_order, bench_of, core_config, random_program
 from hwsim.sat.bench.engines import sore_commands, wuve_commands
 from hwsim.sat.bench.step import step_programs
@@ -52,7 +52,8 @@ def built(top: str, parameters: Mapping[str, int]) -> Path:
 
     def make(scratch: Path) -> None:
         command = [
-            "verilator", "--cc", "--exe", "--build", "-j", str(jobs()), "--vpi", *link_runtime(scratch, ("--vpi",)),
+            "verilator", "--cc", "--exe", "--build", *ASSERTING, "-j", str(jobs()), "--vpi",
+            *link_runtime(scratch, ("--vpi",)),
             "--public-depth", "1", "--prefix", "Vtop",
             "--x-assign", "unique", "--x-initial", "unique", "-Mdir", str(scratch), "--top-module", top, "-o", top,
             "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator", "-CFLAGS", "-O1",

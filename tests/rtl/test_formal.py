@@ -2,11 +2,13 @@
 """Bounded proofs with Yosys, each beside faults that it must find; and that Yosys reads all of the RTL.
 
 A proof holds for every input of the first ``steps`` cycles from reset, for the stated parameters. What it claims stands
-at the head of its file in ``formal/``.
+at the head of its file in ``formal/``; its ``cover_`` wires are what must happen in these cycles: each state, wait and
+antecedent, so that no claim is about nothing.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -41,18 +43,40 @@ class Proof:
     faults: tuple[tuple[str, str], ...] = ()
     """(text in <top>.v, what is put there instead): each must make the proof fail."""
 
-    def holds(self, rtl: Path) -> bool:
+    def _yosys(self, rtl: Path, *asked: str) -> subprocess.CompletedProcess:
+        """The proof's files read, then these commands."""
         top = f"{self.top}_proof"
         chparam = " ".join(f"-set {k} {v}" for k, v in self.parameters.items())
-        bound = f"-tempinduct-baseonly -maxsteps {self.steps}" if self.steps else ""
-        done = yosys(
-            f"read_verilog -formal {FORMAL / top}.v", "read_verilog " + " ".join(map(str, needed(self.top, rtl))),
+        return yosys(
+            f"read_verilog -formal {FORMAL / top}.v",
+            " ".join(["read_verilog", *folders(rtl), *map(str, needed(self.top, rtl))]),
             f"chparam {chparam} {top}" if chparam else "hierarchy -check", f"prep -flatten -top {top}", "memory_map",
-            "opt", "chformal -lower", f"sat -verify -prove-asserts -set-assumes {bound}",
+            "opt", "chformal -lower", *asked,
         )  # fmt: skip
+
+    @property
+    def bound(self) -> str:
+        return f"-tempinduct-baseonly -maxsteps {self.steps}" if self.steps else ""
+
+    def holds(self, rtl: Path) -> bool:
+        """Every claim, for every input that is assumed."""
+        done = self._yosys(rtl, f"sat -verify -prove-asserts -set-assumes {self.bound}")
         assert "SUCCESS!" in done.stdout or "FAIL!" in done.stdout, done.stderr[-500:]
         assert (done.returncode == 0) == ("SUCCESS!" in done.stdout)
         return done.returncode == 0
+
+    def never(self, rtl: Path) -> list[str]:
+        """What should happen under the assumptions within these cycles, and does not: a claim about it is empty."""
+        names = re.findall(r"wire (cover_\w+)", (FORMAL / f"{self.top}_proof.v").read_text(encoding="utf-8"))
+        asked = [
+            command for n in names for command in (f"log HAPPENS {n}", f"sat -set-assumes -prove {n} 0 {self.bound}")
+        ]
+        done = self._yosys(rtl, *asked)
+        assert done.returncode == 0, done.stderr[-500:]
+        told = {part.split()[0]: part for part in done.stdout.split("HAPPENS ")[1:]}
+        found = {n: "FAIL!" in told[n] for n in names}
+        assert all(("SUCCESS!" in told[n]) != found[n] for n in names), done.stdout[-2000:]
+        return [n for n in names if not found[n]]
 
 
 PROOFS = [
@@ -88,18 +112,20 @@ PROOFS = [
         ("error_next = error_reg || m_axi_bresp", "error_next = m_axi_bresp"),
         ("s_axis_tready = state_reg == STATE_DATA && m_axi_wready", "s_axis_tready = state_reg == STATE_DATA"),
         ("done_next  = beats_reg == 32'd0", "done_next  = 1'b1"),
+        ("m_axi_awvalid = state_reg == STATE_ADDRESS", "m_axi_awvalid = state_reg == STATE_ADDRESS && m_axi_awready"),
     )),
     Proof("axi_read", 14, {}, (
         ("error_next   = error_reg || m_axi_rresp", "error_next   = m_axi_rresp"),
         ("done_next  = beats_reg == 32'd1", "done_next  = 1'b0"),
         ("address_next = address_reg + {32'd0, BYTES[31:0]}", "address_next = address_reg"),
+        ("m_axi_arvalid = state_reg == STATE_ADDRESS", "m_axi_arvalid = state_reg == STATE_ADDRESS && m_axi_arready"),
     )),
     Proof("zero_eliminator", 4, {"LANES": 8}, (
         ("keep[i] && !moves", "keep[i] || !moves"),
         ("!keep[i]};", "keep[i]};"),
         ("!valid_reg || m_axis_tready", "1'b1"),
     )),
-    Proof("zero_eliminator", 3, {"LANES": 16, "WIDTH": 1}),
+    Proof("zero_eliminator", 4, {"LANES": 16, "WIDTH": 1}),
     Proof("fifo", 12, {"DEPTH": 3}, (
         ("count_reg != DEPTH[COUNT-1:0]", "1'b1"),
         ("next_reg == LAST", "1'b0"),
@@ -161,8 +187,9 @@ SHORT = [next(p for p in PROOFS if p.top == top) for top in ("axi_burst", "zero_
 
 @pytest.mark.parametrize("proof", SHORT, ids=lambda p: p.top)
 def test_short_proof(proof: Proof, tmp_path: Path) -> None:
-    """It holds, and fails with its first fault."""
+    """It holds, of what does happen, and fails with its first fault."""
     assert proof.holds(RTL)
+    assert proof.never(RTL) == []
     assert not proof.holds(faulty(proof, proof.faults[0], tmp_path))
 
 
@@ -170,6 +197,7 @@ def test_short_proof(proof: Proof, tmp_path: Path) -> None:
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda p: "-".join([p.top, *map(str, p.parameters.values())]))
 def test_proved(proof: Proof) -> None:
     assert proof.holds(RTL)
+    assert proof.never(RTL) == []
 
 
 @pytest.mark.rtl
@@ -179,11 +207,14 @@ def test_proved(proof: Proof) -> None:
     ids=[f"{p.top}-{p.steps}-{i}" for p in PROOFS for i in range(len(p.faults))],
 )
 def test_a_fault_is_found(proof: Proof, fault: tuple[str, str], tmp_path: Path) -> None:
-    assert not proof.holds(faulty(proof, fault, tmp_path))
+    rtl = faulty(proof, fault, tmp_path)
+    assert not proof.holds(rtl) or proof.never(rtl)
 
 
 def test_every_proof_has_faults() -> None:
-    assert {p.stem.removesuffix("_proof") for p in FORMAL.glob("*.v")} == {p.top for p in PROOFS if p.faults}
+    files = list(FORMAL.glob("*.v"))
+    assert {p.stem.removesuffix("_proof") for p in files} == {p.top for p in PROOFS if p.faults}
+    assert all(" wire cover_" in p.read_text(encoding="utf-8") for p in files)
 
 
 @pytest.mark.rtl

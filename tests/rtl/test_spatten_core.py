@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from algorithms.attention import minilm
+from dataflow.attention.pruning import AttentionPruning, Quantization
 from dataflow.attention.trace import read_attention_trace
 from dataflow.errors import InputError
 from hwsim.cli import main
@@ -22,6 +23,7 @@ from hwsim.spatten.timing.pipeline import LOG
 from hwsim.spatten.timing.state import Pipeline
 from hwsim.verification.case import VerifyOptions
 from tests.support import tools
+from tests.support.grouped import grouped_trace
 
 tools.verilator()
 
@@ -51,6 +53,18 @@ def test_real_queries(model: str, tmp_path: Path, capsys, monkeypatch) -> None:
     assert (row["wrong_values"], row["wrong_cycles"]) == (0, 0)
     assert row["cycles"] > 1000
     assert bool(meta["settings"]["quantization"]["lsb"]) == (model == "char-lm")
+
+
+@pytest.mark.rtl
+def test_query_heads_that_share_keys(tmp_path: Path) -> None:
+    """Of a model with grouped heads: two query heads with one head's keys, every bit, every cycle."""
+    pruning = AttentionPruning(values=0.5, quantization=Quantization(msb=8, lsb=4, threshold=0.2))
+    session = grouped_trace(tmp_path / "trace", pruning)
+    meta, steps = read_attention_trace(tmp_path / "trace")
+    assert all(step["kv_heads"].tolist() == [0, 0, 1, 1] for step in steps)
+    row = attention_trace(meta, steps, VerifyOptions())
+    assert row.cases == len(session.steps)
+    assert (row.wrong_values, row.wrong_cycles) == (0, 0)
 
 
 def test_traces_that_the_core_cannot_run(tmp_path: Path) -> None:
@@ -130,6 +144,6 @@ def test_cases_are_of_every_kind() -> None:
         labels.append((case.timed, case.label))
     assert {timed for timed, _ in labels} == {True, False}
     text = " ".join(label for _, label in labels)
-    for word in ("wrong", "memory fails", "without queries"):
+    for word in ("; head ", "; query ", "memory fails from", "memory fails in a word", "without queries"):
         assert word in text
     assert any(not label.split(" queries, ")[1].startswith("0 ") for _, label in labels)

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import shutil
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from dataflow.errors import InputError
-from hwsim.rtl_tools.sources import RTL, sources
+from hwsim.rtl_tools import plain as plain_module
+from hwsim.rtl_tools import yosys
+from hwsim.rtl_tools.sources import RTL, needed, sources
 from hwsim.sat.config import SatConfig
 from hwsim.sat.silicon import REFERENCE_ACTIVITY as SAT_ACTIVITY
 from hwsim.silicon import asic, cells, fpga, netlist
@@ -75,7 +82,7 @@ def test_a_delay_has_its_flip_flops() -> None:
 def test_every_module_without_latches() -> None:
     """Both cores at the machines whose activity is kept; what is in neither, alone."""
     seen: set[str] = set()
-    for path in (SAT_ACTIVITY, SPATTEN_ACTIVITY):
+    for path in (*SAT_ACTIVITY.values(), SPATTEN_ACTIVITY):
         record = reference_activity(path)
         found = synthesize(record.top, record.parameters, GATES)
         assert found.latches == 0
@@ -188,3 +195,84 @@ def test_command(tmp_path: Path, monkeypatch, capsys) -> None:
         "synth sat --liberty none.lib": "goes with --target asic",
     }.items():
         check_refused(line, reason, tmp_path, monkeypatch, capsys)
+
+
+FOLDERS = """module inc (input wire clk, input wire a, output reg y); // caf\xe9
+`include "parts/body.inc"
+endmodule
+"""
+
+
+def test_own_rtl_with_an_include_and_latin_comments(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "rtl" / "parts").mkdir(parents=True)
+    (tmp_path / "rtl" / "inc.v").write_text(FOLDERS, encoding="latin-1")
+    (tmp_path / "rtl" / "parts" / "body.inc").write_text('`include "../more.inc"\nalways @(posedge clk) y <= D;\n')
+    (tmp_path / "more.inc").write_text("wire D = a;\n")
+    assert hwsim(monkeypatch, "synth", "sat", "--top", "inc", "--rtl", tmp_path / "rtl", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["resources"]["FF"] == 1
+    assert {p.name for p in needed("inc", tmp_path / "rtl")} == {"inc.v", "body.inc", "more.inc"}
+    (tmp_path / "more.inc").unlink()
+    check_refused("synth sat --top inc --rtl rtl", 'body.inc: `include "../more.inc": no such file in',
+                  tmp_path, monkeypatch, capsys)  # fmt: skip
+    check_refused("verify sat --block sore --rtl nothing", "no Verilog files there", tmp_path, monkeypatch, capsys)
+    check_refused("synth sat --rtl nothing", "--rtl nothing: no Verilog files there", tmp_path, monkeypatch, capsys)
+
+
+def test_a_compressed_liberty_file_is_named(tmp_path: Path) -> None:
+    for suffix, opened in {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}.items():
+        path = tmp_path / f"tiny.lib.{suffix}"
+        with opened(path, "wt") as file:
+            file.write(LIBERTY)
+        with pytest.raises(InputError, match=f"tiny.lib.{suffix}: is a .* file: unpack it"):
+            Library(path)
+    with zipfile.ZipFile(tmp_path / "tiny.zip", "w") as packed:
+        packed.writestr("tiny.lib", LIBERTY)
+    with pytest.raises(InputError, match="is a zip file"):
+        Library(tmp_path / "tiny.zip")
+    (tmp_path / "tiny.lib").write_text("nothing of the kind")
+    with pytest.raises(InputError, match="not a liberty file"):
+        Library(tmp_path / "tiny.lib")
+
+
+@pytest.mark.parametrize("old", ["0.23 (git sha1 7ce5011c24b)", "0.59+12", "?"])
+def test_a_yosys_that_is_too_old_is_refused(old: str, tmp_path: Path, monkeypatch) -> None:
+    program = tmp_path / "yosys"
+    program.write_text(f"#!/bin/sh\necho 'Yosys {old}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda name: None)
+    yosys.program.cache_clear()
+    try:
+        with pytest.raises(InputError, match=rf"{program} is version .*, at least 0.60 is needed: pip install"):
+            yosys.program()
+        program.write_text("#!/bin/sh\necho 'Yosys 0.60 (git sha1 0)'\n")
+        assert yosys.program() == (str(program), "-Q")
+    finally:
+        yosys.program.cache_clear()
+    (wanted,) = tomllib.loads((RTL.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]["synth"]
+    assert wanted == f"pyosys>={yosys.LEAST[0]}.{yosys.LEAST[1]}"
+
+
+def test_a_full_temporary_folder_is_noticed(tmp_path: Path, monkeypatch) -> None:
+    """Before a run, after it, and by files that end too early."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    usage = shutil.disk_usage(tmp_path)
+    for left in ([10 << 20], [1 << 30, 0]):
+        free = iter(left)
+        monkeypatch.setattr(plain_module.shutil, "disk_usage", lambda place, f=free: usage._replace(free=next(f)))
+        with pytest.raises(InputError, match=r"MiB free, at least \d+ are needed for temporary files"):
+            synthesize("delay", {"WIDTH": 3}, GATES)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    real = netlist.run
+
+    def cut(commands: list[str]) -> str:
+        found = real(commands)
+        for path in (Path(c.split()[-1]) for c in commands if c.startswith("write_rtlil")):
+            path.write_text(path.read_text()[:-20])
+        return found
+
+    monkeypatch.setattr(netlist, "run", cut)
+    with pytest.raises(InputError, match="was not written whole: no room for temporary files"):
+        synthesize("delay", {"WIDTH": 3}, GATES)
+    assert not list((tmp_path / "cache").rglob("*.json"))

@@ -32,6 +32,7 @@ from hwsim.spatten.timing.lower import layers
 from hwsim.spatten.timing.scores import SyntheticScores
 from hwsim.spatten.timing.simulate import simulate as simulate_attention
 from hwsim.spatten.timing.topk import select
+from hwsim.systolic import stepped
 
 
 def sat() -> str:
@@ -84,7 +85,18 @@ def spatten() -> str:
     return found.hexdigest()
 
 
-PARTS = {"sat": sat, "spatten": spatten}
+def systolic() -> str:
+    """Products, cycles and accesses of the clocked array in every dataflow."""
+    rng = np.random.default_rng(11)
+    found = hashlib.sha256()
+    for dataflow in ("os", "ws", "is"):
+        left, right = rng.integers(-9, 9, (7, 5)), rng.integers(-9, 9, (5, 6))
+        product, *counts = stepped.run(dataflow, left, right, 3, 4)
+        found.update(product.tobytes() + str(counts).encode())
+    return found.hexdigest()
+
+
+PARTS = {"sat": sat, "spatten": spatten, "systolic": systolic}
 
 if __name__ == "__main__":
     print(PARTS[sys.argv[1]]())

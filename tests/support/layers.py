@@ -27,8 +27,9 @@ def networks(rng: np.random.Generator) -> Network:
     else:
         taps, groups = draw(1, 3), draw(1, 2)
         layer = Conv(  # type: ignore[assignment]
-            name="x", in_channels=8 * groups * draw(1, 2), out_channels=8 * groups * draw(1, 2), height=draw(3, 9),
+            name="x", in_channels=8 * groups * draw(1, 2), out_channels=8 * groups * draw(1, 2), height=draw(5, 9),
             width=draw(3, 9), kernel=(taps, draw(1, 3)), stride=(draw(1, 3), draw(1, 2)),
-            padding=(draw(0, taps // 2), draw(0, 1)), groups=groups,
+            padding=(draw(0, taps // 2), draw(0, 1)), groups=groups, dilation=(draw(1, 2), 1),
+            transposed=draw(0, 3) == 0,
         )  # fmt: skip
     return Network(name="one", layers=(layer,))

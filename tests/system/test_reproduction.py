@@ -16,11 +16,13 @@ from tests.support.pages import check_page
 KEPT = Path(reports.__file__).parent / "reproduction"
 CLAIMS = {
     "sat_speedup_mean", "sat_speedup_ideal", "bdwp_accuracy_loss_mean", "sat_throughput_over_fpgas",
-    "sat_efficiency_over_fpgas", "spatten_dram_reduction", "spatten_compute_reduction", "spatten_tflops_bert",
+    "spatten_dram_reduction", "spatten_compute_reduction", "spatten_tflops_bert",
     "spatten_tflops_gpt2", "spatten_over_a3", "spatten_over_mnnfast", "spatten_energy_over_a3",
     "spatten_energy_over_mnnfast", "spatten_ladder_datapath", "spatten_ladder_tokens", "spatten_ladder_heads",
     "spatten_parallel_topk", "spatten_quantization", "spatten_topk_saturates", "spatten_sram_saturates", "spatten_area",
     "spatten_power", "spatten_topk_area", "spatten_topk_power",
+    "spatten_gpt2_medium_ms", "spatten_gpt2_medium_gflop", "spatten_eighth_gops", "spatten_eighth_gopj",
+    "spatten_eighth_mm2", "spatten_a3_mm2", "spatten_power_logic", "spatten_power_sram", "spatten_power_dram",
     *(f"spatten_{what}_{device}" for what in ("over", "energy_over")
       for device in ("titan_xp", "xeon", "jetson_nano", "raspberry_pi")),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from dataflow.attention.pruning import AttentionPruning, Quantization, RatioSchedule
 from dataflow.attention.workload import (
     COLUMNS,
+    KV_HEAD,
     MODELS,
     PUBLISHED,
     as_run,
@@ -291,3 +292,31 @@ def test_a_workload_is_found_by_name_and_by_file(tmp_path: Path) -> None:
         find_workload("bert-bse")
     with pytest.raises(InputError, match="nope.csv: cannot be read: No such file"):
         find_workload("nope.csv")
+
+
+def test_heads_that_share_keys(tmp_path: Path) -> None:
+    """A column of ours: it is read, written, kept from the authors' form, and what cannot be is refused."""
+    made = make_workload("llama-3-8b", MODELS["llama-3-8b"]._replace(length=8, generated=2), AttentionPruning())
+    assert made.rows[KV_HEAD].tolist() == [head // 4 for head in range(32)] * 64
+    made.write(tmp_path / "made.csv")
+    pd.testing.assert_frame_equal(read_workload(tmp_path / "made.csv").rows, made.rows)
+    own = tmp_path / "own.csv"
+    own.write_text(f"{HEADER},{KV_HEAD}\n{ROW},0\n{ROW.replace('0,1,2', '0,1,3', 1)},0\n")
+    assert not read_workload(own).authors
+    assert read_workload(own).rows[KV_HEAD].tolist() == [0, 0]
+    for old, new, what in (
+        (",0\n0,1,3", ",x\n0,1,3", "kv_head_id='x': must be a whole number, 0 to 10,000"),
+        ("0,1,3", "0,1,2", ""),
+        ("0,1,3,64.0,993,921,6", "0,1,3,64.0,993,921,8", "quant_key_bit differs from the row before, which shares"),
+        ("0,1,3,64.0,993,921", "0,1,3,32,993,921", "embedding_length_D differs from the row before, which shares"),
+    ):
+        other = tmp_path / "other.csv"
+        other.write_text(own.read_text().replace(old, new, 1))
+        if what:
+            with pytest.raises(InputError, match=what):
+                read_workload(other)
+        else:
+            assert len(read_workload(other).rows) == 2
+    other.write_text(own.read_text().replace("0,1,3", "0,1,2", 1)[:-2] + "1\n")
+    with pytest.raises(InputError, match=r"other.csv:3: the head has another kv_head_id than in the row before"):
+        read_workload(other)

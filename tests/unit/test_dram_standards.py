@@ -30,7 +30,7 @@ def changed(path: Path, *changes: tuple[str, str]) -> Path:
 def test_energy_of_the_two_standards_is_pinned() -> None:
     assert command_energy(hbm2()) == {
         "activate": 909.0, "read": pytest.approx(890.88), "write": pytest.approx(890.88),
-        "refresh": pytest.approx(909.0 * 16 * 65536 / 8192),
+        "refresh": pytest.approx(909.0 * 16 * 32768 / 8192),
     }  # fmt: skip
     unit = 8 * 1.2 * 0.833
     assert command_energy(ddr4_2400(4)) == {
@@ -43,7 +43,7 @@ def test_energy_of_the_two_standards_is_pinned() -> None:
 
 def test_every_file_is_a_memory_and_names_its_sources() -> None:
     names = [path.stem for path in FILES.glob("*.yaml")]
-    assert {"hbm2", "ddr4-2400"} <= set(names)
+    assert {"hbm2", "hbm3", "ddr4-2400", "ddr5-4800", "lpddr5-6400"} <= set(names)
     for name in names:
         standard = STANDARDS.get(name)
         config = DramConfig(standard=name)
@@ -78,7 +78,7 @@ def test_a_standard_of_an_installed_package(tmp_path: Path) -> None:
         assert (config.standard, config.nCL, config.nRP, config.channels) == ("MINE", 99, 16, 2)
         assert command_energy(config)["activate"] > command_energy(ddr4_2400())["activate"]
         assert command_energy(config)["read"] == command_energy(ddr4_2400())["read"]
-    with pytest.raises(ValidationError, match="DRAM standard 'mine': Known: hbm2, ddr4-2400"):
+    with pytest.raises(ValidationError, match="DRAM standard 'mine': Known: .*hbm2, .*ddr4-2400"):
         DramConfig(standard="mine")
 
 

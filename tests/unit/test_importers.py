@@ -30,14 +30,14 @@ TINY = Network(name="tiny", layers=(Linear(name="only", in_features=2, out_featu
 def test_a_format_of_an_installed_package_is_read_and_listed(tmp_path: Path) -> None:
     file = tmp_path / "tiny.sizes"
     file.write_text("2 3")
-    with pytest.raises(InputError, match=r"tiny.sizes: a network file is .yaml, .yml, .csv, .json, .onnx$"):
+    with pytest.raises(InputError, match=r"tiny.sizes: a network file is .yaml, .yml, .csv, .json, .onnx, .pt2$"):
         read_network(file)
     points = {"hwsim.importers": {"sizes": "size_files:read"}}
     with installed(tmp_path, "size-files", {"size_files": SOURCE}, points):
         assert read_network(file) == TINY
         assert find_network(str(file)) == TINY
         assert read_network(file, rows=5, csv_padding="same").layers[0].rows == 5
-        with pytest.raises(InputError, match=r"did you mean .sizes\? a network file is .*, .onnx, .sizes$"):
+        with pytest.raises(InputError, match=r"did you mean .sizes\? a network file is .*, .onnx, .sizes, .pt2$"):
             read_network(tmp_path / "tiny.size")
 
 

@@ -28,12 +28,10 @@ PUBLISHED = {
     "qwen2.5-7b": 7_615_616_512,
     "mistral-7b": 7_241_732_096,
     "mixtral-8x7b": 46_702_792_704,
+    "smollm2-135m": 134_515_008,
 }
 """Parameters in the models' safetensors files, as their pages at Hugging Face say."""
 OTHERS: dict[str, tuple[int, dict[str, Any]]] = {
-    "smollm2-135m": (134_515_008, {
-        "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
-        "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True}),
     "qwen3-8b": (8_190_735_360, {
         "model_type": "qwen3", "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 12288,
         "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}),

@@ -18,7 +18,15 @@ NAMES = sorted(p.parent.name for p in studies_folder().glob("*/spec.yaml"))
 
 
 def test_there_are_all() -> None:
-    wanted = {"sat-array", "sat-dataflow", "spatten-pipeline", "nm-front", "sat-bound", "spatten-bound"}
+    wanted = {
+        "sat-array",
+        "sat-dataflow",
+        "spatten-pipeline",
+        "nm-front",
+        "sat-bound",
+        "spatten-bound",
+        "kv-granularity",
+    }
     assert wanted <= set(NAMES)
     assert studies_folder() == Path(reports.__file__).parent / "studies"
 

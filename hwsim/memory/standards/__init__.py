@@ -21,6 +21,11 @@ ORGANISATION = ("channels", "clock_ps", "transaction_bytes", "pseudo_channels", 
                 "row_bytes", "interleave_bytes", "two_command_buses")  # fmt: skip
 TIMING = ("act_bus", "nBL", "nCL", "nCWL", "nRCDRD", "nRCDWR", "nRP", "nRAS", "nRC", "nCCDS", "nCCDL", "nRRDS", "nRRDL",
           "nFAW", "nWR", "nRTP", "nWTRS", "nWTRL", "nRTW", "nRFC", "nREFI")  # fmt: skip
+USUAL: dict[str, dict[str, int | bool | str]] = {
+    "organisation": {"half_clocks": False, "stacks": 1},
+    "timing": {"column_bus": 1, "nPPD": 1, "nAAD": 0, "nWCKPST": -1, "nCCDL_WR": "nCCDL", "nCCDR": "nCCDS"},
+}
+"""Fields that a file may leave out: what they are then, or the field that they are as."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -61,8 +66,10 @@ class Standard(_Part):
     name: str = Field(min_length=1, description="the name it is found by, in any case")
     title: str = Field(description="one line: what device this is")
     source: str = Field(min_length=1, description="where organisation and timing are from")
-    organisation: dict[str, int | bool] = Field(description=f"each of {', '.join(ORGANISATION)}")
-    timing: dict[str, int] = Field(description=f"each of {', '.join(TIMING)}")
+    organisation: dict[str, int | bool] = Field(
+        description=f"each of {', '.join(ORGANISATION)}; may have {', '.join(USUAL['organisation'])}"
+    )
+    timing: dict[str, int] = Field(description=f"each of {', '.join(TIMING)}; may have {', '.join(USUAL['timing'])}")
     fixed: tuple[str, ...] = Field((), description="fields of the organisation that a configuration cannot change")
     energy: EnergyFigures | Currents | None = Field(
         None, discriminator="kind", description="none: cycles alone, energy is refused"
@@ -72,22 +79,25 @@ class Standard(_Part):
     def _whole(self) -> Standard:
         for section, fields in (("organisation", ORGANISATION), ("timing", TIMING)):
             told = getattr(self, section)
+            known = (*fields, *USUAL[section])
             for field in told:
-                if field not in fields:
-                    hint = did_you_mean(field, fields)
+                if field not in known:
+                    hint = did_you_mean(field, known)
                     raise ValueError(f"{section}: unknown field {field!r}{'; ' + hint if hint else ''}")
             for field in fields:
                 if field not in told:
                     raise ValueError(f"{section}: {field} is missing")
         for field in self.fixed:
-            if field not in ORGANISATION:
+            if field not in (*ORGANISATION, *USUAL["organisation"]):
                 raise ValueError(f"fixed: {field!r} is no field of the organisation")
         return self
 
     @property
     def defaults(self) -> dict[str, int | bool]:
         """Fields of a configuration as the standard has them."""
-        return self.organisation | self.timing
+        told = self.organisation | self.timing
+        usual = USUAL["organisation"] | USUAL["timing"]
+        return {k: told[v] if isinstance(v, str) else v for k, v in usual.items()} | told
 
 
 def read_standard(path: Path) -> Standard:

@@ -16,8 +16,11 @@ from .jobs import JobCase, random_case
 
 ADDRESS_WIDTH = 16
 
-COVERED = SatConfig(rows=3, cols=3, mul_latency=2, add_latency=3)
-"""The array whose coverage is counted."""
+COVERED = (
+    SatConfig(rows=3, cols=3, mul_latency=2, add_latency=3),
+    SatConfig(rows=3, cols=3, interleave_max=3, mul_latency=2, accumulate="exact", round_latency=2),
+)
+"""The arrays whose coverage is counted."""
 
 MACHINES = (
     SatConfig(rows=1, cols=1, mul_latency=1, add_latency=1, interleave_max=1, weight_registers=1),
@@ -26,6 +29,8 @@ MACHINES = (
     SatConfig(rows=1, cols=5, mul_latency=5, add_latency=2, weight_registers=16, group_max=8),
     SatConfig(rows=4, cols=4),
     SatConfig(rows=5, cols=1, interleave_max=4),
+    COVERED[1],
+    SatConfig(rows=2, cols=2, interleave_max=1, accumulate="exact"),
     SatConfig(rows=8, cols=8),
 )
 """Arrays that are built; port widths are drawn a case, for they are only constants of the command."""
@@ -33,7 +38,8 @@ MACHINES = (
 
 def bench_of(config: SatConfig) -> Bench:
     """The STCE of a configuration."""
-    names = ("ROWS", "COLS", "GROUP_MAX", "WEIGHT_REGS", "INTERLEAVE_MAX", "MUL_LATENCY", "ADD_LATENCY")
+    names = ("ROWS", "COLS", "GROUP_MAX", "WEIGHT_REGS", "WORD", "INTERLEAVE_MAX", "MUL_LATENCY", "ADD_LATENCY",
+             "EXACT", "ROUND_LATENCY")  # fmt: skip
     parameters = {n: config.verilog_parameters()[n] for n in names} | {"ADDRESS_WIDTH": ADDRESS_WIDTH}
     fields = ",".join(f"t.s_cmd_{name}=f[{i}]" for i, name in enumerate(Command._fields))
     defines: dict[str, str | int] = {"HAS_CLOCK": 1, "FIELDS": len(Command._fields), "SET(t,f)": fields}
@@ -69,10 +75,10 @@ def case_of(rng: np.random.Generator, drawn: JobCase, *, stress: bool = True) ->
 
 
 def stce(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
-    """Random jobs on each of `MACHINES`, or on the one array that was asked for."""
-    machines = MACHINES if options.coverage is None else (COVERED,)
-    if options.array is not None:
-        machines = (SatConfig(rows=options.array[0], cols=options.array[1]),)
+    """Random jobs on each of `MACHINES`, or on the one machine that was asked for."""
+    machines: tuple[SatConfig, ...] = MACHINES if options.coverage is None else COVERED
+    if options.machine is not None:
+        machines = (options.machine,)
     count = -(-cases // len(machines))
 
     def work() -> Iterator[tuple[Bench, list[Case]]]:

@@ -11,9 +11,10 @@ from dataflow.pattern import NM
 
 from ..config import Dataflow, SatConfig
 from ..timing.functional import sore
-from ..timing.job import Job, array_job
+from ..timing.job import Job, array_job, no_exact_job
 
-PATTERNS = ("dense", "1:4", "2:4", "2:8", "4:8", "2:16", "1:2", "1:1", "4:4", "8:8", "1:16", "8:16", "3:5", "1:3")
+PATTERNS = ("dense", "1:4", "2:4", "2:8", "4:8", "2:16", "1:2", "1:1", "4:4", "8:8", "1:16", "8:16", "3:5", "1:3",
+            "2:3", "3:12", "1:12")  # fmt: skip
 
 
 class JobCase(NamedTuple):
@@ -46,9 +47,10 @@ def random_case(
     length: int = 40,
     special: bool = False,
     dataflow: Dataflow | None = None,
+    long: bool = False,
 ) -> JobCase:
     """A random machine (``base``, else any up to ``largest``) with port widths drawn, dataflow, pattern, shape and
-    interleave."""
+    interleave; ``long``: one dimension above 256, the others of at most 3."""
 
     def draw(low: int, high: int) -> int:
         return int(rng.integers(low, high + 1))
@@ -68,9 +70,15 @@ def random_case(
     # a third of the cases have a dimension of 1 or 2
     size = (0, 0, 0)
     size = tuple(draw(1, 2) if rng.random() < 0.33 else draw(1, length) for _ in size)  # type: ignore[assignment]  # three
+    if long:
+        axis = draw(0, 2)
+        size = tuple(draw(257, 600) if i == axis else draw(1, 3) for i in range(3))  # type: ignore[assignment]  # three
     flow: Dataflow = dataflow or ("OS" if rng.random() < 0.5 else "WS")
     interleave = draw(1, min(16, config.interleave_max))
-    accumulate = flow == "WS" and rng.random() < 0.25
+    accumulate = flow == "WS" and not config.exact and rng.random() < 0.25
+    if config.exact and no_exact_job(config, flow, size[1], pattern):  # partial sums are not read again
+        held = config.rows * config.weight_registers if pattern.is_dense else config.rows * pattern.m_group
+        size = (size[0], draw(1, held), size[2])
     return job_case(rng, config, size, flow, pattern, interleave, special=special, accumulate=accumulate)
 
 
@@ -87,7 +95,8 @@ def job_case(
 ) -> JobCase:
     """A job of this size with random operands; ``accumulate``: with partial sums to start from."""
     job = array_job(config, flow, size, pattern, interleave)
-    x, weights = halves(rng, (size[0], size[1]), special), halves(rng, (size[1], size[2]), special)
+    draw = powers if config.exact and special and rng.random() < 0.5 else halves
+    x, weights = draw(rng, (size[0], size[1]), special), draw(rng, (size[1], size[2]), special)
     psum = rng.standard_normal((size[0], size[2])).astype(np.float32) if accumulate else None
     values, positions = (weights, None) if pattern.is_dense else sore(weights, pattern)
     return JobCase(config, job, pattern, x, values, positions, psum, weights)
@@ -98,6 +107,13 @@ SPECIALS = np.array(
     np.uint16,
 )
 """Zeros, subnormals, extremes, infinities, NaN, one: FP16 bit patterns."""
+
+
+def powers(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> np.ndarray:
+    """float16 powers of two of either sign, subnormal ones among them; a few zeros: their exact sums often lie in the
+    middle between two binary32 numbers, or just beside it."""
+    found = np.ldexp(rng.choice([-1.0, 1.0], shape), rng.integers(-24, 16, shape))
+    return np.where(rng.random(shape) < 0.1, 0.0, found).astype(np.float16)
 
 
 def halves(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> np.ndarray:

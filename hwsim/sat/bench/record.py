@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dataflow.training.trace import Trace
+from hwsim.sat.config import Accumulate
 from hwsim.sat.silicon import BLOCKS
 from hwsim.silicon.activity import Activity, Record
 from hwsim.verification.record import Say, activity_of, record_cases
@@ -22,17 +23,19 @@ MACHINE = core_config(4, 4).model_copy(
     update={"west_buffer_bytes": 1 << 18, "north_buffer_bytes": 1 << 17, "output_buffer_bytes": 1 << 16,
             "state_buffer_bytes": 1 << 13}
 )  # fmt: skip
+EXACT_MACHINE = MACHINE.model_copy(update={"accumulate": "exact", "interleave_max": 1})
 
 
-def record(folder: Path, say: Say) -> Activity:
+def record(folder: Path, say: Say, accumulate: Accumulate = "binary32") -> Activity:
     """Layers of a traced training step, one sample each: FF, WU, BP and the update.
 
     Raises:
         InputError: no such trace, no Verilator, RTL that answers wrongly.
     """
     trace = Trace.read(folder)
-    works = step_programs(trace, MACHINE, trace.steps[0], samples=1)
-    bench = bench_of(MACHINE)
+    machine = MACHINE if accumulate == "binary32" else EXACT_MACHINE
+    works = step_programs(trace, machine, trace.steps[0], samples=1)
+    bench = bench_of(machine)
     records: list[Record] = []
     for layer, group in groupby(works, key=lambda work: work.layer):
         for work in group:

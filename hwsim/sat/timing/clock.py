@@ -20,7 +20,8 @@ goes east. So column c is looked at c cycles later: in step t of the loop it is 
 do the same. Registers that only pass on what entered them are a ring with what entered, cycle by cycle: a row's
 activation registers with the tags of its products and sums, the weight registers. An activation register holds the
 address of the word it stands for. Values are computed (FP32, round to nearest even), so a latency that is wrong shows
-as wrong values.
+as wrong values. Exact sums are computed as such (`exact`) and rounded after the run; the cycles of the rounding come
+behind the array.
 Left out: the DMA side of the buffers.
 """
 
@@ -34,6 +35,7 @@ from dataflow.errors import InputError
 from hwsim.core.ieee import canonical
 from hwsim.core.kernels import kernel, without_refcount
 
+from .exact import added, product, rounded
 from .job import Job, stored_length
 
 _BUBBLE = -1
@@ -62,6 +64,9 @@ def run_job(
         float32[a, b] outputs (one canonical NaN) and the cycles from start accepted to done.
     """
     stored = stored_length(job)
+    exact = job.round_latency > 0
+    if exact and psum is not None:
+        raise InputError("job: accumulate: exact: no partial sums to start from: they have been rounded")
     if x.shape != (job.a, job.k) or values.shape != (stored, job.b):
         raise InputError(f"job operands {x.shape} x {values.shape}: expected {(job.a, job.k)} x {(stored, job.b)}")
     # operands are padded to whole groups and whole tiles with zeros, as the buffer fill does
@@ -78,13 +83,15 @@ def run_job(
         ip[:stored, : job.b] = index
     else:
         ip[:] = (np.arange(groups * job.depth) % job.depth)[:, None]
-    start = np.zeros((job.a, job.b), np.float32) if psum is None else np.array(psum, np.float32)
+    start = np.zeros((job.a, job.b), np.complex128 if exact else np.float32)
+    if psum is not None:
+        start[:] = psum
     when = np.zeros((job.a, job.b), np.int64) if written is None else written
     operands = Operands(xp, xp.reshape(-1), wp, ip, start, when)
     cycles = (_step_os if job.is_os else _step_ws)(job, operands)
     if cycles < 0:
         raise RuntimeError(f"clock level did not finish: {job}")
-    return canonical(start), cycles
+    return canonical(rounded(start) if exact else start), cycles
 
 
 class Operands(NamedTuple):
@@ -96,7 +103,7 @@ class Operands(NamedTuple):
     w: np.ndarray
     idx: np.ndarray
     out: np.ndarray
-    """The output buffer, written in place; WS reads partial sums from it."""
+    """The output buffer, written in place; WS reads partial sums from it. Its type is that of all sums."""
     when: np.ndarray
     """The cycle of each output's last write."""
 
@@ -208,13 +215,14 @@ def _step_ws(job: Job, operands: Operands) -> int:
     n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
     # values in the multipliers, adders and accumulators
-    mv = np.zeros((lm, rows, cols), np.float32)
-    av = np.zeros((la, rows, cols), np.float32)
-    acc = np.zeros((rows, inter, cols), np.float32)
+    mv = np.zeros((lm, rows, cols), out.dtype)
+    av = np.zeros((la, rows, cols), out.dtype)
+    acc = np.zeros((rows, inter, cols), out.dtype)
+    zero = mv[0, 0, 0]
     # sums that go to the row below
-    south = np.zeros((rows, cols), np.float32)
+    south = np.zeros((rows, cols), out.dtype)
     # output buffer: partial sum read for the top row
-    top = np.zeros(cols, np.float32)
+    top = np.zeros(cols, out.dtype)
 
     # north lane of column 0: tile, row, cycle in the row's load
     load_tile, load_row, load_cyc, loading = -1, 0, 0, False
@@ -264,18 +272,18 @@ def _step_ws(job: Job, operands: Operands) -> int:
             if s != _BUBBLE:
                 if not g.first[r, p2]:
                     for c in range(cols):
-                        av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
+                        av[ra, r, c] = added(acc[r, s, c], mv[rm, r, c])
                 elif r > 0:
                     for c in range(cols):
-                        av[ra, r, c] = np.float32(south[r - 1, c] + mv[rm, r, c])
+                        av[ra, r, c] = added(south[r - 1, c], mv[rm, r, c])
                 else:
                     for c in range(cols):
-                        av[ra, r, c] = np.float32(top[c] + mv[rm, r, c])
+                        av[ra, r, c] = added(top[c], mv[rm, r, c])
             # 3. multiplier input
             if g.slot[r, p3] != _BUBBLE:
                 k, x_at = g.weight[r, p3], g.x_at[r, p3]
                 for c in range(cols):
-                    mv[rm, r, c] = np.float32(flat[x_at + wi[r, k, c]] * wv[r, k, c])
+                    mv[rm, r, c] = product(zero, flat[x_at + wi[r, k, c]], wv[r, k, c])
         # 4. east
         p0 = t & wrap
         for r in range(rows - 1, -1, -1):
@@ -299,7 +307,7 @@ def _step_ws(job: Job, operands: Operands) -> int:
                     g.block[r] += 1
                     if g.block[r] == blocks:
                         if r == rows - 1 and tile == n_tiles - 1:
-                            done_at = t + cols + lm + la  # the pipeline empties
+                            done_at = t + cols + lm + la + job.round_latency  # the pipeline empties
                         g.tile[r], g.block[r] = -1, 0
         # 5. south: a weight is in row r of column c r + c + 1 cycles after its issue, and stays in the row it is for
         if t - n_last <= rows + 1:
@@ -329,12 +337,12 @@ def _step_ws(job: Job, operands: Operands) -> int:
         if g.slot[0, p2] != _BUBBLE and g.first[0, p2]:
             for c in range(cols):
                 col = g.col[0, p2] + c
-                top[c] = out[g.row[0, p2], col] if col < out.shape[1] else np.float32(0.0)
+                top[c] = out[g.row[0, p2], col] if col < out.shape[1] else zero
         if written_tag != _BUBBLE:
             a, first = g.row[rows - 1, written_tag], g.col[rows - 1, written_tag]
             for c in range(min(cols, out.shape[1] - first)):
                 out[a, first + c] = south[rows - 1, c]
-                when[a, first + c] = t + c
+                when[a, first + c] = t + c + job.round_latency
         lead += 1
         if t == done_at:
             return t + 1
@@ -364,15 +372,16 @@ def _step_os(job: Job, operands: Operands) -> int:
     n_col = np.zeros(n_size, np.int64)
     n_last = -2 * n_size
     # values in the multipliers, adders and accumulators
-    mv = np.zeros((lm, rows, cols), np.float32)
-    av = np.zeros((la, rows, cols), np.float32)
-    acc = np.zeros((rows, inter, cols), np.float32)
+    mv = np.zeros((lm, rows, cols), out.dtype)
+    av = np.zeros((la, rows, cols), out.dtype)
+    acc = np.zeros((rows, inter, cols), out.dtype)
+    zero = mv[0, 0, 0]
     # drain register file with its addresses; drain registers, row r in place (r - t) mod rows
-    fv = np.zeros((rows, inter, cols), np.float32)
+    fv = np.zeros((rows, inter, cols), out.dtype)
     fa = np.full((rows, inter), _BUBBLE, np.int64)
     fb = np.zeros((rows, inter), np.int64)
     d_last = -2 * rows - 2
-    dv = np.zeros((rows, cols), np.float32)
+    dv = np.zeros((rows, cols), out.dtype)
     da = np.full(rows, _BUBBLE, np.int64)
     db = np.zeros(rows, np.int64)
 
@@ -400,7 +409,7 @@ def _step_os(job: Job, operands: Operands) -> int:
             if da[q] != _BUBBLE:
                 for c in range(min(cols, out.shape[1] - db[q])):
                     out[da[q], db[q] + c] = dv[q, c]
-                    when[da[q], db[q] + c] = t + c
+                    when[da[q], db[q] + c] = t + c + job.round_latency
                 da[q] = _BUBBLE
         p0 = t & wrap
         at_flush = t % (lm + la + 2)
@@ -423,7 +432,7 @@ def _step_os(job: Job, operands: Operands) -> int:
                     fa[r, i] = _BUBBLE  # a slot that the next tile does not fill must not be written again
                     d_last = t
                     if r == 0 and word[r] == inter - 1 and turn_tile[r] == n_tiles - 1:
-                        done_at = t + rows + cols + word_cyc - 2
+                        done_at = t + rows + cols + word_cyc - 2 + job.round_latency
                 word_at[r] += 1
                 if word_at[r] == word_cyc:
                     word_at[r] = 0
@@ -449,15 +458,15 @@ def _step_os(job: Job, operands: Operands) -> int:
             if s != _BUBBLE:
                 if g.first[r, p2]:
                     for c in range(cols):
-                        av[ra, r, c] = np.float32(np.float32(0.0) + mv[rm, r, c])
+                        av[ra, r, c] = added(zero, mv[rm, r, c])
                 else:
                     for c in range(cols):
-                        av[ra, r, c] = np.float32(acc[r, s, c] + mv[rm, r, c])
+                        av[ra, r, c] = added(acc[r, s, c], mv[rm, r, c])
             # 3. multiplier input
             if g.slot[r, p3] != _BUBBLE:
                 x_at = g.x_at[r, p3]
                 for c in range(cols):
-                    mv[rm, r, c] = np.float32(flat[x_at + hi[r, c]] * hv[r, c])
+                    mv[rm, r, c] = product(zero, flat[x_at + hi[r, c]], hv[r, c])
         # 4. east
         for r in range(rows - 1, -1, -1):
             _start_lane(g, r, 0)

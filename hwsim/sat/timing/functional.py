@@ -5,6 +5,9 @@ STCE: FP16 x FP16 is exact in FP32; the products of an output are added one by o
 round to nearest even. WS and OS, any tiling and any interleave keep that order, so the result does not depend on the
 schedule. Zero padding adds +0 to a sum that is never -0 and changes nothing.
 
+Exact (`hwsim.sat.timing.exact`): the sum of all products, rounded once; in any order. There are no partial sums to
+start from.
+
 NaN: one canonical NaN (quiet, positive, empty payload) leaves each unit. Magnitudes in SORE compare as the 15 bits
 below the sign, so NaN is larger than infinity; ties go to the lower index.
 """
@@ -18,6 +21,8 @@ from dataflow.pattern import NM
 from hwsim.core.ieee import canonical, to_fp16
 from hwsim.core.kernels import kernel
 
+from .exact import exact_sums
+
 
 def stce(
     x: np.ndarray,
@@ -25,6 +30,8 @@ def stce(
     index: np.ndarray | None = None,
     pattern: NM | None = None,
     psum: np.ndarray | None = None,
+    *,
+    exact: bool = False,
 ) -> np.ndarray:
     """The array's product, bit for bit.
 
@@ -34,25 +41,34 @@ def stce(
         index: uint8[stored, b], position of each weight in its group of M; None when dense.
         pattern: the N:M pattern of ``values`` when ``index`` is given.
         psum: float32[a, b] to start from; None: +0.
+        exact: ``accumulate: exact``.
 
     Returns:
         float32[a, b].
     """
     a, k = x.shape
+    if exact and psum is not None:
+        raise InputError("stce: accumulate: exact: no partial sums to start from: they have been rounded")
     out = np.zeros((a, values.shape[1]), np.float32) if psum is None else np.array(psum, np.float32)
-    xf = x.astype(np.float32)
     if index is None:
         if values.shape[0] != k:
             raise InputError(f"stce: {k} reduction elements of x, {values.shape[0]} of the weights")
-        _accumulate(xf, values.astype(np.float32), np.arange(k)[:, None].repeat(values.shape[1], 1), out)
-        return canonical(out)
+        return _sums(x, values, np.arange(k)[:, None].repeat(values.shape[1], 1), out, exact)
     if pattern is None or values.shape[0] != pattern.kept(k):
         raise InputError(f"stce: stored weights {values.shape} do not fit {k} elements at {pattern}")
     groups = -(-k // pattern.m_group)
-    xp = np.zeros((a, groups * pattern.m_group), np.float32)
-    xp[:, :k] = xf
+    xp = np.zeros((a, groups * pattern.m_group), np.float16)
+    xp[:, :k] = x
     base = np.arange(values.shape[0])[:, None] // pattern.n_keep * pattern.m_group
-    _accumulate(xp, values.astype(np.float32), base + index.astype(np.int64), out)
+    return _sums(xp, values, base + index.astype(np.int64), out, exact)
+
+
+def _sums(x: np.ndarray, values: np.ndarray, position: np.ndarray, out: np.ndarray, exact: bool) -> np.ndarray:
+    if exact:
+        x, values = (np.ascontiguousarray(v, np.float16).view(np.uint16) for v in (x, values))
+        exact_sums(x, values, position, out)
+    else:
+        _accumulate(x.astype(np.float32), values.astype(np.float32), position, out)
     return canonical(out)
 
 

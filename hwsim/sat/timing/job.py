@@ -24,7 +24,7 @@ from dataflow.errors import InputError
 from dataflow.pattern import NM
 from hwsim.core.kernels import kernel
 
-from ..config import Dataflow, SatConfig
+from ..config import EXACT_CARRY_BITS, Dataflow, SatConfig
 
 
 class Job(NamedTuple):
@@ -67,6 +67,8 @@ class Job(NamedTuple):
     """OS: cycles between starts of successive tiles, at least, so that a drain register is read before it is reused."""
     west_cycles: int
     """Cycles of a west port for one slot's activations."""
+    round_latency: int
+    """Cycles of a result behind the array: of the rounding of an exact sum; 0 in binary32."""
 
 
 class ArrayTiming(NamedTuple):
@@ -77,6 +79,10 @@ class ArrayTiming(NamedTuple):
     weight_registers: int
     mul_latency: int
     add_latency: int
+    """Of the array: 1 where its sums are exact."""
+    round_latency: int
+    """Of exact sums, else 0."""
+    exact: int
     west_lane_bytes: int
     north_lane_bytes: int
     output_lane_bytes: int
@@ -90,7 +96,9 @@ def array_timing(config: SatConfig) -> ArrayTiming:
         config.cols,
         config.weight_registers,
         config.mul_latency,
-        config.add_latency,
+        config.sum_latency,
+        config.round_latency if config.exact else 0,
+        int(config.exact),
         config.west_lane_bytes,
         config.north_lane_bytes,
         config.output_lane_bytes,
@@ -119,9 +127,29 @@ def array_job(config: SatConfig, dataflow: Dataflow, size: tuple[int, int, int],
     if not 1 <= interleave <= config.interleave_max:
         raise InputError(f"interleave {interleave}: must be 1 to interleave_max={config.interleave_max}")
     check_pattern(config, pattern)
+    if config.exact and (why := no_exact_job(config, dataflow, size[1], pattern)):
+        raise InputError(f"job size {size}: {why}")
     n, m = (1, 1) if pattern.is_dense else (pattern.n_keep, pattern.m_group)
     a, k, b = size
     return derive_job(array_timing(config), int(dataflow == "OS"), a, k, b, n, m, interleave)
+
+
+def no_exact_job(config: SatConfig, dataflow: Dataflow, k: int, pattern: NM) -> str | None:
+    """Why a machine with exact sums cannot run a job over ``k`` elements, or None where it can.
+
+    A sum that has left the array is rounded; so none is read again, and the whole reduction of an output is one job's:
+    in OS any that the carries hold, in WS what the array holds of weights.
+    """
+    stored = k if pattern.is_dense else pattern.kept(k)
+    if stored > 1 << EXACT_CARRY_BITS:
+        return f"accumulate: exact: a sum has at most {1 << EXACT_CARRY_BITS:,} products, not {stored:,}"
+    held = config.rows * (config.weight_registers if pattern.is_dense else pattern.n_keep)
+    if dataflow == "WS" and stored > held:
+        return (
+            f"accumulate: exact: WS would read partial sums again, which are rounded: {stored} stored elements, the "
+            f"array holds {held} of {pattern}; OS takes them"
+        )
+    return None
 
 
 @kernel
@@ -179,6 +207,7 @@ def derive_job(machine: ArrayTiming, is_os: int, a: int, k: int, b: int, n: int,
         drain_word,
         machine.rows * interleave * drain_word + drain_gap,
         west,
+        machine.round_latency,
     )
 
 

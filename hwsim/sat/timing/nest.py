@@ -21,7 +21,7 @@ from hwsim.core.kernels import kernel
 from .job import ArrayTiming, derive_job, index_bits, sore_latency, stored_length
 from .tile import job_accesses, job_cycles
 
-WINDOW_FIELDS = 12
+WINDOW_FIELDS = 13
 
 
 class Nest(NamedTuple):
@@ -49,7 +49,7 @@ NEST_COLUMNS = (
 
 
 def nest_of(product: Product, pregenerated: bool) -> tuple[Nest, np.ndarray]:
-    """A product as `Nest` and its operands' windows, int64[2, 12]."""
+    """A product as `Nest` and its operands' windows, int64[2, 13]; of products in turn, one of them."""
     dense = product.pattern.is_dense
     n, m = (1, 1) if dense else (product.pattern.n_keep, product.pattern.m_group)
     on_load = not dense and not (pregenerated and product.right.kind == "weight")
@@ -61,9 +61,9 @@ def nest_of(product: Product, pregenerated: bool) -> tuple[Nest, np.ndarray]:
             w = operand.window
             windows[i] = (
                 w.images, w.height, w.width, w.channels, w.out_height, w.out_width,
-                w.taps_h, w.taps_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left,
+                w.taps_h, w.taps_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left, w.dilation_h,
             )  # fmt: skip
-    size = (product.rows, product.reduction, product.cols, product.count)
+    size = (product.rows, product.reduction, product.cols, 1 if product.in_turn else product.count)
     return Nest(*size, n, m, int(on_load), modes[0], modes[1]), windows
 
 
@@ -74,8 +74,17 @@ def _mode(operand: Operand) -> int:
 
 
 @kernel(inner=True)
-def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int) -> int:
+def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int, dilation: int) -> int:
     """Image rows that output rows first..last of one image touch."""
+    if dilation > 1:
+        rows = 0
+        for r in range(max(0, first * stride - pad), min(height, last * stride - pad + dilation * (taps - 1) + 1)):
+            for t in range(taps):
+                y = r + pad - t * dilation  # the row is tap t of output row y / stride
+                if first * stride <= y <= last * stride and y % stride == 0:
+                    rows += 1
+                    break
+        return rows
     if stride > taps:  # rows between windows are not fetched; windows over the border are clipped
         rows = (last - first + 1) * taps
         y = first
@@ -93,21 +102,22 @@ def _span(first: int, last: int, height: int, taps: int, stride: int, pad: int) 
 
 
 @kernel(inner=True)
-def _operand_bytes(mode: int, window: np.ndarray, outer_at: int, outer: int, k_at: int, k: int) -> int:
+def operand_bytes(mode: int, window: np.ndarray, outer_at: int, outer: int, k_at: int, k: int) -> int:
     """DRAM bytes of an uncompressed operand tile ``outer x k`` at (outer_at, k_at)."""
     if mode == 0:
         return 2 * outer * k
     at, positions, features = (outer_at, outer, k) if mode == 1 else (k_at, k, outer)
     height, width, channels = window[1], window[2], window[3]
     out_h, out_w, taps_h, taps_w, stride, pad = window[4], window[5], window[6], window[7], window[8], window[10]
+    dilation = window[12]
     first, last = at // out_w, (at + positions - 1) // out_w  # output rows, counted through all images
     image0, image1 = first // out_h, last // out_h
     if image0 == image1:
-        rows = _span(first % out_h, last % out_h, height, taps_h, stride, pad)
+        rows = _span(first % out_h, last % out_h, height, taps_h, stride, pad, dilation)
     else:
-        rows = _span(first % out_h, out_h - 1, height, taps_h, stride, pad)
-        rows += _span(0, last % out_h, height, taps_h, stride, pad)
-        rows += (image1 - image0 - 1) * _span(0, out_h - 1, height, taps_h, stride, pad)
+        rows = _span(first % out_h, out_h - 1, height, taps_h, stride, pad, dilation)
+        rows += _span(0, last % out_h, height, taps_h, stride, pad, dilation)
+        rows += (image1 - image0 - 1) * _span(0, out_h - 1, height, taps_h, stride, pad, dilation)
     size: int = 2 * rows * width * min(channels, -(-features // (taps_h * taps_w)))
     return size
 
@@ -318,14 +328,14 @@ def _load(
     length = min(t.kt, t.k - ik * t.kt)
     size, prune = 0, 0
     if get_a:
-        size = _operand_bytes(t.left_mode, left, ia * t.at, rows, ik * t.kt, length)
+        size = operand_bytes(t.left_mode, left, ia * t.at, rows, ik * t.kt, length)
         moved[5] += 2 * rows * length
     if get_b:
         groups = -(-length // t.m)
         stored = -(-groups * t.n * cols * (16 + t.index_bits) // 8)
         moved[6] += stored
         if t.m == 1 or t.prune_on_load:
-            size += _operand_bytes(t.right_mode, right, ib * t.bt, cols, ik * t.kt, length)
+            size += operand_bytes(t.right_mode, right, ib * t.bt, cols, ik * t.kt, length)
         else:
             size += stored
         if t.prune_on_load:
@@ -360,7 +370,8 @@ def _floor(machine: ArrayTiming, t: _Tiling, is_os: int, inter: int) -> int:
         height = job.rows * inter
         a_tiles = (n_a - 1) * -(-t.at // height) + -(-tail_a // height)
         length = stored_length(job) * job.round
-        end = job.load_word + 1 + job.rows + job.cols + job.mul_latency + job.add_latency + height * job.drain_word
+        end = job.load_word + 1 + job.rows + job.cols + height * job.drain_word
+        end += job.mul_latency + job.add_latency + job.round_latency
         return a_tiles * b_tiles * max(length, job.drain_period) + n_a * n_b * (
             end + length - max(length, job.drain_period)
         )
@@ -372,7 +383,7 @@ def _floor(machine: ArrayTiming, t: _Tiling, is_os: int, inter: int) -> int:
         job = derive_job(machine, 0, t.at, reduction, t.bt, t.n, t.m, inter)
         k_tiles = -(-stored_length(job) // (job.rows * job.depth))
         wave = (job.rows - 1) * job.row_delay
-        end = 1 + job.load_lead + wave + job.cols + job.mul_latency + job.add_latency
+        end = 1 + job.load_lead + wave + job.cols + job.mul_latency + job.add_latency + job.round_latency
         for last_a in range(2):
             repeats = times * (1 if last_a else n_a - 1)
             length = -(-(tail_a if last_a else t.at) // inter) * job.depth * job.round
@@ -390,9 +401,9 @@ def _stored_bytes(t: _Tiling, k: int, cols: int) -> int:
 @kernel(inner=True)
 def _once(t: _Tiling, left: np.ndarray, right: np.ndarray, rows: int, k: int, cols: int) -> tuple[int, int]:
     """DRAM bytes of both operands of a tile at the start of the product."""
-    size = _operand_bytes(t.left_mode, left, 0, rows, 0, k)
+    size = operand_bytes(t.left_mode, left, 0, rows, 0, k)
     if t.m == 1 or t.prune_on_load:
-        return size, _operand_bytes(t.right_mode, right, 0, cols, 0, k)
+        return size, operand_bytes(t.right_mode, right, 0, cols, 0, k)
     return size, _stored_bytes(t, k, cols)
 
 

@@ -43,7 +43,7 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
         period = max(length, job.drain_period)
         first = job.load_word + 1
         last = first + (tiles - 1) * period
-        tail = job.rows + job.cols + job.mul_latency + la + drain
+        tail = job.rows + job.cols + job.mul_latency + la + drain + job.round_latency
         total = last + length + tail
         north, output = 0, (tiles - 1) * (period - length)
         round_ws = max(inter * job.west_cycles, la)
@@ -74,7 +74,7 @@ def job_cycles(job: Job, out: np.ndarray) -> int:
                 output += start - ready
                 last = start
             starts[bt] = last
-        tail = (job.rows - 1) * job.row_delay + job.cols + job.mul_latency + la
+        tail = (job.rows - 1) * job.row_delay + job.cols + job.mul_latency + la + job.round_latency
         total = last + length + tail
         round_ws = max(inter * job.west_cycles, la)
         output += rounds * (job.round - round_ws)
@@ -107,7 +107,7 @@ def job_accesses(job: Job, out: np.ndarray) -> None:
     else:
         k_tiles = -(-stored // (job.rows * job.depth))
         out[1] = float(stored) * job.b * word
-        out[2] = 4.0 * job.a * job.b * k_tiles
+        out[2] = 0.0 if job.round_latency else 4.0 * job.a * job.b * k_tiles  # exact sums are never read again
         out[3] = 4.0 * job.a * job.b * k_tiles
 
 

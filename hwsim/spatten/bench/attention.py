@@ -20,8 +20,8 @@ from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_
 
 from ..config import SpattenConfig
 from ..timing.fetch import ACCEPTED, BASE, TRANSACTIONS, new_record
-from ..timing.functional import SATURATED, QueryResult, confidence_limit, run_query
-from ..timing.lower import Builder, Group, Work
+from ..timing.functional import SATURATED, SCALE_LIMIT, QueryResult, confidence_limit, run_query
+from ..timing.lower import Builder, Group, Work, touched
 from ..timing.pipeline import CAUSES, LOG, Segment
 from ..timing.scores import Head
 from ..timing.state import Pipeline
@@ -131,8 +131,9 @@ class Attention:
 class Scene:
     """Heads in the memory and in the simulator's tables, and as descriptors."""
 
-    def __init__(self, config: SpattenConfig, base: int = 0) -> None:
-        self.config, self.base = config, base
+    def __init__(self, config: SpattenConfig, base: int = 0, *, anywhere: bool = False) -> None:
+        """``anywhere``: queries begin at any 8 bytes from which they take no more than 256."""
+        self.config, self.base, self.anywhere = config, base, anywhere
         self.builder = Builder(config)
         self.memory = bytearray(_FREE)
         self.bases: list[int] = []
@@ -147,6 +148,12 @@ class Scene:
         at = len(self.memory)
         self.memory += data + bytes(-len(data) % _ALIGN)
         return self.base + at
+
+    def _query(self, data: bytes) -> int:
+        """Put a query somewhere in the next free words."""
+        rng = np.random.default_rng(len(self.memory))
+        before = 8 * int(rng.integers(0, min(3, 32 - len(data) // 8) + 1)) if self.anywhere else 0
+        return self._place(rng.bytes(before) + data) + before
 
     def _vectors(self, integers: np.ndarray, tokens: np.ndarray, bits: int) -> int:
         """Vectors at their tokens' addresses; the bytes between are never read."""
@@ -166,7 +173,7 @@ class Scene:
         n, d = a.k.shape
         count = len(a.q)
         self.starts.append(len(self.memory))
-        q_at = [self._place(pack(q, q_bits)) for q in a.q]
+        q_at = [self._query(pack(q, q_bits)) for q in a.q]
         k_at = self._vectors(a.k >> l_bits, a.tokens, k_bits)
         l_at = self._vectors(a.k & ((1 << l_bits) - 1), a.tokens, l_bits) if l_bits else 0
         v_at = self._vectors(a.v, a.tokens, v_bits)
@@ -199,18 +206,33 @@ class Scene:
             self.queries.append([q_at[i], int(a.seen[i]), int(a.keep[i]), int(a.seeds[i]), len(self.queries)])
 
     def fits(self, a: Attention) -> bool:
-        """Whether a head's keys and values fit half of their rows each, and its LSBs all of theirs."""
-        c, probe = self.config, Builder(self.config)
-        n, d = a.k.shape
-        keys, lsbs = (probe._rows(n, d * b // 8, c.key_row_bytes) if b else 0 for b in a.bits[1:3])
-        values = probe._rows(n, d * a.bits[3] // 8, c.value_row_bytes)
-        return keys <= c.key_rows // 2 and lsbs <= c.lsb_rows and values <= c.value_rows // 2
+        """Whether a head's keys and the values that a query multiplies fit half of their rows each, and its LSBs all of
+        theirs."""
+        values = int(np.minimum(a.keep, a.seen).max())
+        counts = (len(a.k), len(a.k), values)
+        rooms = rooms_of(self.config, a.k.shape[1], a.bits)
+        return all(count <= room for count, room in zip(counts, rooms, strict=True))
 
     def segment(self) -> Segment:
         """The simulator's tables."""
         work, _ = self.builder.segment()
         work.jobs[:, BASE] = self.bases
         return work
+
+
+def rooms_of(config: SpattenConfig, d: int, bits: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    """How many vectors of ``d`` elements there is room for: of keys' first plane, of their LSBs, of values."""
+    c, found = config, []
+    halves = ((c.key_rows // 2, c.key_row_bytes), (c.lsb_rows, c.key_row_bytes), (c.value_rows // 2, c.value_row_bytes))
+    for (rows, row_bytes), width in zip(halves, bits[1:], strict=True):
+        word = c.memory.transaction_bytes
+        found.append(rows * row_bytes // word // touched(d * width // 8, word) if width else WORD)
+    return found[0], found[1], found[2]
+
+
+def _most(config: SpattenConfig) -> int:
+    """The largest count that a descriptor can say: above the keys of any head."""
+    return (1 << int(config.verilog_parameters()["SIZE"]).bit_length()) - 1
 
 
 def _word(x: float) -> int:
@@ -223,12 +245,15 @@ def random_attention(
     """A head over a list's first tokens; ``planes_share``: how often keys have two planes, where they can."""
     d = int(rng.choice([32, 64, 128]))
     count = int(rng.choice([1, 1, 1, 2, 3, 6]))
-    n = int(rng.integers(1, len(tokens) + 1))
     widths = [b for b in (4, 6, 8, 10, 12) if b <= config.operand_bits]
     k_bits = int(rng.choice(widths))
     planes = [b for b in (4, 6, 8) if b + k_bits <= config.operand_bits]
     l_bits = int(rng.choice(planes)) if planes and rng.random() < planes_share else 0
     q_bits, v_bits = int(rng.choice([*widths, 16])), int(rng.choice(widths))
+    bits = (q_bits, k_bits, l_bits, v_bits)
+    n = int(rng.integers(1, len(tokens) + 1))
+    if (kind := rng.random()) < 0.3:  # the whole list, or as many as there is room for
+        n = min(len(tokens), *rooms_of(config, d, bits)[: 3 if kind < 0.15 else 2])
 
     def integers(bits: int, *shape: int) -> np.ndarray:
         top = 1 << (min(bits, config.operand_bits) - 1)
@@ -239,28 +264,35 @@ def random_attention(
     q, k, v = integers(q_bits, count, d), integers(k_bits + l_bits, n, d), integers(v_bits, n, d)
     spread = max(float(np.abs(q.astype(np.int64) @ k.T.astype(np.int64)).std()), 1.0)
     scale = float(np.float32(rng.choice([0, 0.1, 1, 3, 30]) / spread))
+    if rng.random() < 0.03:
+        scale = float(np.nextafter(np.float32(SCALE_LIMIT), np.float32(0)))
     seen = rng.integers(1, n + 1, count) if rng.random() < 0.4 else np.full(count, n)
     keep = np.maximum(rng.integers(0, n + 2, count), 1)
+    keep[rng.random(count) < 0.1] = _most(config)
+    room = rooms_of(config, d, bits)[2]
+    keep = np.where((np.minimum(keep, seen) > room) & (room > 0), room, keep)
     return Attention(
-        tokens[:n], q, k, v, (q_bits, k_bits, l_bits, v_bits), scale, float(rng.choice([0, 0.03, 0.1, 0.3, 1])), seen,
+        tokens[:n], q, k, v, bits, scale, float(rng.choice([0, 0.03, 0.1, 0.3, 1])), seen,
         keep, rng.integers(1, 1 << 16, count), int(rng.integers(0, 64)), row,
     )  # fmt: skip
 
 
 def random_scene(rng: np.random.Generator, config: SpattenConfig, *, far: bool = True) -> tuple[Scene, np.ndarray]:
     """Some heads, and the lists' places and tokens, int[places, 2]; ``far``: at any addresses, with any tokens."""
-    scene = Scene(config, int(rng.integers(1 << 29, 1 << 40)) // 4096 * 4096 - (1 << 28) if far else 0)
+    scene = Scene(config, int(rng.integers(1 << 29, 1 << 40)) // 4096 * 4096 - (1 << 28) if far else 0, anywhere=True)
     p = config.verilog_parameters()
     row_of = config.list_row
     lists, entries, row = [], [], 0
     for _ in range(int(rng.integers(1, 3))):
-        length = int(rng.integers(1, p["SIZE"] + 1))
+        length = int(rng.integers(1, p["SIZE"] + 1)) if rng.random() < 0.8 else p["SIZE"]
         spread = int(length * rng.choice([1, 1.3, 3])) + 1
         tokens = np.sort(rng.choice(spread, length, replace=False))
         if far and rng.random() < 0.5:
             tokens += int(rng.integers(0, (1 << 20) - spread))
-        if row * row_of + length > 2 * p["SIZE"]:
+        last = (2 * p["SIZE"] - length) // row_of
+        if row > last:
             break
+        row = last if rng.random() < 0.2 else row  # up to the last place
         lists.append((tokens, row))
         entries += [[row * row_of + i, int(t)] for i, t in enumerate(tokens)]
         row += -(-length // row_of)
@@ -307,7 +339,9 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
             asked[channel] += 1
         else:
             answers.append([channel, order.pop(tag), cycle])
-    status, failing, text = _spoil(rng, scene) if not timed and rng.random() < 0.4 else ([0] * len(end), 0, "")
+    status, failing, text = [RIGHT] * len(end), (len(scene.memory), len(scene.memory)), ""
+    if not timed and rng.random() < 0.4:
+        status, failing, text = _spoil(rng, scene)
     tokens_before = rng.integers(0, 1 << 32, places, dtype=np.uint32)
     tokens_before[rng.random(places) < 0.5] = 0
     tokens_before[rng.random(places) < 0.1] = SATURATED - 100
@@ -327,6 +361,7 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
             one[2:] = wide.view(np.uint32)
             values.append(one)
             if one[0] in (HEAD_ILLEGAL, QUERY_ILLEGAL):
+                one[1:] = 0
                 continue
             part = tokens_after[at : at + seen].astype(np.uint64) + result.probabilities
             tokens_after[at : at + seen] = np.minimum(part, SATURATED)
@@ -349,12 +384,14 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
         shares = [int(rng.choice([8, 40, 128, 256])) for _ in range(4)]
         reset = int(rng.integers(1, 400)) if rng.random() < 0.3 else 0
         cycles = 0
+        for query in scene.queries:
+            query[3] *= rng.random() < 0.8  # seed 0: the random register goes on, and the cycles are of no matter
     limit = 20_000 + 200 * total
     mask = ready[:cycles].astype(np.uint32)
     laid = np.array(answers if timed else [], np.uint32)
     head = [len(scene.memory), scene.base & WORD, scene.base >> 32, len(lists), len(scene.heads), len(scene.queries),
             len(mask), len(laid), int(rng.integers(1, 1 << 31)), *shares, reset, limit,
-            failing or len(scene.memory)]  # fmt: skip
+            *failing]  # fmt: skip
     heads = [[part for address in h[:3] for part in (address & WORD, address >> 32)] + h[3:] for h in scene.heads]
     queries = [[q[0] & WORD, q[0] >> 32, *q[1:]] for q in scene.queries]
     arrays = [lists, tokens_before, heads_before.view(np.uint32), heads, queries]
@@ -369,53 +406,112 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
         if any(status):
             care[-9:-1] = False
         for i, said in enumerate(status):
-            if said in (HEAD_ILLEGAL, QUERY_ILLEGAL):
+            if said == QUERY_ILLEGAL:
                 care[258 * i + 1 : 258 * (i + 1)] = False
     label = f"{len(scene.work)} heads, {len(scene.queries)} queries, {again} again{text}"
     return Case(label, stdin, expected, timed=timed, care=care)
 
 
-def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], int, str]:
-    """Make descriptors illegal, or part of the memory fail: every query's status, the first failing byte, in words."""
-    size = scene.config.verilog_parameters()["SIZE"]
+def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], tuple[int, int], str]:
+    """Make descriptors illegal, mostly by as little as can be, or part of the memory fail: every query's status, the
+    failing bytes, in words."""
     counts = [len(a.q) for a in scene.work]
     firsts = [sum(counts[:i]) for i in range(len(counts))]
     status = [RIGHT] * sum(counts)
     which = int(rng.integers(0, len(counts)))
-    kind = str(rng.choice(["head", "query", "memory", "empty"]))
-    head = scene.heads[which]
+    kind = str(rng.choice(["head", "head", "query", "memory", "word", "empty"]))
+    head, size = scene.heads[which], len(scene.memory)
+    mine = range(firsts[which], firsts[which] + counts[which])
+    none = (size, size)
     if kind == "head":
-        wrong = [(0, 8), (1, 16), (2, 31), (4, 0), (4, size + 1), (5, 3), (6, 6),
-                 (7, 5), (7, 7), (8, 5), (9, 6), (12, 0x80000000), (12, _word(2.0**96)), (13, 0xBF800000)]  # fmt: skip
-        if head[4] * scene.work[which].k.shape[1] > 64:
-            wrong.append((8, 2))  # LSBs beside too many MSBs
-            head[7] = CODES[12]
-        row = scene.config.list_row
-        if head[4] > row:
-            wrong.append((3, 2 * size // row - 1))  # it would end behind the lists
-        place, value = wrong[int(rng.integers(len(wrong)))]
-        head[place] = head[place] + value if place < 3 else value
-        status[firsts[which] : firsts[which] + counts[which]] = [HEAD_ILLEGAL] * counts[which]
-        return status, 0, f"; head {which}: field {place} wrong"
+        wrong = _wrong_head(rng, scene, which)
+        changes = wrong[int(rng.integers(len(wrong)))]
+        for place, value in changes.items():
+            head[place] = value
+        for i in mine:
+            status[i] = HEAD_ILLEGAL
+        return status, none, f"; head {which}: {changes}"
     if kind == "query":
-        at = int(rng.integers(firsts[which], firsts[which] + counts[which]))
-        place, value = [(0, 4), (0, 1), (1, 0), (1, head[4] + 1), (2, 0)][int(rng.integers(5))]
-        scene.queries[at][place] = scene.queries[at][0] + value if place == 0 else value
+        at = int(rng.choice(mine))
+        query = scene.queries[at]
+        illegal = [(0, query[0] + (1 << int(rng.integers(0, 3)))), (1, 0), (1, head[4] + 1), (2, 0)]
+        illegal += [(1, _most(scene.config))]
+        room = rooms_of(scene.config, scene.work[which].k.shape[1], scene.work[which].bits)[2]
+        if not head[10] and query[1] > room:
+            illegal += [(2, room + 1)] * 5
+        place, value = illegal[int(rng.integers(len(illegal)))]
+        query[place] = value
         status[at] = QUERY_ILLEGAL
-        return status, 0, f"; query {at}: field {place} wrong"
+        return status, none, f"; query {at}: field {place} is {value}"
     if kind == "memory":
         status[firsts[which] :] = [MEMORY_FAILED] * (len(status) - firsts[which])
-        return status, scene.starts[which], f"; memory fails from head {which} on"
+        return status, (scene.starts[which], size), f"; memory fails from head {which} on"
+    if kind == "word":
+        byte, failed, text = _failing_word(rng, scene, which)
+        for i, one in zip(mine, failed, strict=True):
+            status[i] = MEMORY_FAILED if one else RIGHT
+        first = (byte - scene.base) // _ALIGN * _ALIGN
+        return status, (first, first + _ALIGN), f"; memory fails in a word of {text} of head {which}"
     idle = [int(x) for x in rng.integers(0, 1 << 5, 15)]
     idle[11] = 0
     scene.heads.insert(which, idle)
-    return status, 0, "; a head without queries"
+    return status, none, "; a head without queries"
+
+
+def _wrong_head(rng: np.random.Generator, scene: Scene, which: int) -> list[dict[int, int]]:
+    """Fields of a head's descriptor that make it illegal, each with nothing else wrong."""
+    config, a, head = scene.config, scene.work[which], scene.heads[which]
+    size, most, row = config.verilog_parameters()["SIZE"], config.operand_bits, config.list_row
+    found = [{place: head[place] + (1 << int(rng.integers(0, 5)))} for place in range(3)]
+    found += [{4: 0}, {5: 3}, {6: 6}, {6: 7}, {7: 7}, {9: 7}, {7: 5}, {8: 5}, {9: 6}]
+    found += [{12: 0x80000000}, {12: _word(SCALE_LIMIT)}, {13: 0xBF800000}, {13: head[13] | 1 << 31}]
+    if head[3] * row + size + 1 <= 2 * size:
+        found.append({4: size + 1})
+    # planes that are together too wide by as little as can be: what does not fit any more is then wrong as well
+    found += [{7: CODES[k], 8: CODES[most + 2 - k]} for k in (4, 6, 8, 10, 12) if most + 2 - k in CODES and k <= most]
+    # its list ends behind the lists
+    behind = (2 * size - head[4]) // row + 1
+    if behind < 2 * size // row:
+        found += [{3: behind}, {3: 2 * size // row - 1}]
+    # one more than there is room for
+    places = (2 * size) // row * row - head[3] * row
+    rooms = rooms_of(config, a.k.shape[1], a.bits)
+    for room in rooms[: 3 if head[10] else 2]:
+        if room < min(size, places):
+            found += [{4: room + 1}] * 5
+    return found
+
+
+def _failing_word(rng: np.random.Generator, scene: Scene, which: int) -> tuple[int, list[bool], str]:
+    """A byte of what a head reads, which of its queries need it, and what it is of."""
+    a, head = scene.work[which], scene.heads[which]
+    d, all_of_them = a.k.shape[1], [True] * len(a.q)
+    first = sum(len(b.q) for b in scene.work[:which])
+    kinds = ["query", "key", *(["lsb"] if all(r.again for r in a.results) else []), "value"]
+    kind = str(rng.choice(kinds))
+    if kind == "query":
+        at = int(rng.integers(len(a.q)))
+        byte = scene.queries[first + at][0] + int(rng.integers(0, d * a.bits[0] // 8))
+        return byte, [i == at for i in range(len(a.q))], kind
+    place, width = {"key": (0, a.bits[1]), "lsb": (1, a.bits[2]), "value": (2, a.bits[3])}[kind]
+    vector = d * width // 8
+    token = int(rng.integers(len(a.k)))
+    if kind == "value" and not head[10]:
+        token = int(rng.choice(np.flatnonzero(a.results[int(rng.integers(len(a.q)))].kept)))
+    byte = head[place] + int(a.tokens[token]) * vector + int(rng.integers(0, vector))
+    if kind != "value" or head[10]:
+        return byte, all_of_them, kind
+    begins = head[place] + a.tokens * vector
+    here = (begins // _ALIGN <= byte // _ALIGN) & ((begins + vector - 1) // _ALIGN >= byte // _ALIGN)
+    return byte, [bool(here[: len(r.kept)][r.kept].any()) for r in a.results], kind
 
 
 def spatten_core(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
-    """Random scenes on each of `MACHINES`."""
+    """Random scenes on each of `MACHINES`, or on the one machine that was asked for."""
     # every module is met by one machine of each top-k engine
-    machines = MACHINES[:2] if options.coverage else MACHINES
+    machines: tuple[SpattenConfig, ...] = MACHINES[:2] if options.coverage else MACHINES
+    if options.machine is not None:
+        machines = (options.machine,)
 
     def work() -> Iterator[tuple[Bench, list[Case]]]:
         for config in machines:

@@ -3,7 +3,7 @@
 // stdin, for each case, 32-bit words: bytes of memory, their address (two words), tokens of the lists, heads, queries, cycles of the ready mask (0: the
 // memory answers as it likes), answers that are laid down, seed, shares of cycles (of 256; 256 is always) in which the
 // memory accepts, in which it answers, in which answers are taken and in which descriptors are offered, reset after
-// (cycles; 0 never), most cycles, byte from which on the memory answers with errors. Then: the memory; of each token place and
+// (cycles; 0 never), most cycles, first byte for which the memory answers with errors and the one behind the last. Then: the memory; of each token place and
 // number; initial token scores (2 SIZE) and head scores (64, two words each); heads (key, LSB and value address, two words each, list, count,
 // dimension, bits of q, k, LSBs, v, shared, queries, scale, limit, number) and queries (address in two words, count, keep, seed, tag: the
 // query's number); a mask of ready channels a cycle; of each answer its channel, which of the channel's requests, cycle from
@@ -14,6 +14,7 @@
 // TOP, TOP_HEADER: the verilated core; CHANNELS, ADDRESS_WIDTH, ID_WIDTH, OUT_WIDTH, SIZE: its sizes.
 #include <deque>
 #include "bench.h"
+#include "axi.h"
 
 struct Request {
     uint64_t address, id;
@@ -26,12 +27,12 @@ struct Channel {
     std::vector<Answer> laid;      // answers as they are laid down
     size_t answered = 0;           // of those
     std::deque<uint32_t> open;     // requests that wait for an answer, where none are laid down
-    bool offering = false, asking = false;
-    Request offered{}, seen{};
-    uint32_t shown = 0;
+    bool offering = false, seen = false;
+    Request offered{};
+    AxiChannel ar;
 };
 
-static uint32_t header[16];
+static uint32_t header[17];
 static std::vector<uint8_t> image;
 static uint64_t base;
 static Channel channels[CHANNELS];
@@ -39,6 +40,9 @@ static std::vector<uint32_t> mask;
 static uint32_t bad;
 
 static bool laid_down() { return !mask.empty(); }
+
+// ready before valid, with it, or a cycle behind it: valid must come without ready
+static uint32_t habit;
 
 // what the memory drives in a cycle
 static void drive(uint32_t cycle) {
@@ -69,9 +73,24 @@ static void drive(uint32_t cycle) {
         const bool inside = ch.offering && address < image.size() && address + 32 <= image.size();
         if (inside) memcpy(data, &image[address], 32);
         else memset(data, int(draw()), 32);
-        put_bits(top.m_axi_rresp, c * 2, 2, ch.offering ? (inside && address + 32 <= header[15] ? 0 : 2) : draw() & 3);
+        const bool fails = !inside || (address + 32 > header[15] && address < header[16]);
+        put_bits(top.m_axi_rresp, c * 2, 2, ch.offering ? (fails ? 2 + (address / 32 % 2) : 0) : draw() & 3);
     }
     put_bits(top.m_axi_rlast, 0, CHANNELS, ~0ull);
+    if (!habit) return;
+    bool ready[CHANNELS];
+    const bool taken = top.m_ready;
+    for (size_t c = 0; c < CHANNELS; c++) {
+        ready[c] = get_bits(top.m_axi_arready, c, 1);
+        put_bits(top.m_axi_arready, c, 1, 0);
+    }
+    top.m_ready = 0;
+    settle();
+    for (size_t c = 0; c < CHANNELS; c++) {
+        const bool on = get_bits(top.m_axi_arvalid, c, 1) && (habit == 1 || channels[c].seen);
+        put_bits(top.m_axi_arready, c, 1, ready[c] && on);
+    }
+    top.m_ready = taken && top.m_valid;
 }
 
 // what happens at the end of a cycle
@@ -80,12 +99,13 @@ static void take() {
         Channel& ch = channels[c];
         const bool valid = get_bits(top.m_axi_arvalid, c, 1);
         const Request now{get_bits(top.m_axi_araddr, c * ADDRESS_WIDTH, ADDRESS_WIDTH), get_bits(top.m_axi_arid, c * ID_WIDTH, ID_WIDTH)};
-        if (ch.asking && (!valid || now.address != ch.seen.address || now.id != ch.seen.id)) bad++;  // it must stay
-        ch.asking = valid && !get_bits(top.m_axi_arready, c, 1);
-        ch.seen = now;
-        if (valid && get_bits(top.m_axi_arready, c, 1)) {
-            if (now.address % 32 || get_bits(top.m_axi_arlen, c * 8, 8) || get_bits(top.m_axi_arsize, c * 3, 3) != 5) bad++;
-            if (get_bits(top.m_axi_arburst, c * 2, 2) != 1) bad++;
+        const bool ready = get_bits(top.m_axi_arready, c, 1);
+        bad += ch.ar.broken(valid, ready, axi_digest(now));
+        ch.seen = valid && !ready;
+        if (valid && ready) {
+            const uint32_t beats = uint32_t(get_bits(top.m_axi_arlen, c * 8, 8)) + 1;
+            bad += (beats != 1) + axi_burst_broken(now.address, beats, uint32_t(get_bits(top.m_axi_arsize, c * 3, 3)),
+                                                   uint32_t(get_bits(top.m_axi_arburst, c * 2, 2)), 32);
             if (!laid_down() || ch.asked.size() >= ch.laid.size()) ch.open.push_back(uint32_t(ch.asked.size()));
             ch.asked.push_back(now);
         }
@@ -110,7 +130,7 @@ int main(int argc, char** argv) {
     open_wave(argc, argv);
     top.clk = 0;
     reset();
-    while (fread(header, 4, 16, stdin) == 16) {
+    while (fread(header, 4, 17, stdin) == 17) {
         const uint32_t tokens = header[3], heads = header[4], queries = header[5];
         base = header[1] | uint64_t(header[2]) << 32;
         image.resize(header[0]);
@@ -122,9 +142,10 @@ int main(int argc, char** argv) {
         const size_t PER = 2 + 256;
         std::vector<uint32_t> values(PER * queries, 0), when(values.size(), 0);
         uint32_t cycles = UINT32_MAX;
+        bad = 0;
         for (int attempt = header[13] ? 0 : 1; attempt < 2; attempt++) {  // attempt 0 is cut off by a reset
             rng = header[8] | 1;
-            bad = 0;
+            habit = laid_down() || header[9] > 255 ? 0 : header[8] / 8 % 3;
             for (auto& ch : channels) ch = Channel();
             for (size_t i = 0; i < header[7]; i++) channels[answers[3 * i]].laid.push_back({answers[3 * i + 1], answers[3 * i + 2]});
             put_bits(top.m_axi_arready, 0, CHANNELS, 0);
@@ -147,8 +168,8 @@ int main(int argc, char** argv) {
             uint64_t before[5];
             for (size_t i = 0; i < 5; i++) before[i] = get_bits(top.counters, 48 * i, 48);
             size_t next_head = 0, next_query = 0, left = queries;
-            bool head_offered = false, query_offered = false, answer_waits = false;
-            uint64_t answer_seen = 0;
+            bool head_offered = false, query_offered = false;
+            AxiChannel answer;
             int64_t cycle = -1;
             const int64_t limit = attempt ? header[14] : header[13];
             while (left && cycle < limit) {
@@ -193,10 +214,10 @@ int main(int argc, char** argv) {
                     next_query++;
                     query_offered = false;
                 }
+                const uint64_t told = top.m_tag | uint64_t(top.m_status) << 16 | uint64_t(top.m_again) << 18;
+                const uint64_t held = top.m_valid ? axi_digest(top.m_output, axi_digest(told)) : 0;
+                bad += answer.broken(top.m_valid, top.m_ready, held);
                 if (top.m_valid) {
-                    const uint64_t seen = top.m_tag | uint64_t(top.m_status) << 16 | get_bits(top.m_output, 0, 32) << 32;
-                    if (answer_waits && seen != answer_seen) bad++;  // it must stay
-                    answer_seen = seen;
                     const size_t n = top.m_tag;
                     if (top.m_ready && n < queries) {
                         for (size_t i = 0; i < PER; i++) when[PER * n + i] = uint32_t(cycle);
@@ -213,10 +234,7 @@ int main(int argc, char** argv) {
                     } else if (top.m_ready) {
                         bad++;
                     }
-                } else if (answer_waits) {
-                    bad++;
                 }
-                answer_waits = top.m_valid && !top.m_ready;
                 clock_edge(1);
                 clock_edge(0);
                 if (began) cycle++;

@@ -78,32 +78,44 @@ def topk(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockR
 
 
 def _count_and_k(rng: np.random.Generator, lanes: int, size: int) -> tuple[int, int]:
-    """How many keys, 0 to size; how many to keep, 0 to one more than there are, where a count can say so."""
+    """How many keys, 0 to size; how many to keep, at times more than there are: as many as a count can say."""
     n = int(rng.integers(0, size + 1)) if rng.random() < 0.9 else int(rng.choice([0, 1, lanes, size]))
-    return n, int(rng.integers(0, n + 1)) if rng.random() < 0.9 else int(rng.choice([0, 1, n, min(n + 1, size)]))
+    return n, int(rng.integers(0, n + 1)) if rng.random() < 0.85 else int(rng.choice([0, 1, n, *_beyond(rng, n, size)]))
+
+
+def _beyond(rng: np.random.Generator, n: int, size: int) -> tuple[int, int]:
+    """Counts above ``n``, the next one and any, up to what the bits of a count of ``size`` can say."""
+    most = (1 << size.bit_length()) - 1
+    return min(n + 1, most), int(rng.integers(min(n + 1, most), most + 1))
+
+
+def _seed(rng: np.random.Generator) -> tuple[int, int]:
+    """A seed, and what the random register is then; 0 leaves it as it is: 1 where a reset in the middle went before."""
+    seed = int(rng.integers(1, 1 << 16)) if rng.random() < 0.9 else 0
+    return seed, seed or 1
 
 
 def _engine_case(rng: np.random.Generator, lanes: int, keys: np.ndarray, k: int, own: tuple[int, int], bits: int,
-                 keep: np.ndarray, cycles: int) -> Case:  # fmt: skip
-    """A command of either engine, which has two words of its own."""
+                 keep: np.ndarray, cycles: int, *, cut: bool = False) -> Case:  # fmt: skip
+    """A command of either engine, which has two words of its own; ``cut``: surely after a reset in the middle."""
     n = len(keys)
     (share,) = _shares(rng, 1)
-    reset = int(rng.integers(1, 60)) if share < 256 and rng.random() < 0.3 else 0
+    reset = int(rng.integers(1, 60)) if cut or rng.random() < 0.15 else 0
     rows = rng.integers(0, 1 << bits, -(-n // lanes) * lanes, dtype=np.uint32)  # behind the last key: nobody's
     rows[:n] = keys
     head = np.array([n, k, *own, rng.integers(1, 1 << 31), share, reset], np.uint32).tobytes()
     expected: dict[str, np.ndarray] = {"cycles": np.array([cycles], np.uint32), "output": keep.astype(np.uint8)}
-    return Case(f"{k} of {n} keys", head + rows.tobytes(), expected, timed=share == 256 and not reset)
+    return Case(f"{k} of {n} keys", head + rows.tobytes(), expected, timed=share == 256)
 
 
 def _topk_case(rng: np.random.Generator, lanes: int, size: int) -> Case:
     n, k = _count_and_k(rng, lanes, size)
     # any bits, or few different keys, or one: ties
     keys = rng.integers(0, int(rng.choice([1, 2, 40, 4096, 1 << 32])), n, dtype=np.uint32)
-    seed = int(rng.integers(1, 1 << 16))
+    seed, state = _seed(rng)
     keep = np.zeros(n, np.bool_)
-    cycles, *_ = select(keys, k, lanes, seed, keep)
-    return _engine_case(rng, lanes, keys, k, (seed, 0), 32, keep, cycles)
+    cycles, *_ = select(keys, k, lanes, state, keep)
+    return _engine_case(rng, lanes, keys, k, (seed, 0), 32, keep, cycles, cut=not seed)
 
 
 def topk_histogram(rng: np.random.Generator, cases: int, options: VerifyOptions) -> BlockRow:
@@ -167,7 +179,8 @@ def _prob_histogram_case(rng: np.random.Generator, lanes: int, size: int, bits: 
     output, when, cycle = np.empty((queries, 3), np.uint32), np.empty((queries, 3), np.uint32), -1
     for query in range(queries):
         n = int(rng.integers(1, min(longest, size) + 1))
-        k, slot = int(rng.integers(0, min(n + 1, size) + 1)), int(rng.integers(0, 1 << _SLOT_WIDTH))
+        k = int(rng.integers(0, n + 1)) if rng.random() < 0.8 else int(rng.choice(_beyond(rng, n, size)))
+        slot = int(rng.integers(0, 1 << _SLOT_WIDTH))
         rows = -(-n // lanes)
         keys = np.zeros(rows * lanes, np.uint32)  # absent ones are 0
         keys[:n] = _probabilities(rng, n, bits)
@@ -203,12 +216,14 @@ def _value_select_case(rng: np.random.Generator, machine: tuple[int, int, int, i
     engine, comparators, size, row, bits = machine
     n, k = _count_and_k(rng, comparators, size)
     keys, keep = _probabilities(rng, n, bits), np.zeros(n, np.bool_)
+    cut = False
     if engine:
         cycles, *_ = histogram_select(keys, k, comparators, bits, keep)
         own = histogram_bin(keys, k, bits)
     else:
-        own = (int(rng.integers(1, 1 << 16)), 0)
-        cycles, *_ = select(keys, k, comparators, own[0], keep)
+        seed, state = _seed(rng)
+        own, cut = (seed, 0), not seed
+        cycles, *_ = select(keys, k, comparators, state, keep)
     rows = -(-n // row)
     room = rows * row
     prob, tokens = (rng.integers(0, 1 << b, room, dtype=np.uint32) for b in (bits, _TOKEN_WIDTH))
@@ -221,7 +236,7 @@ def _value_select_case(rng: np.random.Generator, machine: tuple[int, int, int, i
         kept = np.flatnonzero(keep)
         output[0, :n], output[1, :k], output[2, :k] = keep, tokens[kept], prob[kept]
         care[0, :n], care[1:, :k] = True, True
-    reset = int(rng.integers(1, 60)) if rng.random() < 0.2 else 0
+    reset = int(rng.integers(1, 60)) if cut or rng.random() < 0.2 else 0
     head = np.array([rng.integers(0, 1 << _SLOT_WIDTH), n, k, rng.integers(0, 2 * size // row), *own,
                      rng.integers(1, 1 << 31), reset], np.uint32)  # fmt: skip
     expected = {"cycles": np.array([cycles], np.uint32), "output": output}
@@ -261,16 +276,16 @@ def _importance_case(rng: np.random.Generator, comparators: int, size: int, row:
         scores = rng.integers(0, int(rng.choice([1, 3, 4096])), (rows, row), dtype=np.uint32)
     far = [at for at in range(rows - needed + 1) if at + needed <= source or at >= source + needed]
     target = source if not far or rng.random() < 0.3 else int(rng.choice(far))
-    keep, seed = np.zeros(n, np.bool_), int(rng.integers(1, 1 << 16))
+    keep, (seed, state) = np.zeros(n, np.bool_), _seed(rng)
     first, last = source * row, target * row
-    cycles, *_ = select(scores.ravel()[first : first + n].copy(), k, comparators, seed, keep)
+    cycles, *_ = select(scores.ravel()[first : first + n].copy(), k, comparators, state, keep)
     kept = first + np.flatnonzero(keep)
     output, care = np.array([names.ravel(), scores.ravel()]), np.ones((2, rows * row), np.bool_)
     output[:, last : last + len(kept)] = output[:, kept]
     care[:, last + len(kept) : last + -(-len(kept) // comparators) * comparators] = False
     (share,) = _shares(rng, 1)
-    reset = int(rng.integers(1, 60)) if share < 256 and rng.random() < 0.3 else 0
+    reset = int(rng.integers(1, 60)) if not seed or rng.random() < 0.15 else 0
     head = np.array([source, target, n, k, seed, rng.integers(1, 1 << 31), share, reset], np.uint32)
     expected = {"cycles": np.array([cycles], np.uint32), "output": output}
     stdin = head.tobytes() + names.tobytes() + scores.tobytes()
-    return Case(f"{k} of {n} entries", stdin, expected, timed=share == 256 and not reset, care=care)
+    return Case(f"{k} of {n} entries", stdin, expected, timed=share == 256, care=care)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real queries through spatten_core: every head of every step of an attention trace, quantized as the machine does.
 
-A step is a case: its heads on one list of tokens, its queries, token importance that starts at 0. Left out: traces
+A step is a case: its heads on one list of tokens, its queries, token importance that starts at 0. Query heads that
+share a KV head are one head of the core, with all their queries, whose q then have one scale. Left out: traces
 without tensors, and heads whose keys do not fit half of an SRAM (there are none at the lengths that a trace has).
 """
 
@@ -52,10 +53,15 @@ def trace_cases(config: SpattenConfig, settings: AttentionPruning, steps: list[d
         name = f"iteration {step['iteration']}, layer {step['layer']}"
         if "p" not in step:
             raise InputError(f"trace: {name}: no tensors were recorded")
+        if "key_offsets" in step:
+            raise InputError(f"trace: {name}: its KV heads read different tokens, which a case of the core cannot say")
         tokens = np.asarray(step["keys"])
         scene = Scene(config)
-        for head, number in enumerate(step["heads"]):
-            scene.add(_head(config, settings, {n: step[n][head] for n in "pqkv"}, tokens, int(number)))
+        kv_heads = np.asarray(step.get("kv_heads", step["heads"]))
+        for number in dict.fromkeys(kv_heads.tolist()):
+            mine = np.flatnonzero(kv_heads == number)
+            own = {n: np.concatenate(step[n][mine]) for n in "pq"} | {n: step[n][mine[0]] for n in "kv"}
+            scene.add(_head(config, settings, own, tokens, int(number)))
         lists = np.stack([np.arange(len(tokens)), tokens], axis=1).astype(np.uint32)
         case = scene_case(np.random.default_rng(0), scene, lists, timed=True)
         case.label = f"{name}: {case.label}"

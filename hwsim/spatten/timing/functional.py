@@ -15,8 +15,10 @@ operation rounded to nearest even by itself, none fused. A query of one head:
 7. values: the largest integers p_j, of equal ones the first; output o_d = sum_j p_j v_jd, exact
 
 `exponential` brings its argument to [-ln 2 / 2, ln 2 / 2]: t = x * log2(e), i = round(t) (half to even),
-f = x - i * ln 2 in two parts (high, low), then the Taylor polynomial of 5th order by Horner, times 2^i; below 2^-126 it
-is 0. Its error is below 4e-6 of the value.
+f = x - i * ln 2 in two parts (high, low), then a polynomial of 5th order by Horner, times 2^i; below 2^-126 it is 0.
+The coefficients (`EXP_COEFFICIENTS`) are those of least largest error: the minimax polynomial with exp(0) = 1, its
+binary32 coefficients then searched bit by bit with every rounding of the evaluation. Of all binary32 numbers whose
+result is normal the worst is 1.97 ulp off.
 
 Importance: tokens add p_j as integers (32 bits, saturating), heads sum_d |o_d| of each query as integers (64 bits), so
 the order of the queries does not matter. At the end of a layer a head's integer is turned into binary32, multiplied by
@@ -39,7 +41,10 @@ from .topk import histogram_select, select
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # 11 bits: i times it is exact for |i| < 2^13
 _LN2_LOW = np.float32(-2.12194440054690583e-4)
-_C5, _C4, _C3, _C2 = np.float32(1 / 120), np.float32(1 / 24), np.float32(1 / 6), np.float32(0.5)
+EXP_COEFFICIENTS = (0x3C072174, 0x3D2BA4EA, 0x3E2AAF5D, 0x3EFFFEC9, 0x3F7FFFF5, 0x3F800000)
+"""Bits of the exponential's coefficients, of f^5 first: 0.0082477, 0.0419053, 0.1666846, 0.4999907, 0.9999993, 1. The
+RTL's `fp32_exp` has the same."""
+_C5, _C4, _C3, _C2, _C1, _C0 = np.array(EXP_COEFFICIENTS, np.uint32).view(np.float32)
 _ONE, _ZERO = np.float32(1), np.float32(0)
 _TINY = np.float32(2.0**-126)
 SATURATED = 0xFFFFFFFF
@@ -92,8 +97,8 @@ def exponential(x: np.float32) -> np.float32:
     y = np.float32(np.float32(f * _C5) + _C4)
     y = np.float32(np.float32(y * f) + _C3)
     y = np.float32(np.float32(y * f) + _C2)
-    y = np.float32(np.float32(y * f) + _ONE)
-    y = np.float32(np.float32(y * f) + _ONE)
+    y = np.float32(np.float32(y * f) + _C1)
+    y = np.float32(np.float32(y * f) + _C0)
     result = np.float32(y * np.float32(2.0 ** float(i)))
     return result if result >= _TINY else _ZERO
 

@@ -74,24 +74,6 @@ def plan(config: SpattenConfig, groups: Sequence[Group]) -> Plan:
     return Plan(found, kept, one_plane)
 
 
-def _whole(group: Group) -> Group:
-    """With both planes of its keys together."""
-    return replace(group, key_bytes=group.key_bytes + group.lsb_bytes, lsb_bytes=0, progressive=False,
-                   again=np.zeros_like(group.again))  # fmt: skip
-
-
-def _decide(config: SpattenConfig, group: Group) -> tuple[bool, float, float]:
-    """Whether a head's keys are better fetched in one plane; cycles that local value pruning saves, and how much later
-    its values come."""
-    one_plane = group.progressive and _cycles(config, _whole(group)) <= _cycles(config, group)
-    if one_plane:
-        group = _whole(group)
-    if group.values >= group.head.keys:
-        return one_plane, 0.0, 0.0
-    gain = _cycles(config, replace(group, values=group.head.keys)) - _cycles(config, group)
-    return one_plane, gain, _topk(config, group) + _bytes_of_values(config, group) / config.memory.peak_bytes_per_cycle
-
-
 def _cycles(config: SpattenConfig, group: Group) -> float:
     """A head's time if nothing else limits: the largest of what its units take."""
     head = group.head

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataflow.attention.workload import QUERIES
+from dataflow.attention.workload import KV_HEAD, QUERIES
 from hwsim.memory.controller import COMMANDS, counts
 
 from ..config import SpattenConfig
@@ -118,7 +118,7 @@ class _Run:
     def __init__(self, config: SpattenConfig, source: Source, style: Style) -> None:
         self.config, self.source, self.style = config, source, style
         self.machine = Pipeline(config)
-        self.heads = 0
+        self.heads = self.kv_heads = 0
         self.stream = 0.0
         self._begin()
 
@@ -152,22 +152,26 @@ class _Run:
         iteration, layer = frame["iteration_id"][0], frame["layer_id"][0]
         tokens: dict[tuple[int, int], np.ndarray] = {}
         jobs, queries = len(self.builder.jobs), self.builder.query_count
-        facts = {"heads": len(found), "keys": 0, "values": 0}
+        kv_heads = len({(g.head.sequence, g.head.head) for g in found})
+        facts = {"heads": sum(len(g.heads) for g in found), "kv_heads": kv_heads, "keys": 0, "values": 0}
         facts |= {"values_unpruned_heads": int(values_kept.sum()), "one_plane_heads": int(one_plane.sum())}
+        self.kv_heads = max(self.kv_heads, max(frame.get(KV_HEAD, frame["head_id"])) + 1)
+        self.builder.kv_heads = self.kv_heads
         for group in found:
             head = group.head
             size = (head.length, head.keys)
-            if size not in tokens:
-                tokens[size] = self.source.tokens(iteration, layer, *size)
-            self.builder.add(group, tokens[size], self.style.work(group))
-            place = np.array([[iteration, layer, head.head]])
-            self.places.append(np.repeat(place, head.queries, axis=0))
+            if size not in tokens or self.source.of_heads:
+                tokens[size] = self.source.tokens(iteration, layer, *size, head.head)
+            heads = self.builder.add(group, tokens[size], self.style.work(group))
+            self.places.append(np.stack([np.full_like(heads, iteration), np.full_like(heads, layer), heads], axis=1))
             facts["keys"] += head.keys
             facts["values"] += group.values * head.queries
         self.heads = max(self.heads, max(frame["head_id"]) + 1)
         products = (0, 0, 0)
         if self.config.projections:
-            rows = sum(g.head.queries for g in found) / max(len({g.head.head for g in found}), 1)
+            rows = sum(g.head.queries for g in found) / max(
+                len({(h.sequence, h.head) for g in found for h in g.heads}), 1
+            )
             products = self._projections(rows, frame["embedding_length_D"][0])
         self.layers.append(
             _Layer(
@@ -205,10 +209,12 @@ class _Run:
         return int(cycles)
 
     def _projections(self, rows: float, dimension: int) -> tuple[int, int, int]:
-        """Cycles and multiplies of a layer's products, and bytes of its weights: 12 x width^2 of them (4 for Q, K, V
-        and the output, 8 for the FFN), of a model as wide as all heads together."""
+        """Cycles and multiplies of a layer's products, and bytes of its weights: of a model as wide as all heads
+        together, 2 x width^2 for Q and the output, twice width times that of the KV heads for K and V, 8 x width^2
+        for the FFN."""
         c = self.config
-        weights = 12 * (self.heads * dimension) ** 2
+        width, narrow = self.heads * dimension, self.kv_heads * dimension
+        weights = 10 * width**2 + 2 * width * narrow
         size = -(-weights * c.operand_bits // 8)
         if not self.stream:
             sample = np.arange(64 * c.memory.channels)
@@ -290,5 +296,5 @@ def _pv_busy(table: np.ndarray, jobs: np.ndarray) -> int:
 
 def _work(done: Counts) -> dict[str, int]:
     names = ("qk_macs", "pv_macs", "softmax_elements", "compared", "selected", "key_elements_written",
-             "value_elements_written", "outputs")  # fmt: skip
+             "value_elements_written", "outputs", "beyond_scores", "again_macs")  # fmt: skip
     return {name: int(getattr(done, name)) for name in names}

@@ -27,6 +27,11 @@ module axi_burst_proof #(
         assert (burst == beats || burst == 256 || stop == 4096);
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_all     = burst == beats && burst > 1 && stop < 4096;
+    (* keep *) wire cover_longest = burst == 256 && beats > 256 && stop < 4096;
+    (* keep *) wire cover_page    = stop == 4096 && burst < beats && burst < 256;
+
 endmodule
 
 `resetall

@@ -75,6 +75,14 @@ module axi_read_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_address_waits = stalled;
+    (* keep *) wire cover_beat_waits    = !rst && left != 0 && !rvalid;
+    (* keep *) wire cover_second_burst  = !rst && arvalid && arready && got != 0;
+    (* keep *) wire cover_done          = !rst && done && !error && beats == 5;
+    (* keep *) wire cover_error         = !rst && done && error && rresp == 2'b00;
+    (* keep *) wire cover_idle_again    = !rst && ended && cmd_ready;
+
 endmodule
 
 `resetall

@@ -84,6 +84,17 @@ module axi_write_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_address_waits = stalled;
+    (* keep *) wire cover_memory_waits  = !rst && wvalid && !wready;
+    (* keep *) wire cover_stream_waits  = !rst && left != 0 && wready && !tvalid;
+    (* keep *) wire cover_answer_waits  = !rst && waiting && bready && !bvalid;
+    (* keep *) wire cover_second_burst  = !rst && awvalid && awready && sent != 0;
+    (* keep *) wire cover_last          = !rst && wvalid && wready && wlast && sent != 0;
+    (* keep *) wire cover_done          = !rst && done && !error && beats == 5;
+    (* keep *) wire cover_error         = !rst && done && error && bresp == 2'b00;
+    (* keep *) wire cover_idle_again    = !rst && ended && cmd_ready;
+
 endmodule
 
 `resetall

@@ -56,6 +56,13 @@ module crossbar_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_taken     = s_ready[source];
+    (* keep *) wire cover_waits     = first && !m_ready[target];
+    (* keep *) wire cover_contended = SOURCES == 1 || (s_valid[source] && !first && m_ready[target]);
+    (* keep *) wire cover_round     = SOURCES == 1 || (first && source < turn && s_ready[source]);
+    (* keep *) wire cover_all       = SOURCES < TARGETS || &m_valid;
+
 endmodule
 
 `resetall

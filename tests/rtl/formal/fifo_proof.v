@@ -49,6 +49,14 @@ module fifo_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_full    = !rst && inside == DEPTH;
+    (* keep *) wire cover_refused = !rst && s_valid && !s_ready;
+    (* keep *) wire cover_waits   = !rst && m_valid && !m_ready;
+    (* keep *) wire cover_empty   = !rst && given != 0 && inside == 0;
+    (* keep *) wire cover_watched = !rst && m_valid && given == watched && watched != 0;
+    (* keep *) wire cover_through = !rst && (DEPTH == 1 || (s_valid && s_ready && m_valid && m_ready));
+
 endmodule
 
 `resetall

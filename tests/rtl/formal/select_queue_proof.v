@@ -102,6 +102,15 @@ module select_queue_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_starts       = !rst && |start;
+    (* keep *) wire cover_several      = !rst && (ENGINES == 1 || SLOTS < ENGINES + 2 || (start & (start - 1'b1)) != 0);
+    (* keep *) wire cover_waits        = !rst && here > begun && free == 0;
+    (* keep *) wire cover_full         = !rst && here == SLOTS;
+    (* keep *) wire cover_chosen       = !rst && chosen;
+    (* keep *) wire cover_out_of_order = !rst && (ENGINES == 1 || (begun > 1 && over_now[1] && !over_now[0]));
+    (* keep *) wire cover_late         = !rst && (ENGINES == 1 || (chosen && over[0]));
+
 endmodule
 
 `resetall

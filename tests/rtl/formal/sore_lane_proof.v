@@ -73,6 +73,13 @@ module sore_lane_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_kept = step == GROUP + n && seen;
+    (* keep *) wire cover_lost = step == GROUP + n && !seen;
+    (* keep *) wire cover_next = looking && select != 0 && position == watched;
+    (* keep *) wire cover_most = looking && n == ENTRIES && select == ENTRIES - 1;
+    (* keep *) wire cover_tie  = step == GROUP - 1 && step != watched && bits[14:0] == watched_bits[14:0] && rank != 0;
+
 endmodule
 
 `resetall

@@ -67,6 +67,16 @@ module sore_proof #(
         out          <= out + {3'd0, !rst && out_valid && out_ready};
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_waits     = stalled;
+    (* keep *) wire cover_held_up   = !rst && started && !ended && in_valid && !in_ready;
+    (* keep *) wire cover_starved   = !rst && in_ready && !in_valid;
+    (* keep *) wire cover_last      = !rst && out_valid && out_last && out != 0;
+    (* keep *) wire cover_watched   = !rst && out_valid && n == m && out == watched && watched != 0;
+    (* keep *) wire cover_done      = !rst && done && rounds == ROUNDS;
+    (* keep *) wire cover_largest   = !rst && done && m == GROUP_MAX && n == ENTRIES;
+    (* keep *) wire cover_idle_again = !rst && ended && cmd_ready;
+
 endmodule
 
 `resetall

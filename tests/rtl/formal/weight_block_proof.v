@@ -87,6 +87,14 @@ module weight_block_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_waits    = stalled;
+    (* keep *) wire cover_full     = !rst && !clear && in_valid && !in_ready;
+    (* keep *) wire cover_watched  = !rst && !clear && out_valid && out_block == watched_block && out_beat == beat && m != 1;
+    (* keep *) wire cover_turned   = !rst && !clear && out_valid && turned && m == GROUP_MAX;
+    (* keep *) wire cover_both     = !rst && !clear && out_valid && out_turn;
+    (* keep *) wire cover_second   = !rst && !clear && out_valid && out_block == 2'd1;
+
 endmodule
 
 `resetall

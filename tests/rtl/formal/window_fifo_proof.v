@@ -78,6 +78,15 @@ module window_fifo_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_full         = !rst && count == DEPTH;
+    (* keep *) wire cover_refused      = !rst && s_valid && !s_ready;
+    (* keep *) wire cover_several      = !rst && (WINDOW == 1 || gone > 5'd1);
+    (* keep *) wire cover_seen         = !rst && inside && place < WINDOW && watched != 0;
+    (* keep *) wire cover_moves_up     = !rst && (DEPTH == 1 || (inside && !leaves && before != 5'd0));
+    (* keep *) wire cover_out_of_order = !rst && (WINDOW == 1 || (!m_take[0] && gone != 5'd0));
+    (* keep *) wire cover_through      = !rst && (DEPTH == 1 || (put && gone != 5'd0));
+
 endmodule
 
 `resetall

@@ -82,6 +82,14 @@ module zero_eliminator_proof #(
         end
     end
 
+    // each must happen, or the claim says less than it seems
+    (* keep *) wire cover_waited  = !rst && waited;
+    (* keep *) wire cover_held_up = !rst && s_valid && !s_ready;
+    (* keep *) wire cover_moved   = !rst && m_valid && kept_watched && below != 0 && below < watched;
+    (* keep *) wire cover_none    = !rst && m_valid && count == 0;
+    (* keep *) wire cover_all     = !rst && m_valid && count == LANES;
+    (* keep *) wire cover_through = !rst && m_valid && m_ready && s_valid;
+
 endmodule
 
 `resetall

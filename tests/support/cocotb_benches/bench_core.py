@@ -41,6 +41,22 @@ class TB:
         cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
         self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, size=size)
         self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        sides = (self.ram.read_if, self.ram.write_if, self.host.read_if, self.host.write_if)
+        names = ("ar_channel", "r_channel", "aw_channel", "w_channel", "b_channel")
+        self.channels = [getattr(side, name) for side in sides for name in names if hasattr(side, name)]
+        assert len(self.channels) == 10
+        # those on which the other side can hold up what is offered; the others are always ready for it
+        waiting = ("m_axi_ar", "m_axi_aw", "m_axi_w", "s_axil_aw", "s_axil_w", "s_axil_b", "s_axil_r")
+        self.waits = dict.fromkeys(waiting, 0)
+        cocotb.start_soon(self._count())
+
+    async def _count(self) -> None:
+        """Cycles in which what is offered on a channel waits."""
+        pairs = {n: (getattr(self.dut, f"{n}valid"), getattr(self.dut, f"{n}ready")) for n in self.waits}
+        while True:
+            await RisingEdge(self.dut.clk)
+            for name, (valid, ready) in pairs.items():
+                self.waits[name] += bool(valid.value) and not ready.value
 
     async def reset(self) -> None:
         self.dut.rst.value = 1
@@ -49,10 +65,8 @@ class TB:
         await ClockCycles(self.dut.clk, 4)
 
     def pause(self, make) -> None:
-        """A generator of pauses for every channel of the memory; None for none."""
-        read, write = self.ram.read_if, self.ram.write_if
-        channels = (read.ar_channel, read.r_channel, write.aw_channel, write.w_channel, write.b_channel)
-        for i, channel in enumerate(channels):
+        """A generator of pauses for every channel of the memory and of the host; None for none."""
+        for i, channel in enumerate(self.channels):
             if make is None:
                 channel.clear_pause_generator()
                 channel.pause = False
@@ -104,7 +118,7 @@ async def programs(dut) -> None:
 @cocotb.test(skip=os.environ.get("SCENARIO") != "protocol")
 @cocotb.parametrize(idle=[None, "bernoulli", "bursts"])
 async def pauses(dut, idle) -> None:
-    """Random pauses on every channel of the memory; a reset in the middle; a program after a program."""
+    """Random pauses on all channels of memory and host; a reset in the middle; a program after a program."""
     works = pickle.loads(Path(os.environ["WORK"]).read_bytes())
     tb = TB(dut, max(len(w["before"]) for w in works))
     await tb.reset()
@@ -127,6 +141,7 @@ async def pauses(dut, idle) -> None:
         slow, fast = slow + found["total"], fast + work["total"]
     # without pauses a program takes what the time line says; with them, longer: so they happened
     assert idle is None or slow > fast + 50 * len(works), "the pauses did not happen"
+    assert idle is None or min(tb.waits.values()) > 0, f"a channel never waited: {tb.waits}"
 
 
 @cocotb.test(skip=os.environ.get("SCENARIO") != "protocol")

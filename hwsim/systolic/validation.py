@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The array beside its own clocked self, SCALE-Sim's cycles, and whole networks on others' arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from dataflow.files import read_json, read_yaml
+from dataflow.importers.scalesim import Row
+from dataflow.networks.network import Conv, Network
+from dataflow.networks.zoo import network
+from hwsim.core.validation import Check, Part, Table
+
+from . import stepped
+from .config import Dataflow, SystolicConfig
+from .folds import Folds
+from .machine import Systolic, SystolicRun
+from .scalesim import ScaleSimConfig, folds_of
+
+OUTSIDE = Path(__file__).with_name("outside.yaml")
+PEERS = Path(__file__).with_name("peers.json")
+"""What ``make peers`` measured."""
+FASTER = 10_000
+"""Target: SCALE-Sim's seconds over ours, of the same cycles, in process."""
+COMMAND = "hwsim validate"
+FILLED = "kernels compiled before"
+HELD = 1 << 40
+FREE = 1e9
+"""Bytes a cycle where a publication does not say its memory: none waits for it."""
+RESNET18 = (
+    (224, 7, 3, 64, 2), *[(56, 3, 64, 64, 1)] * 4, (56, 3, 64, 128, 2), (28, 3, 128, 128, 1), (56, 1, 64, 128, 2),
+    *[(28, 3, 128, 128, 1)] * 2, (28, 3, 128, 256, 2), (14, 3, 256, 256, 1), (28, 1, 128, 256, 2),
+    *[(14, 3, 256, 256, 1)] * 2, (14, 3, 256, 512, 2), (7, 3, 512, 512, 1), (14, 1, 256, 512, 2),
+    *[(7, 3, 512, 512, 1)] * 2, (1, 1, 512, 1000, 1),
+)  # fmt: skip
+"""SCALE-Sim's ResNet-18 (MIT): size of the image, of the filter, channels, filters, stride; no padding."""
+MORE = ((56, 64, 1), (28, 128, 2), (14, 256, 4), (7, 512, 1))
+"""Residual blocks that ResNet-34 has and ResNet-18 has not: size, channels, how many; two 3 x 3 convolutions each."""
+
+
+def arrays() -> Part:
+    """Closed forms against the clocked array, and against SCALE-Sim's run."""
+    rng = np.random.default_rng(0)
+    checks = []
+    for dataflow in get_args(Dataflow):
+        formula = clocked = 0
+        for _ in range(200):
+            rows, cols = (int(v) for v in rng.integers(1, 12, 2))
+            p, k, f = (int(v) for v in rng.integers(1, 40, 3))
+            left, right = rng.integers(-128, 128, (p, k)), rng.integers(-128, 128, (k, f))
+            found = stepped.run(dataflow, left, right, rows, cols)
+            same = bool((found.product == left @ right).all())
+            clocked += found.cycles if same else 0
+            formula += Folds(rows, cols, dataflow, p, k, f).cycles
+        checks.append(Check(f"{dataflow}: closed form beside the clocked array, 200 random products", formula, clocked,
+                            "cycles", "stepped.py: registers, no formula", COMMAND, "", 0.0))  # fmt: skip
+    outside = read_yaml(OUTSIDE)["scalesim"]
+    config = ScaleSimConfig("r", 32, 32, 64, 64, 64, "ws", ())
+    for i, ((size, kernel, c, f, s), theirs) in enumerate(zip(RESNET18, outside["cycles"], strict=True)):
+        row = Row(f"layer {i}", size, size, kernel, kernel, c, f, (s, s), 1, None, False)
+        checks.append(Check(f"ResNet-18, layer {i}, 32 x 32 ws", folds_of(config, row).cycles, theirs, "cycles",
+                            outside["source"], "hwsim scalesim", "", 0.0))  # fmt: skip
+    return Part("Systolic arrays", "Closed forms beside the array clocked PE by PE, and beside SCALE-Sim's own run. "
+                "Targets: equal.", tuple(checks))  # fmt: skip
+
+
+def networks() -> Part:
+    """VTA, Gemmini, NVDLA: as far as a plain array can be set to be them."""
+    outside = read_yaml(OUTSIDE)
+    vta, gemmini, nvdla = outside["vta"], outside["gemmini"], outside["nvdla"]
+    sixteen = {"rows": 16, "cols": 16, "dram_bytes_per_cycle": FREE, "frequency_hz": 100_000_000}
+    blocks = tuple(
+        Conv(name=f"{c}_{i}", in_channels=c, out_channels=c, height=size, width=size, kernel=(3, 3), padding=(1, 1))
+        for size, c, count in MORE for i in range(2 * count)
+    )  # fmt: skip
+    more, filled = (
+        _cycles(Network(name="more", layers=blocks), sixteen),
+        _cycles(Network(name="more", layers=blocks), sixteen, cause="fill"),
+    )
+    loads = (f"ours loads, fills and drains for each fold of weights, {filled / more:.0%} of its cycles in the "
+             "sixteen; VTA's "
+             "memory is not said")  # fmt: skip
+    cpu = f"{loads}; which layers stay on the CPU is not said, the first convolution usually"
+    waits = "ours never waits for memory or the host; batch and array are assumed"
+    less = vta["resnet34_v1"] - vta["resnet18_v1"]
+    checks = [
+        Check("VTA: ResNet-34 less ResNet-18, sixteen 3 x 3 convolutions", more, less, "cycles", vta["source"], COMMAND,
+              loads),
+        Check("VTA: ResNet-18 without its first convolution", _cycles(_without_first("resnet18"), sixteen),
+              vta["resnet18_v1"], "cycles", vta["source"], COMMAND, cpu),
+        Check("VTA: ResNet-50 (v1 here, v2 there) without its first convolution",
+              _cycles(_without_first("resnet50"), sixteen), vta["resnet50_v2"], "cycles", vta["source"], COMMAND, cpu),
+        Check("Gemmini: ResNet-50, batch 4", _cycles(network("resnet50"), sixteen, 4), gemmini["resnet50"], "cycles",
+              gemmini["source"], COMMAND, waits),
+    ]  # fmt: skip
+    uses = []
+    for point in nvdla["points"]:
+        half = point["buffer_kib"] << 9
+        machine = {"rows": point["rows"], "cols": point["cols"], "ifmap_bytes": half, "filter_bytes": half,
+                   "ofmap_bytes": 1 << 20, "dram_bytes_per_cycle": point["dram"]}  # fmt: skip
+        frames, held, free = (
+            1e9 / _cycles(network("resnet50"), machine | more)
+            for more in ({}, dict.fromkeys(("ifmap_bytes", "filter_bytes", "ofmap_bytes"), HELD),
+                         {"dram_bytes_per_cycle": FREE})
+        )  # fmt: skip
+        uses.append(frames / point["macs"])
+        why = (f"a plain array fetches again what its memories do not hold: {held:.3g} with memories that hold every "
+               "layer, "
+               f"{free:.3g} with a DRAM that never waits (both simulated)")  # fmt: skip
+        checks.append(Check(f"NVDLA, {point['macs']} multipliers", frames, point["frames"], "frames/s", nvdla["source"],
+                            COMMAND, why))  # fmt: skip
+    theirs = [p["frames"] / p["macs"] for p in nvdla["points"]]
+    at, peak = uses.index(max(uses)), theirs.index(max(theirs))
+    text = ("Published cycles beside a plain weight-stationary array set to the same size; what a publication does not "
+            f"say is assumed and said. NVDLA's use is highest at {nvdla['points'][peak]['macs']} multipliers in its "
+            f"authors' table, at {nvdla['points'][at]['macs']} in ours. Eyeriss's machine this array cannot be "
+            "set to; TPU v1's cycles by application are not compared.")  # fmt: skip
+    return Part("Whole networks on others' arrays", text, tuple(checks))
+
+
+def speed() -> Part:
+    """Seconds and memory beside the peers', as they were measured in one run."""
+    if not PEERS.is_file():
+        return Part("Speed beside the peers", "Not measured: make peers measures it and keeps it.", ())
+    kept = read_json(PEERS)
+    rows = kept["rows"]
+    found = {(r["tool"].split()[0], r["work"], r["start"]): r for r in rows}
+    shown = []
+    for r in rows:
+        mine = found.get(("hwsim", r["work"], r["start"])) or found.get(("hwsim", r["work"], f"{r['start']}, {FILLED}"))
+        over = r["cpu_seconds"] / mine["cpu_seconds"] if mine and r["tool"] != "hwsim" else None
+        shown.append({"peak_mib": None, **r, "over": over})
+    ours, theirs = (found[tool, "cycles alone", "in process"]["cpu_seconds"] for tool in ("hwsim", "SCALE-Sim"))
+    checks = (Check("SCALE-Sim's CPU seconds over ours, ResNet-18, 32 x 32 ws, cycles alone, in process: at least "
+                    f"(measured: {theirs / ours:,.0f})",
+                    min(theirs / ours, FASTER), FASTER, "x", "measured: make peers", "make peers",
+                    "", 0.0),)  # fmt: skip
+    left = "".join(f" Left out: {name}, {why}." for name, why in kept["left_out"].items())
+    low, high = kept["load_before_after"]
+    text = (
+        f"Measured in one run by make peers, {kept['date']}, on {kept['machine']}, with {low} and {high} processes "
+        "waiting "
+        "for a core before and after: wall seconds are then longer than CPU seconds. Cycles alone: what a tool does "
+        "at the "
+        "least to say a layer's cycles (SCALE-Sim: the demand matrices of its array, without memories; ours: closed "
+        "forms "
+        "that equal them). Three reports: the same letters of all three files; SCALE-Sim without its traces. ZigZag "
+        "searches mappings, which ours does not: no equal work. A tile is 256 x 256 x 64, 2:8, on SAT's array."
+        f"{left} Ramulator's published rates are of another machine and are not shown."
+    )  # fmt: skip
+    table = Table("speed", "CPU seconds of a peer over ours where the work and the start are the same.",
+                  [("tool", "tool", "s"), ("work", "work", "s"), ("start", "start", "s"),
+                   ("seconds", "wall, s", ",.3g"), ("cpu_seconds", "CPU, s", ",.3g"),
+                   ("peak_mib", "peak memory, MiB", ",.0f"), ("cycles", "cycles", ",.0f"),
+                   ("over", "over ours", ",.3g")], shown)  # fmt: skip
+    return Part("Speed beside the peers", text, checks, (table,))
+
+
+def _without_first(name: str) -> Network:
+    whole = network(name)
+    first = next(i for i, layer in enumerate(whole.layers) if isinstance(layer, Conv))
+    return whole.model_copy(update={"layers": whole.layers[:first] + whole.layers[first + 1 :]})
+
+
+def _cycles(net: Network, machine: dict[str, Any], batch: int = 1, cause: str = "cycles") -> int:
+    """Cycles of the products, all or of a cause; element-wise layers are fused in all of these machines."""
+    run = SystolicRun(batch=batch, network=net.name, machine=SystolicConfig(**machine))
+    return int(sum(r[cause] for r in Systolic.simulate(run, net).records if r["pattern"]))
