@@ -63,10 +63,14 @@ class Op:
         if self.kind in (LOAD, STORE):
             return (1 if self.kind == LOAD else 2) << (2 * (self.words[3] & 3))
         if self.kind == RUN:
-            fields = Command(*self.words[2:22])
-            alone = fields.os or (fields.tiles == fields.column_tiles and not fields.accumulate)
-            return 0b00011010 if alone else 0b00111010
+            return 0b00111010 if self.reads_sums else 0b00011010
         return 0b00001100 if self.kind == REDUCE else 0b11100100
+
+    @property
+    def reads_sums(self) -> bool:
+        """RUN: partial sums are read, where it starts from some or more than one tile adds to them."""
+        fields = Command(*self.words[2:22])
+        return not fields.os & 1 and (fields.tiles != fields.column_tiles or bool(fields.accumulate & 1))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@
 //   all      0 opcode 7:0, wait 8
 //   LOAD  1  1-2 address  3 buffer (0 west, 1 north, 2 output, 3 state)  4 first word  5 words
 //   STORE 2  as LOAD (not west); 3 bit 8: output or state weights as binary16
-//   RUN   3  1 limit  2-21 fields of stce  22 west base  23 north base  24 output base
+//   RUN   3  1 limit  2-21 fields of stce  22 west base  23 north base  24 output base; of these the bases alone are checked
+//            against the buffers: behind a buffer's last word comes its first
 //   REDUCE 4 1 limit  2 n  3 m  4 rounds  5 source  6 target
 //   UPDATE 5 1 limit  2 n  3 m  4 SORE rounds  6 direct target  7 words  8 state  9 gradient  10 across target
 //            11 bit 0 direct, bit 1 across  12 minus rate  13 beta  14 decay

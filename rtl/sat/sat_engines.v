@@ -180,7 +180,7 @@ module sat_engines #(
         end
     end
 
-    `ASSERT(sore_free, !reduce_start || sore_cmd_ready)
+    `ASSERT(sore_free, !(reduce_start || (update_start && pregenerate)) || sore_cmd_ready)
     `ASSERT(wuve_free, !update_start || wuve_cmd_ready)
     `ASSERT(one_command, $onehot0({reducing_reg, updating_reg}))
 

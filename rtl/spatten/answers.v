@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers to queries: outputs in the order in which they came, and errors where there is no output to give.
 //
-// Status: 0 right, 1 the head's descriptor is illegal, 2 the query's is, 3 the memory answered with an error. An answer that
-// is offered stays until it is taken.
+// Status: 0 right, 1 the head's descriptor is illegal, 2 the query's is, 3 the memory answered with an error; with an error
+// the rest of the answer is 0. An answer that is offered stays until it is taken.
 
 `resetall
 `default_nettype none
@@ -64,8 +64,8 @@ module answers #(
     assign m_valid       = output_valid || error_valid;
     assign m_tag         = error ? error_tag : tag_reg[slot];
     assign m_status      = error ? 2'd1 : illegal_reg[slot] ? 2'd2 : wrong ? 2'd3 : 2'd0;
-    assign m_again       = !error && again;
-    assign m_output      = error ? {WIDTH{1'b0}} : found;
+    assign m_again       = m_status == 2'd0 && again;
+    assign m_output      = m_status == 2'd0 ? found : {WIDTH{1'b0}};
     assign error_ready   = error && m_ready;
     assign release_valid = output_valid && !error && m_ready;
 
@@ -77,7 +77,7 @@ module answers #(
         end
     end
 
-    `ASSERT_STABLE(answer_stays, m_valid, m_ready, {m_tag, m_again, m_output})
+    `ASSERT_STABLE(answer_stays, m_valid, m_ready, {m_tag, m_status, m_again, m_output})
     `ASSERT(room, !(s_valid && !unused_ready))
 
 endmodule

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a head's descriptor and a query's of it can be worked on. See `spatten_core` for their fields.
+// Whether a head's descriptor can be worked on. See `spatten_core` for its fields.
 
 `resetall
 `default_nettype none

@@ -109,7 +109,7 @@ module head_table #(
         .lsb_rows(lsb_rows), .legal(legal)
     );
     assign accept_lsb_rows = lsb_rows[ROW_WIDTH-1:0];
-    wire unused_bits = &{1'b0, limit, key_rows, lsb_rows, q_address, of};
+    wire unused_bits = &{1'b0, limit, key_rows, lsb_rows, of};
 
     // places: in, the first whose keys are to be fetched, the first whose keys are in the ring, the oldest
     reg [HEAD_WIDTH-1:0] in_reg, next_reg, tail_reg, oldest_reg, asked_reg;
@@ -156,20 +156,14 @@ module head_table #(
     wire [31:0]              q_rest;
     assign {q_address, q_count, q_keep, q_rest} = s_query;
     wire [HEAD-1:0]          of = head_reg[asked_reg];
-    localparam HALF_VALUES = VALUE_ROWS / 2;
-    wire [COUNT_WIDTH-1:0]   of_count = of[`HEAD_COUNT +: COUNT_WIDTH];
-    wire [COUNT_WIDTH-1:0]   kept     = q_keep < q_count ? q_keep : q_count;
-    wire [5:0]               q_size, unused_size;
-    wire [COUNT_WIDTH+3:0]   unused_rows, own_rows;
-    vector_rows #(.COUNT_WIDTH(COUNT_WIDTH), .BANKS(KEY_BANKS)) of_query (
-        .code(of[`HEAD_KEY_BITS +: 3]), .dimension(of[`HEAD_DIMENSION +: 2]), .count(kept), .size(q_size), .rows(unused_rows)
+    wire                     q_legal;
+    query_check #(
+        .SIZE(SIZE), .VALUE_BANKS(VALUE_BANKS), .VALUE_ROWS(VALUE_ROWS), .ADDRESS_WIDTH(ADDRESS_WIDTH)
+    ) check_query (
+        .address(q_address), .count(q_count), .keep(q_keep), .keys(of[`HEAD_COUNT +: COUNT_WIDTH]),
+        .dimension(of[`HEAD_DIMENSION +: 2]), .query_bits(of[`HEAD_QUERY_BITS +: 3]),
+        .value_bits(of[`HEAD_VALUE_BITS +: 3]), .shared(of[`HEAD_SHARED]), .legal(q_legal)
     );
-    vector_rows #(.COUNT_WIDTH(COUNT_WIDTH), .BANKS(VALUE_BANKS)) of_values (
-        .code(of[`HEAD_VALUE_BITS +: 3]), .dimension(of[`HEAD_DIMENSION +: 2]), .count(kept), .size(unused_size),
-        .rows(own_rows)
-    );
-    wire q_legal = ~|q_address[2:0] && {5'd0, q_address[4:3]} + {1'b0, q_size} <= 7'd32 && q_count != 0 && q_keep != 0
-        && q_count <= of_count && (of[`HEAD_SHARED] || own_rows <= HALF_VALUES[COUNT_WIDTH+3:0]);
     wire q_known  = unasked_reg != 0;
     wire q_good   = legal_reg[asked_reg];
     wire fifo_ready, error_ready;

@@ -94,7 +94,7 @@ module lsb_ring #(
         end
     end
 
-    `ASSERT(room, !(take && !(fits && unused_ready)))
+    `ASSERT(room, !(take && (used_reg + wanted > ALL || !unused_ready)))
     `ASSERT(within, used_reg <= ALL)
 
 endmodule

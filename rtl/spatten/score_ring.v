@@ -72,7 +72,7 @@ module score_ring #(
         end
     end
 
-    `ASSERT(room, !(take && !fits))
+    `ASSERT(room, !(take && used_reg + taken > ALL))
     `ASSERT(some, !give || used_reg >= given)
 
 endmodule

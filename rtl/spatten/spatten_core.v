@@ -5,9 +5,9 @@
 // stream by its queries', and takes an answer a query. Token importance is added up in the places of the lists, head
 // importance by the head's number. Bits are coded 0 to 5 for 4, 6, 8, 10, 12 and 16 (16 for q alone, of which the lower BITS
 // count); 7 for LSBs: keys in one plane. Dimension: 0 to 2 for 32, 64, 128. Status of an answer: 0 right, 1 the head's descriptor
-// is illegal (`head_check`) and the output 0, 2 the query's is, 3 the memory answered with an error; then the output means nothing, and
-// head importance is left alone, but token importance may have been added to where the memory failed. The sum above which
-// LSBs are fetched is a binary32 number.
+// is illegal (`head_check`), 2 the query's is, 3 the memory answered with an error; with an error the output is 0 and head importance
+// is left alone, but token importance may have been added to where the memory failed. The sum above which LSBs are fetched is a
+// binary32 number.
 //
 // Counters: cycles with a head in the table; queries; of them, computed again; transactions; cycles of Q x K.
 

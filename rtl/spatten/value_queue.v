@@ -54,7 +54,7 @@ module value_queue #(
     end
 
     `ASSERT(room, !(put && count_reg == SLOTS[COUNT-1:0]))
-    `ASSERT(some, !(take && !valid))
+    `ASSERT(some, !(take && count_reg == 0))
 
 endmodule
 

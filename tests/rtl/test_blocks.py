@@ -98,7 +98,8 @@ def test_files_are_as_the_house_wants_them() -> None:
 
 ASSERTED = (
     ("beat_stays", Fault("sat/sore.v", "wire sent       = send_reg && m_axis_tready", "wire sent = send_reg", "sore")),
-    ("room", Fault("spatten/slot_ring.v", "free       = count_reg != SLOTS[COUNT-1:0]", "free = 1'b1", "spatten_core")),
+    ("room", Fault("spatten/score_ring.v", "fits = used_reg + taken <= ALL", "fits = 1'b1", "spatten_core")),
+    ("some", Fault("spatten/value_queue.v", "        valid = 1'b0;", "        valid = 1'b1;", "spatten_core")),
     ("beat_stays", Fault("sat/wuve.v", "            valid_reg <= {STAGES{1'b0}};\n", "", "wuve")),
     ("state_known", Fault("spatten/topk.v", "FILTER = 2'd2", "FILTER = 2'd3", "topk")),
 )

@@ -126,9 +126,10 @@ def random_program(rng: np.random.Generator, config: SatConfig) -> tuple[Program
         bases["north"] = _at(rng, (1 << p["NORTH_WIDTH"]) - len(north))
         program.load("north", memory.place(memory.lines(north, 4)), len(north), bases["north"])
     else:
-        source = _at(rng, (1 << p["NORTH_WIDTH"]) - len(north) - dense)
-        beside = _beside(rng, program, memory, "north", [(source, dense + len(north))])
-        bases["north"], _ = prune(program, memory, drawn.job, drawn.weights, source)
+        start = _at(rng, (1 << p["NORTH_WIDTH"]) - len(north) - dense)
+        beside = _beside(rng, program, memory, "north", [(start, dense + len(north))])
+        source, bases["north"] = (start, start + dense) if rng.random() < 0.5 else (start + len(north), start)
+        prune(program, memory, drawn.job, drawn.weights, source, bases["north"])
         later += beside()
         text += ", REDUCE"
     first = output_image(config, drawn.job, drawn.psum)
@@ -228,8 +229,11 @@ def _results(drawn: JobCase, at: int) -> np.ndarray:
     return found
 
 
-def prune(program: Program, memory: MemoryImage, job: ArrayJob, weights: np.ndarray, source: int) -> tuple[int, int]:
-    """Load a job's dense weights to ``source`` and have SORE make its north image of them, behind them.
+def prune(
+    program: Program, memory: MemoryImage, job: ArrayJob, weights: np.ndarray, source: int, target: int | None = None
+) -> tuple[int, int]:
+    """Load a job's dense weights to ``source`` and have SORE make its north image of them, at ``target`` (None: behind
+    them).
 
     Returns:
         The image's first word, and how many it has.
@@ -238,8 +242,9 @@ def prune(program: Program, memory: MemoryImage, job: ArrayJob, weights: np.ndar
     _, _, cycles = run_sore(program.config, dense.view(np.float16), NM(job.depth, job.m))
     program.load("north", memory.place(memory.lines(dense.astype(np.uint32), 4)), len(dense), source)
     rounds = len(dense) // job.m
-    program.reduce(NM(job.depth, job.m), rounds, cycles, source=source, target=source + len(dense))
-    return source + len(dense), rounds * job.depth
+    target = source + len(dense) if target is None else target
+    program.reduce(NM(job.depth, job.m), rounds, cycles, source=source, target=target)
+    return target, rounds * job.depth
 
 
 def _update(rng: np.random.Generator, program: Program, memory: MemoryImage, sums: np.ndarray, base: int) -> str:
@@ -549,6 +554,8 @@ def _illegal(rng: np.random.Generator, program: Program, op: Op) -> tuple[int, d
                 if flags & bit:
                     found += [(3, {place: v}, f"word {place}: {v}") for v in (
                         limits["north"] - entries + 1, limits["north"], high, (1 << 32) - 1)]  # fmt: skip
+            if flags == 1:
+                found.append((4, {3: config.group_max + 1, 4: 1, 7: config.group_max + 1}, "m"))
             if flags & 2:
                 m = next((m for m in range(2, config.group_max + 1) if config.cols % m and m >= n), 0)
                 if m:

@@ -37,6 +37,8 @@ RIGHT, HEAD_ILLEGAL, QUERY_ILLEGAL, MEMORY_FAILED = range(4)
 """Status of an answer."""
 _ALIGN = 32
 _FREE = 256
+_LONGEST_QUERY = 256
+"""Bytes from the first word that a query touches to its end, at most."""
 WORD = 0xFFFFFFFF
 
 
@@ -152,7 +154,7 @@ class Scene:
     def _query(self, data: bytes) -> int:
         """Put a query somewhere in the next free words."""
         rng = np.random.default_rng(len(self.memory))
-        before = 8 * int(rng.integers(0, min(3, 32 - len(data) // 8) + 1)) if self.anywhere else 0
+        before = 8 * int(rng.integers(0, min(3, (_LONGEST_QUERY - len(data)) // 8) + 1)) if self.anywhere else 0
         return self._place(rng.bytes(before) + data) + before
 
     def _vectors(self, integers: np.ndarray, tokens: np.ndarray, bits: int) -> int:
@@ -360,8 +362,9 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
             wide[: len(result.output)] = result.output
             one[2:] = wide.view(np.uint32)
             values.append(one)
-            if one[0] in (HEAD_ILLEGAL, QUERY_ILLEGAL):
+            if one[0] != RIGHT:
                 one[1:] = 0
+            if one[0] in (HEAD_ILLEGAL, QUERY_ILLEGAL):
                 continue
             part = tokens_after[at : at + seen].astype(np.uint64) + result.probabilities
             tokens_after[at : at + seen] = np.minimum(part, SATURATED)
@@ -405,9 +408,6 @@ def scene_case(rng: np.random.Generator, scene: Scene, lists: np.ndarray, *, tim
         care[-11:-9] = care[-3:-1] = False  # cycles; those of Q x K
         if any(status):
             care[-9:-1] = False
-        for i, said in enumerate(status):
-            if said == QUERY_ILLEGAL:
-                care[258 * i + 1 : 258 * (i + 1)] = False
     label = f"{len(scene.work)} heads, {len(scene.queries)} queries, {again} again{text}"
     return Case(label, stdin, expected, timed=timed, care=care)
 
@@ -420,6 +420,9 @@ def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], tuple[int
     status = [RIGHT] * sum(counts)
     which = int(rng.integers(0, len(counts)))
     kind = str(rng.choice(["head", "head", "query", "memory", "word", "empty"]))
+    longest = [i for i, a in enumerate(scene.work) if a.q.shape[1] * a.bits[0] == 8 * _LONGEST_QUERY]
+    if longest and rng.random() < 0.3:  # such a query only just fits
+        kind, which = "long query", int(rng.choice(longest))
     head, size = scene.heads[which], len(scene.memory)
     mine = range(firsts[which], firsts[which] + counts[which])
     none = (size, size)
@@ -431,14 +434,17 @@ def _spoil(rng: np.random.Generator, scene: Scene) -> tuple[list[int], tuple[int
         for i in mine:
             status[i] = HEAD_ILLEGAL
         return status, none, f"; head {which}: {changes}"
-    if kind == "query":
+    if kind in ("query", "long query"):
         at = int(rng.choice(mine))
         query = scene.queries[at]
-        illegal = [(0, query[0] + (1 << int(rng.integers(0, 3)))), (1, 0), (1, head[4] + 1), (2, 0)]
-        illegal += [(1, _most(scene.config))]
-        room = rooms_of(scene.config, scene.work[which].k.shape[1], scene.work[which].bits)[2]
-        if not head[10] and query[1] > room:
-            illegal += [(2, room + 1)] * 5
+        if kind == "query":
+            illegal = [(0, query[0] + (1 << int(rng.integers(0, 3)))), (1, 0), (1, head[4] + 1), (2, 0)]
+            illegal += [(1, _most(scene.config))]
+            room = rooms_of(scene.config, scene.work[which].k.shape[1], scene.work[which].bits)[2]
+            if not head[10] and query[1] > room:
+                illegal += [(2, room + 1)] * 5
+        else:  # one piece too long
+            illegal = [(0, query[0] + begin) for begin in (8, 16, 24)]
         place, value = illegal[int(rng.integers(len(illegal)))]
         query[place] = value
         status[at] = QUERY_ILLEGAL
