@@ -29,7 +29,7 @@ class Sat(Machine):
     synth_top = "stce"
     placed = ("fp32_add", "fp16_mul", "uspe", "sore")
     shaped_block = "stce"
-    machine_blocks = ("sat_core", "stce")
+    machine_blocks = ("sat_core", "stce", "sat_check")
     resources: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "array rows": ("rows",), "array columns": ("cols",), "DRAM channels": ("dram_channels",),
         "activation buffer": ("west_buffer_bytes",), "weight buffer": ("north_buffer_bytes",),

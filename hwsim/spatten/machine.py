@@ -29,7 +29,7 @@ class Spatten(Machine):
     study_field = "workloads"
     top = "spatten_core"
     placed = ("topk", "score_scale", "fp32_exp", "fp32_div", "exp_sum", "normalize")
-    machine_blocks = ("spatten_core",)
+    machine_blocks = ("spatten_core", "head_check", "query_check")
     resources: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "multipliers of Q x K": ("qk_multipliers",), "multipliers of prob x V": ("pv_multipliers",),
         "multipliers of both": ("qk_multipliers", "pv_multipliers"), "memory channels": ("memory.channels",),

@@ -113,7 +113,7 @@ REFUSED = {
     "verify sat --set machine.rowz=4": "unknown key",
     "verify sat --set machine.sore_lanes=4": "sore_lanes=4 and wuve_lanes=32 must be cols=32",
     "verify sat --set machine.rows=4 --rows 3": "rows, cols: give them in machine",
-    "verify sat --set machine.rows=4 --block sore": "at a configuration: sat_core, stce",
+    "verify sat --set machine.rows=4 --block sore": "at a configuration: sat_core, stce, sat_check",
     "verify sat --block sat_core --set machine.rows=16 --set machine.cols=16 --set machine.sore_lanes=16 "
     "--set machine.wuve_lanes=16 --set machine.west_buffer_bytes=1024 --set machine.north_buffer_bytes=1024 "
     "--set machine.output_buffer_bytes=1024 --set machine.state_buffer_bytes=1024":

@@ -7,6 +7,7 @@ from hwsim.verification.case import Block
 from hwsim.verification.units import fp16_mul, fp16_to_fp32, fp32_add, fp32_mul, fp32_to_fp16, int8_mul
 
 from .array import stce, stce_32x32
+from .commands import EACH, sat_check
 from .core import sat_core
 from .engines import sore, wuve
 from .masked import stce_masked
@@ -23,5 +24,6 @@ BLOCKS = {
     "stce": Block(stce, 1, 7000),
     "stce_masked": Block(stce_masked, 1, 7000),
     "stce_32x32": Block(stce_32x32, 0, 7000),
+    "sat_check": Block(sat_check, EACH, 200),
     "sat_core": Block(sat_core, 1, 7000),
 }

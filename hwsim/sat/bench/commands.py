@@ -6,7 +6,7 @@ A command is made legal and fills what there is room for, mostly; then at most t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def sat_check(rng: np.random.Generator, cases: int, options: VerifyOptions) -> B
     machines: tuple[SatConfig, ...] = MACHINES if options.machine is None else (options.machine,)
     count = -(-cases // EACH // len(machines))
 
-    def work():  # type: ignore[no-untyped-def]  # as everywhere
+    def work() -> Iterator[tuple[Bench, list[Case]]]:
         for config in machines:
             p = config.verilog_parameters()
             named = ("COLS", "GROUP_MAX", "INTERLEAVE_MAX", "EXACT", *(f"{b.upper()}_WIDTH" for b in BUFFERS))
