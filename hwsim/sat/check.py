@@ -24,7 +24,7 @@ def check_command(parameters: Mapping[str, int], words: Sequence[int]) -> int:
         words: 32 words of 32 bits.
     """
     kind = words[0] & 0xFF
-    sizes = {name: 1 << parameters[f"{name.upper()}_WIDTH"] for name in BUFFERS}
+    sizes: dict[str, int] = {name: 1 << parameters[f"{name.upper()}_WIDTH"] for name in BUFFERS}
     if kind in (LOAD, STORE):
         return _move(parameters, kind, words, sizes)
     if kind == RUN:

@@ -31,7 +31,7 @@ class HeadFields(NamedTuple):
     value_address: int
     list: int
     """First row of its tokens."""
-    count: int
+    keys: int
     dimension: int
     query_bits: int
     key_bits: int
@@ -50,8 +50,10 @@ class QueryFields(NamedTuple):
     """A query's descriptor."""
 
     address: int
-    count: int
+    seen: int
+    """Keys that it sees."""
     keep: int
+    """Values that it multiplies at most."""
 
 
 def rows(row_bytes: int, count: int, size: int) -> int:
@@ -71,12 +73,12 @@ def head_legal(config: SpattenConfig, head: HeadFields) -> bool:
     scale = float(np.uint32(head.scale).view(np.float32))
 
     def filled(row_bytes: int, code: int) -> int:
-        return 0 if code == _NO_PLANE else rows(row_bytes, head.count, (32 << head.dimension) * _BITS[code] // 8)
+        return 0 if code == _NO_PLANE else rows(row_bytes, head.keys, (32 << head.dimension) * _BITS[code] // 8)
 
     rules = (
         all(address % WORD == 0 for address in head[:3]),
-        1 <= head.count <= size,
-        head.list * config.list_row + head.count <= 2 * size,
+        1 <= head.keys <= size,
+        head.list * config.list_row + head.keys <= 2 * size,
         head.queries >= 1,
         filled(config.key_row_bytes, head.key_bits) <= config.key_rows // 2,
         filled(config.key_row_bytes, head.lsb_bits) <= config.lsb_rows,
@@ -90,12 +92,12 @@ def head_legal(config: SpattenConfig, head: HeadFields) -> bool:
 def query_legal(config: SpattenConfig, head: HeadFields, query: QueryFields) -> bool:
     """Whether a query can be worked on, of a head that can be."""
     elements = 32 << head.dimension
-    kept = min(query.keep, query.count)
+    kept = min(query.keep, query.seen)
     value_rows = rows(config.value_row_bytes, kept, elements * _BITS[head.value_bits] // 8)
     rules = (
         query.address % 8 == 0,
         query.address % WORD + elements * _BITS[head.query_bits] // 8 <= QUERY_BYTES,
-        1 <= query.count <= head.count,
+        1 <= query.seen <= head.keys,
         query.keep >= 1,
         head.shared or value_rows <= config.value_rows // 2,
     )

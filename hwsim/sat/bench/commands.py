@@ -69,7 +69,7 @@ def random_command(rng: np.random.Generator, p: Mapping[str, int]) -> list[int]:
 
 def _below(rng: np.random.Generator, most: int, least: int = 1) -> int:
     """Any number of ``least`` to ``most``, often one of these two."""
-    return int(rng.choice([least, most, rng.integers(least, most + 1)]))
+    return (least, most, int(rng.integers(least, most + 1)))[int(rng.integers(0, 3))]
 
 
 def _place(rng: np.random.Generator, size: int, count: int) -> int:

@@ -64,7 +64,7 @@ def query_check(rng: np.random.Generator, cases: int, options: VerifyOptions) ->
                 words, legal = [], []
                 for _ in range(EACH):
                     head, query = random_query(rng, config)
-                    own = (head.count, head.dimension, head.query_bits, head.value_bits, head.shared)
+                    own = (head.keys, head.dimension, head.query_bits, head.value_bits, head.shared)
                     words.append([*_words(query, 1), *own])
                     legal.append(query_legal(config, head, query))
                 made.append(_case(words, legal))
@@ -91,7 +91,7 @@ def _case(words: list[list[int]], legal: list[bool]) -> Case:
 
 def _end(rng: np.random.Generator, most: int, least: int = 1) -> int:
     """Any number of ``least`` to ``most``, often one of these two."""
-    return int(rng.choice([least, most, rng.integers(least, most + 1)]))
+    return (least, most, int(rng.integers(least, most + 1)))[int(rng.integers(0, 3))]
 
 
 def _legal_head(rng: np.random.Generator, config: SpattenConfig) -> HeadFields:
@@ -109,11 +109,11 @@ def _legal_head(rng: np.random.Generator, config: SpattenConfig) -> HeadFields:
         if most:
             break
     count = _end(rng, most)
+    first = min(_end(rng, (2 * size - count) // config.list_row, 0), places - 1)
     address = [int(a) << 5 for a in rng.integers(0, 1 << 35, 3)]
     return HeadFields(
-        *address, min(_end(rng, (2 * size - count) // config.list_row, 0), places - 1), count, dimension,
-        int(rng.integers(0, 6)), key, lsb, value, shared, _end(rng, 65535), _end(rng, _LAST_SCALE, 0),
-        int(rng.integers(0, 1 << 31)),
+        address[0], address[1], address[2], first, count, dimension, int(rng.integers(0, 6)), key, lsb, value, shared,
+        _end(rng, 65535), _end(rng, _LAST_SCALE, 0), int(rng.integers(0, 1 << 31)),
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def random_head(rng: np.random.Generator, config: SpattenConfig) -> HeadFields:
 def random_query(rng: np.random.Generator, config: SpattenConfig) -> tuple[HeadFields, QueryFields]:
     """A query and its head, which is legal; at most two of the query's fields are not as a legal one's."""
     head = _legal_head(rng, config)
-    count = _end(rng, head.count)
+    count = _end(rng, head.keys)
     room = rooms_of(config, 32 << head.dimension, (16, 4, 0, _BITS[head.value_bits]))[2]
     begin = 8 * int(rng.integers(0, 4))  # for the longest queries this alone may be too much
     most = (1 << int(config.verilog_parameters()["SIZE"]).bit_length()) - 1
