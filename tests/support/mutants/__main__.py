@@ -63,13 +63,13 @@ def main() -> int:
     def write() -> None:
         given.out.mkdir(parents=True, exist_ok=True)
         found = list(campaign.results.values())
-        (given.out / "report.md").write_text(report(found), encoding="utf-8")
+        (given.out / "report.md").write_text(report(found, given.share), encoding="utf-8")
         (given.out / "scores.csv").write_text(scores(found), encoding="utf-8")
 
     campaign.told = write
     results = campaign.run()
     write()
-    print(report(results))
+    print(report(results, given.share))
     return score(results) < given.floor
 
 
