@@ -21,6 +21,8 @@ QUERY_BYTES = 256
 """From the first word that a query touches to its end, at most."""
 _BITS = (4, 6, 8, 10, 12, 16)
 _NO_PLANE = 7
+_WIDEST = 5
+"""A code that q alone can have."""
 
 
 class HeadFields(NamedTuple):
@@ -64,8 +66,8 @@ def rows(row_bytes: int, count: int, size: int) -> int:
 def head_legal(config: SpattenConfig, head: HeadFields) -> bool:
     """Whether a head can be worked on."""
     size = int(config.verilog_parameters()["SIZE"])
-    codes = (head.query_bits, head.key_bits, head.value_bits)
-    if head.dimension > 2 or max(codes) >= len(_BITS) or len(_BITS) <= head.lsb_bits != _NO_PLANE:
+    lsb_bits = 0 if head.lsb_bits == _NO_PLANE else head.lsb_bits
+    if head.dimension > 2 or head.query_bits > _WIDEST or max(head.key_bits, lsb_bits, head.value_bits) >= _WIDEST:
         return False
     planes = _BITS[head.key_bits] + (0 if head.lsb_bits == _NO_PLANE else _BITS[head.lsb_bits])
     if max(planes, _BITS[head.value_bits]) > config.operand_bits:

@@ -240,6 +240,7 @@ FAULTS = [
     Fault("spatten/head_check.v", "both <= BITS[6:0]", "1'b1", "spatten_core"),
     Fault("spatten/head_check.v", "key_rows <= HALF_KEYS", "key_rows < HALF_KEYS", "head_check"),
     Fault("spatten/head_check.v", "scale[30:23] < 8'd223", "scale[30:23] < 8'd224", "head_check"),
+    Fault("spatten/head_check.v", "code > 3'd4 ? 6'd63 : ", "", "head_check"),
     Fault("spatten/head_check.v", "list_end <= PLACES", "list_end < PLACES", "head_check"),
     Fault("spatten/head_table.v", "&& wanted <= ALL_ROWS", "", "spatten_core"),
     Fault("spatten/query_check.v", "count <= keys &&", "count <= keys + 1'b1 &&", "query_check"),

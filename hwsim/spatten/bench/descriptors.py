@@ -15,13 +15,13 @@ from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_
 from ..check import HeadFields, QueryFields, head_legal, query_legal
 from ..config import SpattenConfig
 from ..timing.functional import SCALE_LIMIT
-from .attention import MACHINES, rooms_of
+from .attention import MACHINES, rooms_of, small
 
 EACH = 100
 """Descriptors of a case."""
 _BITS = {0: 4, 1: 6, 2: 8, 3: 10, 4: 12, 5: 16, 7: 0}
 _LAST_SCALE = int(np.nextafter(np.float32(SCALE_LIMIT), np.float32(0)).view(np.uint32))
-_FULL = (SpattenConfig(design="paper"), SpattenConfig(design="eighth"))
+_FULL = (SpattenConfig(design="paper"), SpattenConfig(design="eighth"), small(operand_bits=16))
 _NAMES = ("KEY_ROWS", "LSB_ROWS", "VALUE_ROWS", "SIZE")
 
 
@@ -98,7 +98,7 @@ def _legal_head(rng: np.random.Generator, config: SpattenConfig) -> HeadFields:
     size = int(config.verilog_parameters()["SIZE"])
     places = 2 * size // config.list_row
     while True:
-        codes = [code for code, bits in _BITS.items() if 0 < bits <= config.operand_bits]
+        codes = [code for code, bits in _BITS.items() if code < 5 and bits <= config.operand_bits]
         key, value = (int(rng.choice(codes)) for _ in range(2))
         planes = [c for c in codes if _BITS[c] + _BITS[key] <= config.operand_bits]
         lsb = int(rng.choice(planes)) if planes and rng.random() < 0.5 else 7
