@@ -489,18 +489,25 @@ def step_workload(name: str, model: Transformer, sequences: Iterable[Sequence]) 
     return Workload(name, frame[[*COLUMNS, QUERIES, KV_HEAD, CAUSAL, SEQUENCE]])
 
 
-def decode_workload(name: str, batch: int, length: int | None = None, budget: int | None = None) -> Workload:
+def decode_workload(
+    name: str, batch: int, length: int | None = None, budget: int | None = None, layers: int | None = None
+) -> Workload:
     """A token more of ``batch`` sequences of a model by name, each with ``length`` tokens (none: the model's own) of
-    which its query sees ``budget`` at most (none: all).
+    which its query sees ``budget`` at most (none: all), through ``layers`` of its layers (none: all).
 
     Raises:
-        InputError: an encoder.
+        InputError: an encoder; more layers than it has.
     """
     model = MODELS[model_of(name)]
     if not model.generated:
         raise InputError(f"batch: {name} is an encoder: it generates no token")
     tokens = length or model.length
+    if layers is not None:
+        if layers > model.layers:
+            raise InputError(f"layers={layers}: {name} has {model.layers}")
+        model = model._replace(layers=layers)
     told = f"{name}, a token of {batch} sequences of {tokens}" + (f", {budget} keys of each" if budget else "")
+    told += f", {layers} layers" if layers else ""
     return step_workload(told, model, [Sequence(tokens, min(tokens, budget or tokens))] * batch)
 
 

@@ -212,6 +212,4 @@ def not_timed(settings: ServeProfile) -> list[str]:
 
 def _bandwidth(run: Any) -> float:
     """Peak bandwidth of the machine of attention, GB/s; 0: it does not say."""
-    memory = getattr(run.machine, "memory", None)
-    per_cycle = float(getattr(memory, "peak_bytes_per_cycle", 0.0))
-    return per_cycle * float(getattr(run.machine, "frequency_hz", 0)) / 1e9
+    return float(getattr(run.machine, "peak_bytes_per_s", 0.0)) / 1e9

@@ -48,7 +48,7 @@ def family(benchmark: Benchmark) -> str:
 
 @cache
 def sequential_bytes_per_cycle(memory: DramConfig) -> float:
-    """What the memory model gives reads of consecutive addresses, bytes a cycle."""
+    """What the memory model gives reads of consecutive addresses, bytes a clock of the memory."""
     address = np.arange(SEQUENTIAL_TRANSACTIONS, dtype=np.int64) * memory.transaction_bytes
     found = run_memory(memory, address)
     return found.bytes / found.cycles
@@ -79,8 +79,10 @@ def bounds(workload: Workload, config: SpattenConfig) -> Bounds:
                  total.pv_multiplies / config.pv_multipliers)  # fmt: skip
     moved = total.query_bytes + total.key_bytes + total.lsb_bytes + total.value_bytes
     usual = DramConfig(standard=config.memory.standard, channels=config.memory.channels)
+    clocks = float(config.memory_steps) / usual.steps
+    peak, sequential = usual.peak_bytes_per_cycle * clocks, sequential_bytes_per_cycle(usual) * clocks
     return Bounds(
-        max(arrays, moved / usual.peak_bytes_per_cycle), max(arrays, moved / sequential_bytes_per_cycle(usual)),
+        max(arrays, moved / peak), max(arrays, moved / sequential),
         float(total.qk_multiplies + total.again_multiplies + total.pv_multiplies),
         float(total.dense_multiplies), float(total.dense_bytes), float(moved),
     )  # fmt: skip

@@ -7,6 +7,7 @@ silent. `DESIGNS` are machines to start from: a field that is not given is as it
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -66,6 +67,10 @@ def _by_design(field: str, description: str, low: int | None = None, high: int |
 def _usual_lsb_bytes(key_sram_bytes: int, qk_multipliers: int) -> int:
     """A sixth of the key SRAM, and a row at least."""
     return max(key_sram_bytes // 6, 2 * qk_multipliers, 512)
+
+
+CLOCK_RATIO = 1_000_000
+"""Bound of the clocks' ratio, so that times times it are still exact in 64 bits."""
 
 
 class SpattenConfig(BaseModel):
@@ -215,9 +220,10 @@ class SpattenConfig(BaseModel):
                     raise ValueError(f"{name}={getattr(self, name)}: has no effect without layout=pages")
         if self.memory.channels > 32:
             raise ValueError(f"memory.channels={self.memory.channels}: the crossbars have at most 32")
-        if self.memory.clock_ps * self.frequency_hz != 10**12:
+        if max(self.memory_steps.as_integer_ratio()) > CLOCK_RATIO:
             raise ValueError(
-                f"frequency_hz={self.frequency_hz}: the memory's clock of {self.memory.clock_ps} ps must be the same"
+                f"frequency_hz={self.frequency_hz}: {self.memory_steps} steps of the memory "
+                f"({self.memory.clock_ps} ps a clock) in a cycle; numerator and denominator are at most {CLOCK_RATIO:,}"
             )
         return self
 
@@ -233,7 +239,17 @@ class SpattenConfig(BaseModel):
     @property
     def peak_bytes_per_s(self) -> float:
         """Peak of the memory's data buses, bytes a second."""
-        return float(self.memory.peak_bytes_per_cycle * self.frequency_hz)
+        return self.memory.peak_bytes_per_cycle * 1e12 / self.memory.clock_ps
+
+    @property
+    def peak_bytes_per_cycle(self) -> float:
+        """Peak of the memory's data buses, bytes a cycle of the machine."""
+        return self.memory.peak_bytes_per_cycle / self.memory.steps * float(self.memory_steps)
+
+    @property
+    def memory_steps(self) -> Fraction:
+        """Steps of the memory's time in a cycle of the machine (`DramConfig.steps` to a clock of the memory)."""
+        return Fraction(10**12 * self.memory.steps, self.frequency_hz * self.memory.clock_ps)
 
     @property
     def score_latency(self) -> int:

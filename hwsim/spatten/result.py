@@ -113,7 +113,7 @@ class SpattenResult(Result):
     def occupancy(self) -> dict[str, float]:
         """Share of the cycles in which a unit takes rows, the top-k engines compare, the memory's data moves."""
         total, c = max(self.cycles, 1), self.settings
-        moved = self.dram_bytes / c.memory.peak_bytes_per_cycle
+        moved = self.dram_bytes / c.peak_bytes_per_cycle
         return {
             "memory": moved / total, "Q x K": self.total("qk_cycles") / total, "exp": self.total("exp_busy") / total,
             "divide": self.total("divide_busy") / total,
@@ -136,7 +136,7 @@ class SpattenResult(Result):
         c = self.settings
         shared = self.total("projection_macs") / (c.qk_multipliers + c.pv_multipliers)
         return {
-            "memory": self.dram_bytes / c.memory.peak_bytes_per_cycle,
+            "memory": self.dram_bytes / c.peak_bytes_per_cycle,
             "qk": self.total("qk_macs") / c.qk_multipliers + shared,
             "pv": self.total("pv_macs") / c.pv_multipliers + shared,
         }

@@ -46,8 +46,10 @@ READINGS: dict[Unquantized, str] = {
     "release": "keys of -1, 10 and 12 bits: 8 + 4 bits, always computed again, as the authors' release; values: 8 bits",
     "operands": "operands of -1 bits: as wide as the machine's",
 }
-MAKING = ("length", "pruning", "refetched", "batch", "budget")
+MAKING = ("length", "pruning", "refetched", "batch", "budget", "layers")
 """Settings of workloads that are made from sizes."""
+SINKS = 4
+"""First tokens that a window keeps (StreamingLLM)."""
 StyleName = Literal["SpAtten", "dense", "MNNFast", "A3"]
 
 
@@ -165,8 +167,14 @@ class SpattenRun(RunSettings, Reading):
     spread: float = Field(
         2.0, ge=0, le=20, description="standard deviation of a query's drawn scores (MiniLM's: 1.2 to 2.5 by layer)"
     )
-    selection: Literal["tokens", "pages"] = Field(
-        "tokens", description="drawn importance keeps tokens, or whole pages of machine.page_tokens (layout pages)"
+    layers: int | None = Field(
+        None, ge=1, le=1024, description="with ``batch``: only so many of the model's layers, which are all alike; "
+        "the result is named so; none: all",
+    )  # fmt: skip
+    selection: Literal["tokens", "pages", "window"] = Field(
+        "tokens",
+        description="drawn importance keeps tokens, or whole pages of machine.page_tokens (layout pages); window: the "
+        "first 4 tokens and the newest ones, of a model's size or a benchmark",
     )
     style: StyleName = Field("SpAtten", description="what the machine does with a head: SpAtten or a baseline")
     silicon: bool = Field(
@@ -178,8 +186,9 @@ class SpattenRun(RunSettings, Reading):
     def _has_effect(self) -> SpattenRun:
         if self.selection == "pages" and self.machine.layout != "pages":
             raise ValueError("selection=pages: needs machine.layout=pages")
-        if self.batch is None and self.budget is not None:
-            raise ValueError(f"budget={self.budget}: has no effect without batch")
+        for name in ("budget", "layers"):
+            if self.batch is None and getattr(self, name) is not None:
+                raise ValueError(f"{name}={getattr(self, name)}: has no effect without batch")
         for name in ("pruning", "refetched"):
             if self.batch is not None and getattr(self, name) is not None:
                 raise ValueError(f"{name}: has no effect with batch: a step keeps what budget says")
@@ -212,7 +221,7 @@ class SpattenRun(RunSettings, Reading):
             "dram_bytes": result.dram_bytes,
             "multipliers": c.qk_multipliers + c.pv_multipliers,
             "sram_bytes": c.key_sram_bytes + c.value_sram_bytes,
-            "dram_bytes_per_cycle": float(c.memory.peak_bytes_per_cycle),
+            "dram_bytes_per_cycle": c.peak_bytes_per_cycle,
             "bound": result.bound,
             "share_of_bound": result.share_of_bound,
             **{f"{cause}_cycles": result.total(f"{cause}_cycles") for cause in ALL_CAUSES},
@@ -236,7 +245,7 @@ class SpattenRun(RunSettings, Reading):
         """
         if is_made(self.workload):
             if self.batch is not None:
-                return self._whole(decode_workload(self.workload, self.batch, self.length, self.budget))
+                return self._whole(decode_workload(self.workload, self.batch, self.length, self.budget, self.layers))
             made = {name: getattr(self, name) for name in ("length", "pruning", "refetched")}
             return self._whole(made_workload(self.workload, **made))
         path = workload_file(self.workload)
@@ -287,8 +296,8 @@ class SpattenRun(RunSettings, Reading):
         return OpenWorkload(name, None, pieces, self._drawn, reading=self._told(reading))
 
     def _trace(self, path: Path) -> OpenWorkload:
-        for name, field in Reading.model_fields.items():
-            if getattr(self, name) != field.default:
+        for name in (*Reading.model_fields, "selection"):
+            if getattr(self, name) != type(self).model_fields[name].default:
                 raise InputError(f"{name}={getattr(self, name)}: the trace {path} is run whole, as it was recorded")
         meta, steps = read_attention_trace(path)
         whole = read_workload(path / "workload.csv")
@@ -299,7 +308,8 @@ class SpattenRun(RunSettings, Reading):
 
     def _drawn(self) -> Source:
         page = self.machine.page_tokens if self.selection == "pages" else 1
-        return SyntheticScores(self.seed, self.spread, self.machine.probability_bits, page)
+        sinks = SINKS if self.selection == "window" else None
+        return SyntheticScores(self.seed, self.spread, self.machine.probability_bits, page, sinks)
 
     def _reading(self, authors: bool) -> Unquantized:
         return self.unquantized or ("release" if authors else "operands")

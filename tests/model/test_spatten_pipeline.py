@@ -53,6 +53,16 @@ def random_machine(rng: np.random.Generator, ample: bool = False) -> SpattenConf
     )  # fmt: skip
 
 
+def beside_another_clock(rng: np.random.Generator, config: SpattenConfig) -> SpattenConfig:
+    """The same machine with a memory of any standard and a clock of its own."""
+    standard = str(rng.choice(["HBM2", "HBM3", "LPDDR5-6400", "DDR4-2400", "DDR5-4800"]))
+    memory = DramConfig(standard=standard, channels=config.memory.channels, queue=config.memory.queue)
+    frequency = int(rng.choice([200_000_000, 999_000_000, 1_000_000_000, 1_600_000_000, 3_000_000_000]))
+    wider = memory.transaction_bytes // config.memory.transaction_bytes  # as the SRAMs' rows are
+    srams = {n: wider * getattr(config, n) for n in ("key_sram_bytes", "lsb_sram_bytes", "value_sram_bytes")}
+    return config.changed(frequency_hz=frequency, memory=memory.model_dump(exclude_defaults=True), **srams)
+
+
 def random_segment(rng: np.random.Generator, config: SpattenConfig, sharing: int = 1) -> Segment:
     """Heads of every kind: one query or several, pruned, in two planes, too large for an SRAM, with candidates; up to
     ``sharing`` query heads on the keys of each."""
@@ -95,10 +105,12 @@ RARE = (
 
 
 @cache
-def compared(seed: int, sharing: int = 1) -> Counter[str]:
-    """A random machine beside its twin, of which what happened is returned."""
+def compared(seed: int, sharing: int = 1, clocks: bool = False) -> Counter[str]:
+    """A random machine beside its twin, of which what happened is returned; ``clocks``: its memory has its own."""
     rng = np.random.default_rng(seed)
     config = random_machine(rng, ample=seed % 8 == 7)
+    if clocks:
+        config = beside_another_clock(rng, config)
     machine, twin = Pipeline(config), Twin(config)
     for _ in range(2):  # the second on a memory that has been used
         work = random_segment(rng, config, sharing)
@@ -122,7 +134,8 @@ def compared(seed: int, sharing: int = 1) -> Counter[str]:
             assert [counted[name] for name in USED] == there.used
             assert [counted[name] for name in STALLS] == there.stalls
             assert (counted["RD"], counted["ACT"]) == (there.reads, there.activations)
-    machine.rest(1)  # what the memory did alone since, to the end of the last cycle
+    machine.rest(1)  # what the memory did alone since
+    twin.rest(1)
     assert counts(machine.mem) == counts(twin.mem)
     return twin.met
 
@@ -135,6 +148,11 @@ def test_every_cycle_of_the_twin(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(24))
 def test_every_cycle_of_the_twin_where_query_heads_share_keys(seed: int) -> None:
     compared(seed, sharing=4)
+
+
+@pytest.mark.parametrize("seed", range(32))
+def test_every_cycle_of_the_twin_with_two_clocks(seed: int) -> None:
+    compared(seed, clocks=True)
 
 
 def test_the_random_cases_meet_what_is_rare() -> None:

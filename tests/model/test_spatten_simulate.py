@@ -508,12 +508,55 @@ def test_pages_are_kept_whole() -> None:
         ({"machine": {"page_order": "NHD"}}, "page_order=NHD: has no effect without layout=pages"),
         ({"selection": "pages"}, "selection=pages: needs machine.layout=pages"),
         ({"workload": "llama-3-8b", "budget": 8}, "budget=8: has no effect without batch"),
+        ({"workload": "llama-3-8b", "layers": 2}, "layers=2: has no effect without batch"),
         ({"workload": "llama-3-8b", "batch": 8, "pruning": {}}, "pruning: has no effect with batch"),
     ],
 )
 def test_settings_without_effect(settings: dict, what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         SpattenRun.model_validate(settings)
+
+
+def test_a_window_is_the_first_tokens_and_the_newest() -> None:
+    source = SyntheticScores(0, 2.0, 12, sinks=4)
+    assert source.tokens(0, 0, 100, 10).tolist() == [0, 1, 2, 3, 94, 95, 96, 97, 98, 99]
+    assert source.tokens(0, 0, 100, 2).tolist() == [0, 99]
+    assert source.tokens(0, 0, 6, 6).tolist() == [*range(6)]
+    cycles = []
+    for selection in ("window", "tokens"):
+        settings = SpattenRun(workload="llama-3-8b", batch=1, length=4096, budget=256, layers=1, selection=selection)
+        found = settings.run(settings.open())
+        assert found.workload == "llama-3-8b, a token of 1 sequences of 4096, 256 keys of each, 1 layers"
+        assert found.total("key_bytes") == 8 * 256 * 192
+        cycles.append(found.cycles)
+    assert cycles[0] < cycles[1]
+    with pytest.raises(InputError, match="layers=33: llama-3-8b has 32"):
+        SpattenRun(workload="llama-3-8b", batch=1, layers=33).open()
+
+
+def test_a_memory_at_its_own_clock() -> None:
+    """Half the clock of the machine is twice the memory's in cycles; bounds and seconds follow each clock."""
+    work = grouped(8, 2, length=2048, keys=512)
+    found = {f: SpattenRun(machine=SpattenConfig(frequency_hz=f)) for f in (500_000_000, 1_000_000_000, 2_000_000_000)}
+    runs = [s.run(s.opened(work)) for s in found.values()]
+    slow, usual, fast = runs
+    assert slow.cycles < usual.cycles < fast.cycles
+    assert slow.seconds > usual.seconds > fast.seconds
+    assert slow.total("dram_RD") == usual.total("dram_RD") == fast.total("dram_RD")
+    for run in runs:
+        machine = run.settings
+        assert machine.peak_bytes_per_s == 512e9
+        assert run.bounds()["memory"] == pytest.approx(run.dram_bytes / 512e9 * machine.frequency_hz)
+        assert max(run.bounds().values()) <= run.cycles
+    lists = {"HBM3": 16, "LPDDR5-6400": 16, "DDR4-2400": 8}
+    for standard, channels in lists.items():
+        memory = DramConfig(standard=standard, channels=channels)
+        settings = SpattenRun(machine=SpattenConfig(memory=memory))
+        run = settings.run(settings.opened(work))
+        assert max(run.bounds().values()) <= run.cycles
+        assert run.settings.peak_bytes_per_s == pytest.approx(
+            memory.peak_bytes_per_cycle * 1e12 / memory.clock_ps, rel=1e-12
+        )
 
 
 def test_a_token_more_of_a_batch() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -140,6 +141,10 @@ class Twin:
         self.beats: list[list[Request]] = [[] for _ in range(config.memory.channels)]  # behind each channel
         self.inside: dict[int, Request] = {}  # the memory, by tag
         self.now = self.start = start
+        self.cycle_ps = Fraction(10**12, config.frequency_hz)
+        self.step_ps = Fraction(config.memory.clock_ps, config.memory.steps)
+        self.step = self.seen = start * self.cycle_ps // self.step_ps
+        """The memory's next step; the one that the machine sees."""
         self.pushed = 0
         self.used = [0] * 4
         self.stalls = dict.fromkeys(fetch.STALLS, 0)
@@ -370,14 +375,25 @@ class Twin:
 
     def cycle(self) -> None:
         """Steps 1 to 4."""
+        self.seen = self.now * self.cycle_ps // self.step_ps
         for fetcher in self.fetchers:
             fetcher.before = [len(lane) for lane in fetcher.lanes]
         self._responses()
-        for ch in range(len(self.mem)):
-            controller.tick(self.mem, ch, self.now)
+        self._memory(self.seen + 1)
         self._requests()
         for fetcher in self.fetchers:
             self.stalls["lane_full"] += fetcher.generate()
+
+    def rest(self, cycles: int) -> None:
+        """Time passes to the edge before ``cycles`` later; only the memory has something to do."""
+        self._memory((self.now + cycles) * self.cycle_ps // self.step_ps)
+
+    def _memory(self, until: int) -> None:
+        """Every step of the memory before ``until``, one by one."""
+        while self.step < until:
+            for ch in range(len(self.mem)):
+                controller.tick(self.mem, ch, self.step)
+            self.step += 1
 
     def _turned(self, things: list) -> list:
         first = (self.now - self.start) % len(things)
@@ -400,17 +416,16 @@ class Twin:
                 beat.job.left -= 1
                 if beat.job.left == 0:
                     beat.job.done = now + 1
-            if controller.answer_at(self.mem, ch) <= now:
+            if controller.answer_at(self.mem, ch) <= self.seen:
                 if room:
-                    beats.append(self.inside.pop(controller.answer(self.mem, ch, now)))
+                    beats.append(self.inside.pop(controller.answer(self.mem, ch, self.seen)))
                 self.met["no room for a beat"] += not room
 
     def _requests(self) -> None:
-        now = self.now
         for ch, request in enumerate(self.registers):
             if request is not None:
                 tag = self.pushed
-                if controller.push(self.mem, ch, request.bank, request.row, tag, False, now + 1):
+                if controller.push(self.mem, ch, request.bank, request.row, tag, False, self.seen + 1):
                     self.pushed += 1
                     self.inside[tag] = request
                     self.registers[ch] = None

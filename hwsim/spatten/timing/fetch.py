@@ -8,7 +8,8 @@ level, steps of a cycle as `pipeline` calls them:
    the first ``crossbar_window`` beats of all FIFOs: which channel is asked first moves on by one every cycle, within a
    channel the oldest comes first, and several beats of a channel may leave together. A channel whose FIFO had room when
    the cycle began then takes its next beat. Bits are widened when they are read.
-2. memory: every channel does its cycle (`hwsim.memory.controller`); the memory's clock is the machine's.
+2. memory: every channel does its cycles up to this one (`hwsim.memory.controller`), at its own clock (`Clock`): in a
+   cycle of the machine it may do one, several or none. What goes from one clock to the other is seen at the next edge.
 3. request crossbar (`request`): each channel offers the memory the request in its register; where the register is
    empty, or its request was taken, it takes one of the first ``crossbar_window`` requests of all lanes: which lane is
    asked first moves on by one every cycle, within a lane the oldest comes first, and several of a lane may leave
@@ -28,6 +29,7 @@ Source: SpAtten (HPCA 2021): 32 x 16 and 16 x 32 crossbars; the halves, FIFOs, w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,6 +67,13 @@ STALLS = ("lane_full", "queue_full", "sram_busy")
 for its SRAM lane."""
 KEYS, VALUES = 0, 1
 """The two units."""
+
+
+class Clock(NamedTuple):
+    """Steps of the memory's time (`DramConfig.steps` a clock) in so many cycles of the machine; no common factor."""
+
+    steps: int
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,18 @@ def new_record(events: int = 0) -> np.ndarray:
 
 
 ACCEPTED, ANSWERED = 0, 1
+
+
+@kernel(inline="always")
+def memory_step(clock: Clock, cycle: int) -> int:
+    """The last step of the memory that a cycle of the machine sees."""
+    return cycle * clock.steps // clock.cycles
+
+
+@kernel(inline="always")
+def machine_cycle(clock: Clock, step: int) -> int:
+    """The first cycle of the machine that sees a step of the memory; `NEVER` stays."""
+    return NEVER if step == NEVER else -(-step * clock.cycles // clock.steps)
 
 
 @kernel(inline="always")
@@ -216,6 +237,7 @@ def respond(
     jobs: np.ndarray,
     ports: np.ndarray,
     mem: np.ndarray,
+    clock: Clock,
     window: int,
     now: int,
     turn: int,
@@ -228,6 +250,7 @@ def respond(
     depth = ports.shape[1] - _FIRST_BEAT
     taken = np.int64(0)
     ended, waiting = False, 0
+    step = memory_step(clock, now)
     first = turn % channels
     for i in range(channels):
         c = i + first
@@ -251,9 +274,9 @@ def respond(
                     jobs[j, DONE] = now + 1
                     ended = True
             ports[c, _BEATS] = left
-        if before < depth and answer_at(mem, c) <= now:
-            _event(record, ANSWERED, answer_at(mem, c), c, answer_tag(mem, c))
-            ports[c, _FIRST_BEAT + ports[c, _BEATS]] = answer(mem, c, now)
+        if before < depth and answer_at(mem, c) <= step:
+            _event(record, ANSWERED, machine_cycle(clock, answer_at(mem, c)), c, answer_tag(mem, c))
+            ports[c, _FIRST_BEAT + ports[c, _BEATS]] = answer(mem, c, step)
             ports[c, _BEATS] += 1
         waiting += ports[c, _BEATS]
     return ended, waiting
@@ -264,6 +287,7 @@ def request(
     lanes: np.ndarray,
     ports: np.ndarray,
     mem: np.ndarray,
+    clock: Clock,
     window: int,
     now: int,
     turn: int,
@@ -274,10 +298,11 @@ def request(
     and registers afterwards."""
     empty = np.int64(0)
     held = 0
+    after = memory_step(clock, now) + 1
     for c in range(len(mem)):
         if ports[c, _FULL]:
             place = ports[c, _PLACE]
-            if push(mem, c, (place >> 8) & 255, place >> 16, ports[c, _TAG], False, now + 1):
+            if push(mem, c, (place >> 8) & 255, place >> 16, ports[c, _TAG], False, after):
                 _event(record, ACCEPTED, now, c, ports[c, _TAG])
                 ports[c, _FULL] = 0
             else:
@@ -315,31 +340,32 @@ def request(
 
 
 @kernel(inner=True)
-def memory_cycle(mem: np.ndarray, now: int) -> None:
-    """A cycle of every channel that may do something; what it did alone since it was last looked at comes first."""
+def memory_cycle(mem: np.ndarray, clock: Clock, now: int) -> None:
+    """All that the channels do up to a cycle of the machine, what they did alone since they were last looked at
+    included."""
+    step = memory_step(clock, now)
     for c in range(len(mem)):
-        while wake(mem, c) < now:
+        while wake(mem, c) <= step:
             tick(mem, c, wake(mem, c))
-        if wake(mem, c) == now:
-            tick(mem, c, now)
 
 
 @kernel(inner=True)
-def memory_next(mem: np.ndarray) -> int:
+def memory_next(mem: np.ndarray, clock: Clock) -> int:
     """The next cycle in which an answer is there or a channel with work may do something."""
     soonest = NEVER
     for c in range(len(mem)):
         soonest = min(soonest, answer_at(mem, c))
         if waiting(mem, c) > 0:
             soonest = min(soonest, wake(mem, c))
-    return soonest
+    return machine_cycle(clock, soonest)
 
 
 @kernel
-def memory_rests(mem: np.ndarray, until: int) -> None:
+def memory_rests(mem: np.ndarray, clock: Clock, until: int) -> None:
     """Let time pass to cycle ``until`` without requests; the memory refreshes itself."""
+    step = memory_step(clock, until)
     for c in range(len(mem)):
-        while wake(mem, c) < until:
+        while wake(mem, c) < step:
             tick(mem, c, wake(mem, c))
 
 
@@ -353,6 +379,7 @@ def _run(
     size_bits: int,
     place_of: Fields,
     mem: np.ndarray,
+    clock: Clock,
     window: int,
     stalls: np.ndarray,
     record: np.ndarray,
@@ -360,9 +387,9 @@ def _run(
     begin(generators, KEYS, jobs, 0, tokens, size_bits)
     now = 0
     while True:
-        _, held = respond(jobs, ports, mem, window, now, now, stalls, record)
-        memory_cycle(mem, now)
-        held += request(lanes, ports, mem, window, now, now, stalls, record)
+        _, held = respond(jobs, ports, mem, clock, window, now, now, stalls, record)
+        memory_cycle(mem, clock, now)
+        held += request(lanes, ports, mem, clock, window, now, now, stalls, record)
         if not idle(generators, KEYS):
             held += generate(generators, KEYS, lanes, jobs, tokens, size_bits, place_of, stalls)
         done: int = jobs[0, DONE]
@@ -370,12 +397,17 @@ def _run(
             return done
         now += 1
         if idle(generators, KEYS) and held == 0:  # only the memory has something to do: on to when it does
-            now = max(now, memory_next(mem))
+            now = max(now, memory_next(mem, clock))
 
 
 def kernel_fields(config: SpattenConfig) -> tuple[int, Fields]:
     """A transaction's bytes as a shift, and the address fields."""
     return config.memory.transaction_bytes.bit_length() - 1, fields(config.memory)
+
+
+def clock_of(config: SpattenConfig) -> Clock:
+    """The memory's clock beside the machine's."""
+    return Clock(*config.memory_steps.as_integer_ratio())
 
 
 def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: int) -> FetchRun:
@@ -389,7 +421,7 @@ def fetch(config: SpattenConfig, base: int, tokens: np.ndarray, vector_bytes: in
     cycles = 0
     if len(tokens):
         units = (new_lanes(config), new_ports(config), new_generators())
-        window = config.crossbar_window
-        cycles = _run(jobs, tokens, *units, *kernel_fields(config), mem, window, stalls, new_record())
+        clock, window = clock_of(config), config.crossbar_window
+        cycles = _run(jobs, tokens, *units, *kernel_fields(config), mem, clock, window, stalls, new_record())
     waits = {name: int(n) for name, n in zip(STALLS, stalls, strict=True)}
     return FetchRun(int(jobs[0, TRANSACTIONS]), int(cycles), waits, counts(mem))

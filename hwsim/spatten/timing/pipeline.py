@@ -51,6 +51,7 @@ from .fetch import (
     KEYS,
     STALLS,
     VALUES,
+    Clock,
     begin,
     generate,
     idle,
@@ -174,6 +175,7 @@ class FetchUnits(NamedTuple):
     """The memory and the fetch units, which go on from segment to segment."""
 
     place_of: Fields
+    clock: Clock
     mem: np.ndarray
     lanes: np.ndarray
     ports: np.ndarray
@@ -376,18 +378,18 @@ def _fetch(s: Sizes, u: FetchUnits, p: Progress, c: Counters, now: int, start: i
     generator has made its job's last transaction, and whether the last of a job has arrived."""
     made = ended = False
     if _fetching(u, p) or p.r[_MEM_NEXT] <= now:
-        ended, held = respond(p.jobs, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
-        memory_cycle(u.mem, now)
+        ended, held = respond(p.jobs, u.ports, u.mem, u.clock, s.window, now, now - start, u.stalls, c.record)
+        memory_cycle(u.mem, u.clock, now)
         if now - start < len(c.ready):
             for i in range(len(u.mem)):
                 c.ready[now - start] |= np.int64(room(u.mem, i, False) > 0) << i
-        held += request(u.lanes, u.ports, u.mem, s.window, now, now - start, u.stalls, c.record)
+        held += request(u.lanes, u.ports, u.mem, u.clock, s.window, now, now - start, u.stalls, c.record)
         for unit in (VALUES, KEYS):
             if not idle(u.generators, unit):
                 held += generate(u.generators, unit, u.lanes, p.jobs, p.tokens, s.size_bits, u.place_of, u.stalls)
                 made = made or idle(u.generators, unit)
         p.r[_HELD] = held
-        p.r[_MEM_NEXT] = now if _fetching(u, p) else memory_next(u.mem)
+        p.r[_MEM_NEXT] = now if _fetching(u, p) else memory_next(u.mem, u.clock)
     return made, ended
 
 
@@ -735,7 +737,7 @@ def run_segment(s: Sizes, units: FetchUnits, progress: Progress, counters: Count
             changed |= _free_head(p, now)
             changed |= _outputs(p, now)  # 7
             if p.r[_FINISHED] == len(p.queries):
-                if not _fetching(u, p) and memory_next(u.mem) == NEVER:
+                if not _fetching(u, p) and memory_next(u.mem, u.clock) == NEVER:
                     for at in range(mark, len(c.marks)):
                         _snapshot(u, c, at, now)
                     return now

@@ -64,9 +64,7 @@ def plan(config: SpattenConfig, groups: Sequence[Group]) -> Plan:
             gain = _cycles(config, all_values) - _cycles(config, group)
             kept[i] = gain <= 0
             saved += max(gain, 0.0)
-            wait = max(
-                wait, _topk(config, group) + _bytes_of_values(config, group) / config.memory.peak_bytes_per_cycle
-            )
+            wait = max(wait, _topk(config, group) + _bytes_of_values(config, group) / config.peak_bytes_per_cycle)
         found.append(group)
     if saved <= wait:
         kept |= np.array([g.values < g.head.keys for g in found], np.bool_)
@@ -80,7 +78,7 @@ def _cycles(config: SpattenConfig, group: Group) -> float:
     repeated = 1 + _failing(group)
     units = [
         head.queries * float(dot_cycles(config, head.keys, head.dimension)) * repeated,
-        _bytes(config, group) / config.memory.peak_bytes_per_cycle,
+        _bytes(config, group) / config.peak_bytes_per_cycle,
         head.queries * float(output_cycles(config, _multiplied(config, group), head.dimension)),
     ]
     if group.values < head.keys:

@@ -90,15 +90,18 @@ class SyntheticScores:
 
     of_heads = False
 
-    def __init__(self, seed: int, spread: float, bits: int, page: int = 1) -> None:
-        """``page``: tokens are kept by pages of so many."""
-        self.seed, self.spread, self.bits, self.page = seed, spread, bits, page
+    def __init__(self, seed: int, spread: float, bits: int, page: int = 1, sinks: int | None = None) -> None:
+        """``page``: tokens are kept by pages of so many. ``sinks``: kept are so many first tokens, and the newest."""
+        self.seed, self.spread, self.bits, self.page, self.sinks = seed, spread, bits, page, sinks
         self._importance = np.zeros(0, np.float32)
         self._kept: dict[tuple[int, int], np.ndarray] = {}
 
     def tokens(self, iteration: int, layer: int, length: int, keys: int, kv_head: int = 0) -> np.ndarray:
         if keys == length:
             return np.arange(length)
+        if self.sinks is not None:
+            first = min(self.sinks, keys - 1)
+            return np.concatenate([np.arange(first), np.arange(length - keys + first, length)])
         found = self._kept.get((length, keys))
         if found is None:
             scores = self._scores(length).copy()

@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.memory.controller import counts, new_state
 
 from ..config import SpattenConfig
-from .fetch import STALLS, kernel_fields, memory_rests, new_generators, new_lanes, new_ports, new_record
+from .fetch import STALLS, clock_of, kernel_fields, memory_rests, new_generators, new_lanes, new_ports, new_record
 from .pipeline import CAUSES, LOG, SNAPSHOT, Counters, FetchUnits, Segment, new_progress, run_segment, sizes
 
 
@@ -24,7 +24,7 @@ class Pipeline:
         self.mem = new_state(config.memory)
         self.stalls = np.zeros(len(STALLS), np.int64)
         self.units = FetchUnits(
-            kernel_fields(config)[1], self.mem, new_lanes(config), new_ports(config),
+            kernel_fields(config)[1], clock_of(config), self.mem, new_lanes(config), new_ports(config),
             new_generators(), self.stalls,
         )  # fmt: skip
         self.now = 0
@@ -61,4 +61,4 @@ class Pipeline:
     def rest(self, cycles: int) -> None:
         """Let time pass without fetches; the memory refreshes itself."""
         self.now += cycles
-        memory_rests(self.mem, self.now)
+        memory_rests(self.mem, self.units.clock, self.now)
