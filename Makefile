@@ -10,7 +10,7 @@ export GOMP_SPINCOUNT ?= 0
 # tests on all cores, the longest first; kernels are compiled once before
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: tools models try-models gpu-fit peers validate pruning pruning-all demo check test test-rtl mutants test-all lint types contract docs unit bench clocks studies reproduce clean
+.PHONY: tools models try-models gpu-fit peers validate pruning pruning-all caches demo check test test-rtl mutants test-all lint types contract docs unit bench clocks studies reproduce clean
 
 # what no pip can install, on Debian and Ubuntu: a browser that looks at pages, a standard-cell library
 tools:
@@ -81,6 +81,14 @@ studies: $(VENV)/.run
 # every cell of the page on pruning, hours: kept as they come, those that are there are not run
 pruning-all: $(VENV)/.run $(VENV)/.models
 	$(BIN)/hwsim pruning --store reports/pruning/cells
+
+# cache methods on a real language model, half an hour: kept as they come, those that are there are not run; the kept page
+caches: $(VENV)/.run $(VENV)/.models
+	$(BIN)/hwsim cache --budget 64,256 --context 512,1024 --tokens 16 --seeds 3 --windows 2 --needles 3 \
+	  --store reports/caches/cells --out out/caches
+	mkdir -p reports/caches/figures
+	cp out/caches/report.md reports/caches/README.md
+	cp out/caches/figures/*.svg reports/caches/figures/
 
 # the clocks that modules reach on an ECP5, placed and routed; the kept tables of docs/clock.md
 clocks: $(VENV)/.dev

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -43,19 +44,68 @@ class Entry:
         return ""
 
 
-def windows(text: Tensor, count: int, length: int) -> Tensor:
-    """``count`` windows [count, length] spread evenly over a text of tokens, none overlapping.
+def windows(text: Tensor, count: int, length: int, seed: int = 0) -> Tensor:
+    """``count`` windows [count, length] of a text of tokens, none overlapping: one, at a place drawn from ``seed``, of
+    each of as many stretches.
 
     Raises:
         InputError: the text is too short.
     """
     if len(text) < count * length:
         raise InputError(f"held-out text of {len(text):,} tokens: too short for {count} windows of {length:,}")
-    starts = torch.linspace(0, len(text) - length, count).long() if count > 1 else torch.zeros(1, dtype=torch.int64)
-    return text[starts[:, None] + torch.arange(length)]
+    stretch = len(text) // count
+    drawn = torch.randint(stretch - length + 1, (count,), generator=torch.Generator().manual_seed(seed))
+    return text[(drawn + stretch * torch.arange(count))[:, None] + torch.arange(length)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A method behind some prompts."""
+
+    losses: list[float]
+    """Nats a token, of each prompt; none of a method that needs training."""
+    total: Counts
+    """Of all tokens, prompts and layers."""
+    prompt: Counts
+    """Of choosing at the prompts' ends."""
+
+    def data(self) -> dict[str, Any]:
+        """For a file."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Measured:
+        """As `data` wrote it."""
+        return cls([float(x) for x in data["losses"]], Counts(**data["total"]), Counts(**data["prompt"]))
 
 
 @torch.no_grad()
+def measured(
+    model: nn.Module, texts: Tensor, prompt: int, entries: Sequence[Entry], *, element_bytes: int = 2,
+    tick: Tick = lambda name: None,
+) -> list[Measured]:  # fmt: skip
+    """One an entry, over prompts that run at once. Arguments as of `cache_quality`."""
+    tokens = texts.shape[1] - prompt - 1
+    found = []
+    with attach_cache(model, Full(), window=max(e.method.window for e in entries), element_bytes=element_bytes) as run:
+        model(texts[:, :prompt])
+        held = run.prompts()
+        for entry in entries:
+            run.resume(held, entry.method)
+            losses = torch.zeros(len(texts))
+            with run.extend():
+                for i in range(prompt, prompt + tokens):
+                    logits = model(texts[:, i : i + 1], start=i)[:, -1]
+                    losses += F.cross_entropy(logits, texts[:, i + 1], reduction="none") / tokens
+            total, chosen = Counts(), Counts()
+            for session in run.sessions:
+                total.add(session.total())
+                chosen.add(session.prompt)
+            found.append(Measured([] if entry.method.trained else losses.tolist(), total, chosen))
+            tick(f"{entry.name} {entry.setting}")
+    return found
+
+
 def cache_quality(
     model: nn.Module, texts: Tensor, prompt: int, entries: Sequence[Entry], *, batch: int = 2, element_bytes: int = 2,
     tick: Tick = lambda name: None,
@@ -69,50 +119,66 @@ def cache_quality(
         element_bytes: of a key's or value's channel in memory.
 
     Returns:
-        rows of method, setting, nll (nats a token; none of a method that needs training), delta (above the whole
-        cache's), error (of delta: its standard error over windows), the four counts a token and sequence, all layers
-        (`Counts`), prompt_bytes and prompt_macs of choosing at a prompt's end, and reads (KV and selection bytes over
-        the whole cache's).
+        as `quality_rows`.
     """
-    entries = [Entry("full", Full()), *entries]
-    tokens = texts.shape[1] - prompt - 1
-    losses = torch.zeros(len(entries), len(texts))
-    total, chosen = [Counts() for _ in entries], [Counts() for _ in entries]
-    with attach_cache(model, Full(), window=max(e.method.window for e in entries), element_bytes=element_bytes) as run:
-        for first in range(0, len(texts), batch):
-            ids = texts[first : first + batch]
-            model(ids[:, :prompt])
-            held = run.prompts()
-            for number, entry in enumerate(entries):
-                run.resume(held, entry.method)
-                with run.extend():
-                    for i in range(prompt, prompt + tokens):
-                        logits = model(ids[:, i : i + 1], start=i)[:, -1]
-                        loss = F.cross_entropy(logits, ids[:, i + 1], reduction="none")
-                        losses[number, first : first + len(ids)] += loss / tokens
-                for session in run.sessions:
-                    total[number].add(session.total())
-                    chosen[number].add(session.prompt)
-                tick(f"{entry.name} {entry.setting}")
-    return [
-        _row(entry, losses[i], losses[0], total[i], total[0], chosen[i], tokens) for i, entry in enumerate(entries)
-    ]  # fmt: skip
+    entries = [FULL, *entries]
+    parts = [
+        measured(model, part, prompt, entries, element_bytes=element_bytes, tick=tick) for part in texts.split(batch)
+    ]
+    return quality_rows(entries, [parts], texts.shape[1] - prompt - 1)
 
 
-def _row(
-    entry: Entry, losses: Tensor, full: Tensor, total: Counts, whole: Counts, chosen: Counts, tokens: int
-) -> dict[str, Any]:
-    n = len(losses)
-    delta = losses - full
-    row: dict[str, Any] = {"method": entry.name, "setting": entry.setting}
-    if not entry.method.trained:
-        row |= {"nll": float(losses.mean()), "delta": float(delta.mean()),
-                "error": float(delta.std() / math.sqrt(n)) if n > 1 else math.nan}  # fmt: skip
-    row |= {f.name: getattr(total, f.name) / (n * tokens) for f in fields(Counts)}
-    row |= {"prompt_bytes": chosen.selection_bytes / n, "prompt_macs": chosen.selection_macs / n}
-    counts = asdict(total)
-    row["reads"] = (counts["kv_bytes"] + counts["selection_bytes"]) / whole.kv_bytes
-    return row
+FULL = Entry("full", Full())
+"""The whole cache, which each comparison has first."""
+
+
+def quality_rows(
+    entries: Sequence[Entry], seeds: Sequence[Sequence[Sequence[Measured]]], tokens: int
+) -> list[dict[str, Any]]:
+    """A row an entry, the first of which is the whole cache.
+
+    Args:
+        seeds: of each seed what was measured of each group of prompts, one an entry.
+        tokens: predictions behind a prompt.
+
+    Returns:
+        rows of method, setting, nll (nats a token; none of a method that needs training), delta (above the whole
+        cache's), error (of delta: its standard error over windows), where there are several seeds lowest and highest
+        (of their means of delta), windows, the four counts a token and sequence, all layers (`Counts`), prompt_bytes
+        and prompt_macs of choosing at a prompt's end, and reads (KV and selection bytes over the whole cache's).
+    """
+    groups = [group for seed in seeds for group in seed]
+    n = sum(len(group[0].losses) for group in groups)
+    whole, _ = _summed(groups, 0)
+    rows = []
+    for number, entry in enumerate(entries):
+        total, chosen = _summed(groups, number)
+        row: dict[str, Any] = {"method": entry.name, "setting": entry.setting}
+        if not entry.method.trained:
+            losses = [x for group in groups for x in group[number].losses]
+            by_seed = [
+                [x - y for g in seed for x, y in zip(g[number].losses, g[0].losses, strict=True)] for seed in seeds
+            ]
+            delta = [x for part in by_seed for x in part]
+            row |= {"nll": fmean(losses), "delta": fmean(delta),
+                    "error": stdev(delta) / math.sqrt(n) if n > 1 else math.nan}  # fmt: skip
+            if len(seeds) > 1:
+                means = [fmean(part) for part in by_seed]
+                row |= {"lowest": min(means), "highest": max(means)}
+        row["windows"] = n
+        row |= {f.name: getattr(total, f.name) / (n * tokens) for f in fields(Counts)}
+        row |= {"prompt_bytes": chosen.selection_bytes / n, "prompt_macs": chosen.selection_macs / n}
+        row["reads"] = (total.kv_bytes + total.selection_bytes) / whole.kv_bytes
+        rows.append(row)
+    return rows
+
+
+def _summed(groups: Sequence[Sequence[Measured]], number: int) -> tuple[Counts, Counts]:
+    total, chosen = Counts(), Counts()
+    for group in groups:
+        total.add(group[number].total)
+        chosen.add(group[number].prompt)
+    return total, chosen
 
 
 @dataclass(frozen=True)
@@ -141,28 +207,36 @@ def needle(text: Tensor, length: int, depth: float, number: int, encode: Callabl
     return Needle(torch.cat([text[:at], fact, text[at:rest], question]), answer)
 
 
+def wanted_of(entries: Sequence[Entry]) -> list[Entry]:
+    """The methods that can be asked for a planted fact: the whole cache, and all that need no training."""
+    return [FULL, *(e for e in entries if not e.method.trained)]
+
+
 @torch.no_grad()
-def retrieval(model: nn.Module, needles: Sequence[Needle], entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """A row an entry, the whole cache first: share of needles of whose answer every token is the most likely one.
+def found_by(model: nn.Module, each: Needle, entries: Sequence[Entry]) -> list[bool]:
+    """Of each entry whether every token of the answer is the most likely one.
 
     The question is a part of the prompt, which is read whole; the first token of the answer follows from the dense
     prompt and does not count.
     """
-    entries = [Entry("full", Full()), *(e for e in entries if not e.method.trained)]
-    found = [0] * len(entries)
+    found = []
     with attach_cache(model, Full(), window=max(e.method.window for e in entries)) as run:
-        for each in needles:
-            model(each.ids[None])
-            held = run.prompts()
-            for number, entry in enumerate(entries):
-                run.resume(held, entry.method)
-                right = True
-                with run.extend():
-                    for i in range(len(each.answer) - 1):
-                        logits = model(each.answer[None, i : i + 1], start=len(each.ids) + i)[0, -1]
-                        right = right and int(logits.argmax()) == int(each.answer[i + 1])
-                found[number] += right
+        model(each.ids[None])
+        held = run.prompts()
+        for entry in entries:
+            run.resume(held, entry.method)
+            right = True
+            with run.extend():
+                for i in range(len(each.answer) - 1):
+                    logits = model(each.answer[None, i : i + 1], start=len(each.ids) + i)[0, -1]
+                    right = right and int(logits.argmax()) == int(each.answer[i + 1])
+            found.append(right)
+    return found
+
+
+def retrieval_rows(entries: Sequence[Entry], found: Sequence[Sequence[bool]]) -> list[dict[str, Any]]:
+    """A row an entry: the share of needles that were found; ``found``: of `found_by`, one a needle."""
     return [
-        {"method": e.name, "setting": e.setting, "found": f / len(needles), "needles": len(needles)}
-        for e, f in zip(entries, found, strict=True)
+        {"method": e.name, "setting": e.setting, "found": sum(right) / len(found), "needles": len(found)}
+        for e, right in zip(entries, zip(*found, strict=True), strict=True)
     ]

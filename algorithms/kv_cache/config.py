@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -19,11 +19,16 @@ class CacheConfig(BaseModel):
     )
     budget: tuple[PositiveInt, ...] = Field((128,), min_length=1, description="tokens that are kept or read")
     options: dict[str, bool | int | float | str] = Field({}, description="of one method: its own options, by name")
-    context: int = Field(768, ge=16, le=8191, description="tokens of a prompt")
+    context: tuple[Annotated[int, Field(ge=16, le=8191)], ...] = Field(
+        (768,), min_length=1, description="tokens of a prompt"
+    )
     tokens: int = Field(32, ge=1, le=4096, description="tokens behind it, on which is measured")
-    windows: int = Field(2, ge=1, le=4096, description="texts, spread over the held-out ones")
+    seeds: int = Field(
+        1, ge=1, le=64, description="how often texts and planted numbers are drawn; the spread is that of their means"
+    )
+    windows: int = Field(2, ge=1, le=4096, description="texts of a seed, spread over the held-out ones")
     needles: int = Field(
-        0, ge=0, le=4096, description="prompts with a planted number that is asked for, spread over depths"
+        0, ge=0, le=4096, description="prompts of a seed with a planted number that is asked for, spread over depths"
     )
     element_bytes: int = Field(2, ge=1, le=4, description="bytes of a key's or value's channel in memory")
 

@@ -4,14 +4,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from algorithms.accuracy.cache import Entry, cache_quality, needle, retrieval, windows
+from algorithms.accuracy.cache import (
+    FULL,
+    Entry,
+    Measured,
+    Needle,
+    found_by,
+    measured,
+    needle,
+    quality_rows,
+    retrieval_rows,
+    wanted_of,
+    windows,
+)
 from algorithms.models import smollm2
 from algorithms.pruning.text import digest, help_topics
 from dataflow.errors import InputError, unknown
@@ -19,6 +32,7 @@ from dataflow.errors import InputError, unknown
 from .attach import attach_cache
 from .config import CacheConfig
 from .method import CACHE_METHODS, cache_method
+from .store import cell, described
 from .traces import write_cache_trace
 
 Tick = Callable[[str], None]
@@ -57,27 +71,74 @@ def text() -> str:
     return "\n\n".join(help_topics()[1].values())
 
 
-def compare(config: CacheConfig, tick: Tick = lambda name: None) -> dict[str, Any]:
-    """Tables ``cache`` (of `cache_quality`) and, where needles are wanted, ``needles`` (of `retrieval`); ``facts``.
+def text_digest() -> str:
+    """Of the held-out text."""
+    return digest([text()])
+
+
+def compare(
+    config: CacheConfig, tick: Tick = lambda name: None, store: Path | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Tables ``cache`` (of `quality_rows`) and, where needles are wanted, ``needles`` (of `retrieval_rows`), each row
+    with its prompt's length in tokens as ``context``.
+
+    Args:
+        tick: called with what was done, once a method of each group of prompts and once a needle.
+        store: folder of what was measured, one file a group of prompts; what it has is not measured again.
 
     Raises:
-        InputError: see `entries`; the weights are not installed; held-out text too short.
+        InputError: see `entries`; the weights are not installed; held-out text too short; a broken file in the store.
     """
-    wanted = entries(config)
+    wanted = [FULL, *entries(config)]
     model, tokenizer, ids = _loaded(config)
-    texts = windows(ids, config.windows, config.context + config.tokens + 1)
-    found: dict[str, Any] = {
-        "cache": cache_quality(model, texts, config.context, wanted, element_bytes=config.element_bytes, tick=tick)
-    }
+    facts = {"model": config.model, "element_bytes": config.element_bytes, "methods": described(wanted)}
+    found: dict[str, list[dict[str, Any]]] = {"cache": []}
+    for context in config.context:
+        seeds = [
+            _measured(model, windows(ids, config.windows, context + config.tokens + 1, seed), context, wanted, config,
+                      facts | {"kind": "loss", "context": context}, tick, store)
+            for seed in range(config.seeds)
+        ]  # fmt: skip
+        found["cache"] += [{"context": context, **row} for row in quality_rows(wanted, seeds, config.tokens)]
     if config.needles:
-        encode = lambda t: list(tokenizer.encode(t).ids)  # noqa: E731
-        starts = torch.linspace(0, max(len(ids) - config.context, 0), config.needles).long().tolist()
-        planted = [
-            needle(ids[start:], config.context, (i + 0.5) / config.needles, 10_007 + 8_117 * i % 89_000, encode)
-            for i, start in enumerate(starts)
-        ]
-        found["needles"] = retrieval(model, planted, wanted)
-    return found | {"facts": {"held_out_sha256": digest([text()])}}
+        asked = wanted_of(wanted[1:])
+        facts |= {"kind": "needle", "methods": described(asked)}
+        found["needles"] = []
+        for context in config.context:
+            rows = []
+            for each in _needles(config, context, ids, lambda t: list(tokenizer.encode(t).ids)):
+                answer = partial(found_by, model, each, asked)
+                rows.append(cell(store, f"needle-{context}", torch.cat([each.ids, each.answer]), facts, answer))
+                tick(f"a planted number in {context:,} tokens")
+            found["needles"] += [{"context": context, **row} for row in retrieval_rows(asked, rows)]
+    return found
+
+
+def _measured(
+    model: Any, texts: Tensor, context: int, wanted: list[Entry], config: CacheConfig, facts: dict[str, Any],
+    tick: Tick, store: Path | None,
+) -> list[list[Measured]]:  # fmt: skip
+    """Of each group of two windows what was measured, one a method."""
+    groups = []
+    for part in texts.split(2):
+
+        def measure(part: Tensor = part) -> list[dict[str, Any]]:
+            done = measured(model, part, context, wanted, element_bytes=config.element_bytes, tick=tick)
+            return [one.data() for one in done]
+
+        figures = cell(store, f"loss-{context}", part, facts | {"tokens": config.tokens}, measure)
+        groups.append([Measured.read(data) for data in figures])
+    return groups
+
+
+def _needles(config: CacheConfig, context: int, ids: Tensor, encode: Callable[[str], list[int]]) -> Iterator[Needle]:
+    """Numbers of five digits, spread over depths, in text from another place each; drawn anew for each seed."""
+    for seed in range(config.seeds):
+        rng = torch.Generator().manual_seed(seed)
+        for i in range(config.needles):
+            start = int(torch.randint(max(len(ids) - context, 0) + 1, (1,), generator=rng))
+            number = int(torch.randint(10_000, 100_000, (1,), generator=rng))
+            yield needle(ids[start:], context, (i + 0.5) / config.needles, number, encode)
 
 
 def trace(config: CacheConfig, folder: Path) -> str:
@@ -91,12 +152,15 @@ def trace(config: CacheConfig, folder: Path) -> str:
         raise InputError(f"trace: of one method at one budget ({len(wanted)} are given)")
     entry = wanted[0]
     model, _, ids = _loaded(config)
-    texts = windows(ids, 1, config.context + config.tokens)
+    if len(config.context) != 1:
+        raise InputError(f"trace: of prompts of one length ({len(config.context)} are given)")
+    (context,) = config.context
+    texts = windows(ids, 1, context + config.tokens)
     with torch.no_grad(), attach_cache(model, entry.method, record=True, element_bytes=config.element_bytes) as run:
-        model(texts[:, : config.context])
+        model(texts[:, :context])
         with run.extend():
-            for i in range(config.context, texts.shape[1]):
+            for i in range(context, texts.shape[1]):
                 model(texts[:, i : i + 1], start=i)
-    name = f"{config.model}, {entry.name} {entry.setting}, {config.context:,} + {config.tokens:,} tokens"
+    name = f"{config.model}, {entry.name} {entry.setting}, {context:,} + {config.tokens:,} tokens"
     write_cache_trace(folder, run.sessions[0], method=entry.name, origin=name)
     return name

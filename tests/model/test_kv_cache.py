@@ -13,7 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-from algorithms.accuracy.cache import Entry, cache_quality, needle, retrieval, windows
+from algorithms.accuracy.cache import (
+    Entry,
+    cache_quality,
+    found_by,
+    needle,
+    retrieval_rows,
+    wanted_of,
+    windows,
+)
 from algorithms.attention.attach import attach
 from algorithms.kv_cache.attach import attach_cache
 from algorithms.kv_cache.dsa import index_scores
@@ -420,8 +428,12 @@ def test_needles_are_planted_whole_and_found_by_their_tokens() -> None:
     fact = encode("\n\nThe secret number is 417. Remember it: the secret number is 417.\n\n")
     at = round(0.5 * (300 - len(fact) - len(encode("\n\nWhat is the secret number? The secret number is"))))
     assert one.ids[at : at + len(fact)].tolist() == fact
-    rows = retrieval(llama(), [one], [Entry("h2o", cache_method("h2o", {"budget": 20}))])
-    assert [r["needles"] for r in rows] == [1, 1]
+    asked = wanted_of([Entry("h2o", cache_method("h2o", {"budget": 20})), Entry("dsa", cache_method("dsa", {}))])
+    assert [e.name for e in asked] == ["full", "h2o"]
+    found = found_by(llama(), one, asked)
+    rows = retrieval_rows(asked, [found, [True, False]])
+    assert [r["needles"] for r in rows] == [2, 2]
+    assert [r["found"] for r in rows] == [(1 + found[0]) / 2, found[1] / 2]
 
 
 def test_spattens_pruning_follows_this_llama_too() -> None:

@@ -37,7 +37,40 @@ def test_every_method_is_compared(
     assert not run(monkeypatch, "cache", *SHORT, "--budget", "20,40", "--method", "tova", "--out", str(tmp_path))
     text = capsys.readouterr().out
     assert text.count("tova") == 2
-    assert (tmp_path / "cache.csv").read_text().count("\n") == 4
+    assert (tmp_path / "study" / "cache.csv").read_text().count("\n") == 4
+
+
+def test_a_store_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """What is stored is not measured again, and gives the same figures; other questions are measured."""
+    store = tmp_path / "cells"
+    words = ("--context", "48,180", "--tokens", "3", "--windows", "3", "--needles", "2", "--seeds", "2", "--method",
+             "tova,recent", "--budget", "20,40", "--store", str(store))  # fmt: skip
+    assert run(monkeypatch, "cache", *words, "--json") == 2  # a number and its question are longer than 48 tokens
+    assert "too short" in capsys.readouterr().err
+    words = tuple("180,200" if w == "48,180" else w for w in words)
+    assert not run(monkeypatch, "cache", *words, "--json")
+    first = json.loads(capsys.readouterr().out)
+    kept = {p.name: p.read_bytes() for p in store.iterdir()}
+    assert sum(name.startswith("loss-180") for name in kept) == 2 * 2
+    assert sum(name.startswith("needle-200") for name in kept) == 2 * 2
+    assert [r["context"] for r in first["needles"]] == [180] * 5 + [200] * 5
+    assert all(r["windows"] == 6 and r["lowest"] <= r["delta"] <= r["highest"] for r in first["cache"])
+    monkeypatch.setattr("algorithms.kv_cache.run.measured", lambda *a, **k: pytest.fail("measured again"))
+    monkeypatch.setattr("algorithms.kv_cache.run.found_by", lambda *a, **k: pytest.fail("asked again"))
+    out = tmp_path / "out"
+    assert not run(monkeypatch, "cache", *words, "--json", "--out", str(out))
+    assert json.loads(capsys.readouterr().out) == first
+    assert {p.name: p.read_bytes() for p in store.iterdir()} == kept
+    page = (out / "report.md").read_text()
+    assert "hwsim cache --method tova,recent --budget 20,40 --context 180,200 --tokens 3 --seeds 2 --windows 3" in page
+    assert page.count("| tova |") == 4
+    assert (out / "figures" / "quality.svg").exists()
+    broken = next(store.glob("loss-180-*"))
+    broken.write_text("{}")
+    assert run(monkeypatch, "cache", *words) == 2
+    err = capsys.readouterr().err
+    assert str(broken) in err
+    assert err.count("\n") == 1
 
 
 def test_a_trace_goes_to_the_machine(
