@@ -28,7 +28,9 @@ def write_cache(study: StudyTables, out: Path) -> list[Path]:
     """
     page = Page(out)
     page.draw(_figures(study.tables["cache"]))
-    needles = {(r["context"], r["method"], r["setting"]): r for r in study.tables.get("needles", [])}
+    needles: dict[tuple[Any, ...], Row] = {
+        (r["context"], r["method"], r["setting"]): r for r in study.tables.get("needles", [])
+    }
     contexts = list(dict.fromkeys(r["context"] for r in study.tables["cache"]))
     text = page.render(
         template("cache.md.j2"), meta=study.meta, needles=bool(needles), least=FOUND,
