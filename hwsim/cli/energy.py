@@ -13,6 +13,9 @@ from dataflow.errors import InputError
 from hwsim.core.command import ConfigFile, Json, Out, Sets, load, made, print_json, show, si, ticking
 from hwsim.core.machine import Machine, find
 
+ACTIVITY = "activity.json"
+"""Of recorded switching, in the folder of results; a machine ships a file of that name."""
+
 
 class From(StrEnum):
     """Where energy comes from."""
@@ -49,7 +52,7 @@ def energy(
         raise InputError(f"--node {node}: one of {', '.join(map(str, NODES))}")
     if from_ is From.TABLE and trace is not None:
         raise InputError("--trace: records switching activity, which --from table does not use")
-    facts, tables = measure(find(machine), config, set_, from_, trace, node)
+    facts, tables = measure(find(machine), config, set_, from_, trace, node, out)
     if out is not None:
         from hwsim.core.study import StudyTables
 
@@ -59,13 +62,14 @@ def energy(
     else:
         _show(facts, tables, from_)
         if out is not None:
-            made([out / f"{name}.csv" for name in tables])
+            made([*([out / ACTIVITY] if trace is not None else []), *(out / f"{name}.csv" for name in tables)])
 
 
 def measure(
-    machine: type[Machine], config: Path | None, set_: list[str] | None, from_: From, trace: Path | None, node: int
-) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """Facts and the tables ``energy`` and, with the RTL, ``area``."""
+    machine: type[Machine], config: Path | None, set_: list[str] | None, from_: From, trace: Path | None, node: int,
+    out: Path | None = None,
+) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:  # fmt: skip
+    """Facts and the tables ``energy`` and, with the RTL, ``area``. Recorded switching goes to ``out`` at once."""
     from hwsim.silicon.cost import ratio, scaled
     from hwsim.silicon.scaling import SOURCE, energy_factor
 
@@ -80,6 +84,8 @@ def measure(
             tables["energy"] = [{"what": name, "table_j": joules} for name, joules in energy.components.items()]
         else:
             activity = machine.record(trace, lambda text: tick(text, 0, None), run) if trace is not None else None
+            if activity is not None and out is not None:
+                activity.write(out / ACTIVITY)
             tables["energy"], built = machine.silicon_energy(
                 result, activity, lambda n, d, of: tick(f"synthesis: {n}", d, of)
             )

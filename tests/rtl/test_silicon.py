@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dataflow.errors import InputError
 from hwsim.sat import silicon as sat_silicon
 from hwsim.sat.config import SatConfig
+from hwsim.sat.machine import Sat
 from hwsim.sat.run import SatRun
 from hwsim.silicon import cells, scaling, sram
 from hwsim.silicon.activity import Activity, Record, costs, dynamic_fj, rates, reference_activity
@@ -199,3 +200,17 @@ def test_wrong_input(tmp_path: Path, monkeypatch, capsys) -> None:
         "energy gpu": "sat",
     }.items():
         check_refused(line, reason, tmp_path, monkeypatch, capsys)
+
+
+def test_recorded_switching_is_kept(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Before what follows, which takes minutes and may be stopped."""
+
+    def stops(*_: object, **__: object) -> None:
+        raise InputError("stopped in the synthesis")
+
+    recorded = Sat.reference_activity()
+    monkeypatch.setattr(Sat, "record", lambda *_: recorded)
+    monkeypatch.setattr(Sat, "silicon_energy", stops)
+    assert hwsim(monkeypatch, "energy", "sat", "--trace", "t", "--out", str(tmp_path / "o")) == 2
+    assert "stopped" in capsys.readouterr().err
+    assert Activity.read(tmp_path / "o" / "activity.json") == recorded
