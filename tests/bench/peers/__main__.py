@@ -267,6 +267,17 @@ PARTS: dict[str, Callable[[Path, Path], Rows]] = {
 }
 
 
+def keep(path: Path, rows: Rows, left_out: dict[str, str], begun: float) -> None:
+    """Write what is measured so far: a run that is ended keeps its finished parts. The cycles must be equal."""
+    resnet = [r for r in rows if r["work"] in ("cycles alone", "three reports")]
+    if any(r["layers"] != resnet[0]["layers"] for r in resnet):
+        raise SystemExit("peers: SCALE-Sim's cycles and ours differ")
+    load = [round(v, 1) for v in (begun, os.getloadavg()[0])]
+    table = {**facts(), "load_before_after": load, "left_out": left_out,
+             "rows": [{k: v for k, v in r.items() if k != "layers"} for r in rows]}  # fmt: skip
+    write_text(path, json.dumps(table, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--venvs", type=Path, default=Path("out/peers"), help="where the peers' venvs are")
@@ -274,24 +285,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/peers/peers.json"), help="the measured table, JSON")
     given = parser.parse_args()
     rows: Rows = []
-    left_out = {part: "not asked for in this run" for part in PARTS if part not in given.only}
     begun = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "scale.cfg").write_text(CONFIG, encoding="utf-8")
-        for part in given.only:
+        left_out = dict.fromkeys(PARTS, "not asked for in this run")
+        left_out |= dict.fromkeys(given.only, "the run was ended before it")
+        for at, part in enumerate(given.only):
+            say(f"{part}, {at + 1} of {len(given.only)}")
             try:
                 rows += PARTS[part](folder, given.venvs.resolve())
+                del left_out[part]
             except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
                 left_out[part] = str(error).splitlines()[0]
                 say(f"{part} is left out: {left_out[part]}")
-    resnet = [r for r in rows if r["work"] in ("cycles alone", "three reports")]
-    if any(r["layers"] != resnet[0]["layers"] for r in resnet):
-        raise SystemExit("peers: SCALE-Sim's cycles and ours differ")
-    load = [round(v, 1) for v in (begun, os.getloadavg()[0])]
-    table = {**facts(), "load_before_after": load, "left_out": left_out,
-             "rows": [{k: v for k, v in r.items() if k != "layers"} for r in rows]}  # fmt: skip
-    write_text(given.out, json.dumps(table, indent=1) + "\n")
+            keep(given.out, rows, left_out, begun)
     for r in rows:
         memory = f"{r['peak_mib']:10,.0f} MiB" if "peak_mib" in r else ""
         sys.stdout.write(f"{r['tool']:16} {r['work']:46} {r['start']:42} {r['seconds']:12.6f} s "
