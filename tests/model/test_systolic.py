@@ -18,6 +18,7 @@ from hwsim.systolic.config import Dataflow, SystolicConfig
 from hwsim.systolic.folds import Folds
 from hwsim.systolic.machine import CAUSES, Systolic, dram_bytes, product_cost
 from hwsim.systolic.stepped import run
+from hwsim.systolic.validation import networks
 
 DATAFLOWS = get_args(Dataflow)
 
@@ -187,3 +188,10 @@ def test_the_preset_is_pinned() -> None:
 def test_a_wrong_field_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(hwsim.InputError, match=field):
         hwsim.machine("systolic", **{field: value})
+
+
+def test_the_peak_of_a_published_array() -> None:
+    """By hand: a fold of 256 x 256 weights takes 2 x 256 + 256 + rows - 2 cycles."""
+    (row,) = [c for c in networks().checks if c.what.startswith("TPU v1")]
+    assert row.ours == pytest.approx(2e-12 * 16384 * 256 * 256 * 700e6 / (2 * 256 + 256 + 16384 - 2))
+    assert row.theirs == 92
