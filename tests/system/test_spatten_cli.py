@@ -72,7 +72,7 @@ WRONG = {
     "spatten --seed -1": "seed",
     "spatten --design half": "half",
     "spatten --set machine.memory.channels=3": "channels=3: must be a power of two",
-    "spatten --set machine.frequency_hz=2000000000": "the memory's clock of 1000 ps must be the same",
+    "spatten --set machine.frequency_hz=500000003": "numerator and denominator are at most 1,000,000",
     "spatten --set machine.key_sram_bytes=0": "machine.key_sram_bytes",
     "spatten --set style=gpu": "style",
     "report --machine spatten --workloads bert-base,bert-base": "appears twice",
