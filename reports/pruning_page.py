@@ -28,12 +28,12 @@ def write_pruning(study: StudyTables, out: Path) -> list[Path]:
     """
     page = Page(out)
     page.draw(_figures(study))
+    cells = study.tables["cells"]
     text = page.render(
-        template("pruning.md.j2"), meta=study.meta, tables=study.tables, grid=grid(study.tables["cells"]),
-        spread=spread(study.tables["cells"]), pays=pays(study), not_paying=not_paying(study),
-        ordered=ordered(study.tables["errors"]), beside=beside_uniform(study.tables["cells"]),
-        chosen=[r for r in study.tables["cells"] if r["allocation"] != "uniform"],
-        recovered=[r for r in study.tables["cells"] if r["recovery"]],
+        template("pruning.md.j2"), meta=study.meta, tables=study.tables, grid=grid(cells), spread=spread(cells),
+        pays=pays(study), not_paying=not_paying(study), ordered=ordered(study.tables["errors"]),
+        beside=beside_uniform(cells, study.tables["machines"]), verdict=verdict(study),
+        chosen=[r for r in cells if r["allocation"] != "uniform"], recovered=[r for r in cells if r["recovery"]],
     )  # fmt: skip
     return page.write(text, study, str(study.meta["title"]))
 
@@ -87,27 +87,48 @@ def ordered(errors: Sequence[Row]) -> list[dict[str, Any]]:
     return rows
 
 
-def beside_uniform(cells: Sequence[Row]) -> list[dict[str, Any]]:
+def beside_uniform(cells: Sequence[Row], machines: Sequence[Row] = ()) -> list[dict[str, Any]]:
     """Each cell whose patterns were chosen for a cost beside the cell of the same pattern in all layers: same method,
-    calibration set and recovery; the cost is what that one's is, or less."""
+    calibration set and recovery; the cost is what that one's is, or less.
+
+    ``share`` is of what the budget counts, the prunable layers alone; ``prefill`` of the whole network's cycles in
+    prefill on the budget's machine, None where the budget is no machine's.
+    """
     uniform = {(c["method"], c["pattern"], c["seed"], c["recovery"]): c for c in cells if c["allocation"] == "uniform"}
+    cycles = {(m["cell"], m["machine"], m["phase"]): m["cycles"] for m in machines}
     rows = []
     for cell in cells:
         other = uniform.get((cell["method"], cell["pattern"], cell["seed"], cell["recovery"]))
         if cell["allocation"] == "rd" and other is not None:
+            machine = str(cell.get("budget", "")).partition(":")[0]
+            mine, all_alike = (cycles.get((str(c.get("cell")), machine, "prefill")) for c in (cell, other))
             rows.append({**cell, "uniform_nll": other["nll"], "uniform_second": other["nll_second"],
-                         "less": other["nll"] - cell["nll"], "share": cell["spent"] / cell["allowed"]})  # fmt: skip
+                         "less": other["nll"] - cell["nll"], "share": cell["spent"] / cell["allowed"],
+                         "prefill": mine / all_alike if mine and all_alike else None})  # fmt: skip
     return rows
 
 
 def _best(study: StudyTables) -> dict[str, Row]:
-    """The cell of lowest loss for each pattern and allocation; machines do not see which method chose the mask."""
+    """Like with like: of each pattern, allocation and recovery the cell of lowest loss; machines do not see which
+    method chose the mask.
+
+    All of one calibration seed, the first; weights that were made anew for a mask, or trained, are another group than
+    those that were not, integers another than none; controls are in none.
+    """
     best: dict[str, Row] = {}
+    seed = min(c["seed"] for c in study.tables["cells"])
     for cell in study.tables["cells"]:
-        key = f"{cell['pattern']} {cell['allocation']} {cell['budget']}"
+        if cell["seed"] != seed or cell["part"] == "control" or cell["bits"]:
+            continue
+        key = f"{cell['pattern']} {cell['allocation']} {cell['budget']} {recovery(cell)}"
         if key not in best or cell["nll"] < best[key]["nll"]:
             best[key] = cell
     return best
+
+
+def recovery(cell: Row) -> str:
+    """What recovered a cell: training after pruning, or a method that makes weights anew for a mask; none: empty."""
+    return str(cell["recovery"] or (cell["name"] if cell["part"] == "recovery" else ""))
 
 
 def _beside(study: StudyTables) -> Iterator[tuple[Row, Row]]:
@@ -117,24 +138,98 @@ def _beside(study: StudyTables) -> Iterator[tuple[Row, Row]]:
         by_cell.setdefault(machine["cell"], []).append(machine)
     for cell in _best(study).values():
         for row in by_cell.get(cell["cell"], []):
-            yield cell, row
+            yield {**cell, "recovered": recovery(cell)}, row
+
+
+def gains(row: Row) -> bool:
+    """Whether a pruned model takes fewer cycles than the dense one, and less energy where it is counted."""
+    return bool(row["speedup"] > 1 and (row["energy_ratio"] is None or row["energy_ratio"] > 1))
 
 
 def pays(study: StudyTables) -> list[dict[str, Any]]:
-    """Where a pruned model is faster than the dense one: the best method of each pattern."""
-    return [{**cell, **row} for cell, row in _beside(study) if row["speedup"] > 1.02]
+    """Where a pruned model is better than the dense one: the best method of each pattern and recovery."""
+    return [{**cell, **row} for cell, row in _beside(study) if gains(row)]
 
 
 def not_paying(study: StudyTables) -> list[dict[str, Any]]:
-    """Where it is not, by at least 2%, with the cause; a pattern that a machine runs dense is one row."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for cell, row in _beside(study):
-        if row["speedup"] <= 1.02:
-            dense = row["speedup"] == 1 and row["why_dense"]
-            phase = "every phase" if dense else row["phase"]
-            key = (row["machine"], phase, cell["pattern"], cell["allocation"], cell["budget"])
-            found.setdefault(key, {**cell, **row, "phase": phase, "why": row["why_dense"] or row["most"]})
-    return list(found.values())
+    """Every row of any model that is no better in cycles or in energy, with the cause.
+
+    Recovery changes no cost: one row stands for all. Phases that run as the dense model for the same cause are one row.
+    """
+    model = study.meta["model"]
+    rows = [{"model": model, **cell, **row} for cell, row in _beside(study)] + study.tables["elsewhere"]
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        if gains(row):
+            continue
+        dense = row["speedup"] == 1 and row["energy_ratio"] in (None, 1)
+        phase = "all that are not above" if dense else row["phase"]
+        key = (row["model"], row["machine"], phase, row["pattern"], row["allocation"], row.get("budget", ""))
+        found.setdefault(key, {**row, "phases": []})["phases"].append(row["phase"])
+    return [
+        {**row, "phase": "; ".join(dict.fromkeys(row["phases"])), "why": row["why"] or "not looked for: an older cell"}
+        for row in found.values()
+    ]
+
+
+def verdict(study: StudyTables) -> list[dict[str, Any]]:
+    """What the study was to show: a row an aim, with the figure, the target, and whether it is met.
+
+    Aims that tests hold have no figure here; what was not run is not met.
+    """
+    cells, rows = study.tables["cells"], []
+
+    def say(what: str, figure: str, target: str, met: bool | None) -> None:
+        word = "by tests" if met is None else "met" if met else "not met"
+        rows.append({"what": what, "figure": figure, "target": target, "met": word})
+
+    say("examples by hand and invariants of each method", "tests/model/test_pruning*.py", "all", None)
+    order = {r["pattern"]: r for r in ordered(study.tables["errors"])}
+    for pattern in ("2:4", "2:8"):
+        r = order.get(pattern)
+        figure = f"{r['falling']} of {r['kinds']} kinds of layer" if r else "not run"
+        say(f"relative output error, {pattern}: magnitude > Wanda > SparseGPT", figure, "every kind",
+            r is not None and r["falling"] == r["kinds"])  # fmt: skip
+    losses = {
+        m: {c["seed"]: c["nll"] for c in _uniform(cells) if (c["method"], c["pattern"]) == (m, "2:4")} for m in ORDER
+    }
+    # magnitude looks at no data: one run is all
+    seeds = sorted(set(losses["wanda"]) & set(losses["sparsegpt"]))
+    means = [sum(by.values()) / len(by) for by in losses.values() if by]
+    apart = bool(seeds and losses["magnitude"]) and (
+        min(losses["magnitude"].values()) > max(losses["wanda"].values())
+        and min(losses["wanda"].values()) > max(losses["sparsegpt"].values())
+    )
+    say("nats a token, 2:4: dense, then mean of magnitude, Wanda, SparseGPT",
+        f"{study.meta['dense_nll']:.3f}, " + ", ".join(f"{mean:.3f}" for mean in means)
+        + f"; {study.meta['tokens']:,} tokens, {len(seeds)} calibration sets",
+        "this order on every set; 20,000 tokens, 3 sets",
+        apart and len(seeds) >= 3 and study.meta["tokens"] >= 20_000)  # fmt: skip
+    for method, limit in (("wanda", 3), ("sparsegpt", 15)):
+        runs = [c for c in _uniform(cells) if c["method"] == method]
+        cpu, wall = (max((c[key] / 60 for c in runs), default=0.0) for key in ("cpu_seconds", "seconds"))
+        say(f"minutes to prune the whole model, {method}",
+            f"at most {cpu:.1f} CPU minutes, {len(runs)} runs ({wall:.1f} by the clock, other programs running)",
+            f"at most {limit}", bool(runs) and cpu <= limit)  # fmt: skip
+    say("masks kept through 500 optimizer steps", "tests/model/test_pruning.py", "0 entries off", None)
+    for pattern, recovered in (("4:8", False), ("2:8", True)):
+        pairs = [r for r in beside_uniform(cells) if r["pattern"] == pattern and ":cycles" in r["budget"]
+                 and bool(r["recovery"]) == recovered]  # fmt: skip
+        lower = [r for r in pairs if r["less"] > 0 and r["share"] <= 1]
+        what = f"layers' patterns chosen by cycles against {pattern} in all, equal cycles"
+        figure = f"{', '.join(format(r['less'], '+.3f') for r in pairs)} nats less, calibration sets: {len(pairs)}"
+        say(what + (", both recovered" if recovered else ""), figure if pairs else "not run", "less on 3 sets",
+            len(lower) == len(pairs) >= 3)  # fmt: skip
+    names = [name for part in study.meta["whole"] if part["counted"] for name in part["names"]]
+    say("methods on the whole model", str(len(names)), "at least 12", len(names) >= 12)
+    for what, where in (
+        ("dynamic programming is exhaustive search", "tests/model/test_pruning_allocation.py"),
+        ("masks that are no N:M pattern: tile level = clock level = RTL", "tests/model/test_masked.py"),
+        ("a method of a user's own is one file", "tests/model/test_pruning_study.py"),
+        ("wrong input is one line", "tests/model/test_pruning*.py"),
+    ):
+        say(what, where, "all", None)
+    return rows
 
 
 def _figures(study: StudyTables) -> Iterator[tuple[str, Figure]]:
@@ -183,7 +278,10 @@ def _front(study: StudyTables, machine: str) -> Figure:
         for i, (cell, row) in enumerate(pair for pair in found if pair[1]["phase"] == phase):
             colour, marker = draw.palette[i % len(draw.palette)], MARKERS[i % len(MARKERS)]
             label = cell["pattern"] + (f", {cell['allocation']}" if cell["allocation"] != "uniform" else "")
-            axes.plot(row["cycles"] / row["dense_cycles"], cell["nll"], marker, color=colour, label=label, markersize=5)
+            label += f", {cell['recovered'].partition(',')[0]}" if cell["recovered"] else ""
+            # what was recovered is hollow
+            axes.plot(row["cycles"] / row["dense_cycles"], cell["nll"], marker, color=colour, label=label, markersize=5,
+                      fillstyle="none" if cell["recovered"] else "full")  # fmt: skip
         axes.axhline(study.tables["cells"][0]["dense_nll"], color=draw.ink, linewidth=0.8, linestyle=":", label="dense")
         axes.set_xlim(0, max(1.1, 1.05 * most))
         axes.set_xlabel("cycles, share of the dense model's")

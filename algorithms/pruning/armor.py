@@ -25,7 +25,7 @@ from torch import Tensor
 from dataflow.errors import InputError
 from dataflow.pattern import NM
 
-from .method import Layer, Need, Pruned, PruningMethod, Wrappers
+from .method import Layer, Need, Part, Pruned, PruningMethod, Wrappers
 from .patterns import Pattern
 from .selection import select
 
@@ -45,6 +45,7 @@ class Armor(PruningMethod):
 
     title: ClassVar[str] = "ARMOR: an N:M core between two block-diagonal matrices, whose cost counts"
     source: ClassVar[str] = "L. Liu et al., arXiv 2510.05528"
+    part: ClassVar[Part] = "structure"
     needs: ClassVar[frozenset[Need]] = frozenset({"inputs"})
 
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:

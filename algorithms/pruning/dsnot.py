@@ -20,7 +20,7 @@ from torch import Tensor
 from dataflow.errors import InputError
 from dataflow.pattern import NM
 
-from .method import Layer, Need, Pruned, PruningMethod, masked, pruning_method
+from .method import Layer, Need, Part, Pruned, PruningMethod, masked, pruning_method
 from .patterns import Pattern
 
 
@@ -39,6 +39,7 @@ class DSnoT(PruningMethod):
 
     title: ClassVar[str] = "DSnoT: a mask repaired by swaps, by what a row lost on average"
     source: ClassVar[str] = "Y. Zhang et al., arXiv 2310.08915"
+    part: ClassVar[Part] = "repair"
     needs: ClassVar[frozenset[Need]] = frozenset({"inputs"})
 
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:

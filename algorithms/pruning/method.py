@@ -25,6 +25,9 @@ from .patterns import Pattern
 
 Order = Literal["pruned", "dense"]
 """What a layer's inputs are outputs of: the layers before it as they are pruned, or as they were."""
+Part = Literal["score", "repair", "structure", "recovery", "integers", "control"]
+"""Choosing weights; repairing a mask; matrices around a mask; weights anew for a given mask; whole channels, for
+integers; none of these, for comparison."""
 Need = Literal["inputs", "gradients", "general", "fisher", "relevance", "classes", "filters"]
 
 
@@ -253,6 +256,8 @@ class PruningMethod(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     order: ClassVar[Order] = "pruned"
     """The paper's choice."""
+    part: ClassVar[Part] = "score"
+    """What it is counted as beside others."""
 
     @abstractmethod
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import torch
 
-from .method import Layer, Pruned, PruningMethod, masked
+from .method import Layer, Part, Pruned, PruningMethod, masked
 from .patterns import Pattern
 from .selection import select
 
@@ -22,6 +22,7 @@ class Random(PruningMethod):
 
     title: ClassVar[str] = "by chance: a control"
     source: ClassVar[str] = ""
+    part: ClassVar[Part] = "control"
 
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:
         rng = torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {layer.name}".encode()))

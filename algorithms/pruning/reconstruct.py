@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dataflow.errors import InputError
 
-from .method import Layer, Need, Pruned, PruningMethod, pruning_method
+from .method import Layer, Need, Part, Pruned, PruningMethod, pruning_method
 from .patterns import Pattern
 
 
@@ -31,6 +31,7 @@ class Reconstruct(PruningMethod):
 
     title: ClassVar[str] = "reconstruction: another method's mask, weights by least squares"
     source: ClassVar[str] = "layer-wise objective of SparseGPT (arXiv 2301.00774), solved for a given mask; ours"
+    part: ClassVar[Part] = "recovery"
     needs: ClassVar[frozenset[Need]] = frozenset({"inputs"})
 
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:

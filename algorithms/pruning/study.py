@@ -170,6 +170,7 @@ def row(name: str, cell: Cell) -> dict[str, Any]:
         "cell": name, "model": config.model, "method": config.method + (f" ({options})" if options else ""),
         "pattern": config.pattern, "seed": config.seed,
         "allocation": config.allocation, "budget": config.budget if config.allocation == "rd" else "",
+        "bits": int(config.options.get("bits", 0)), "name": config.method,
         "recovery": "" if config.recovery == "none" else f"{config.recovery}, {config.recovery_steps} steps",
         "density": cell.density, **figures, **{f"dense_{k}": cell.dense[k] for k in figures},
         "seconds": cell.seconds, "cpu_seconds": cell.cpu_seconds,

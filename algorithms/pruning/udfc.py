@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dataflow.errors import InputError
 
-from .method import Filters, Layer, Need, Pruned, PruningMethod
+from .method import Filters, Layer, Need, Part, Pruned, PruningMethod
 from .patterns import Pattern
 from .selection import select
 
@@ -37,6 +37,7 @@ class UDFC(PruningMethod):
 
     title: ClassVar[str] = "UDFC, reduced: whole input channels go, the others take over, without data"
     source: ClassVar[str] = "S. Bai et al., arXiv 2308.07209 (abstract)"
+    part: ClassVar[Part] = "integers"
     needs: ClassVar[frozenset[Need]] = frozenset({"filters"})
 
     def prune(self, layer: Layer, pattern: Pattern) -> Pruned:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ def pruning(
         if "nll" in cell.quality
     ]  # fmt: skip
     if out is not None:
-        paths = _page(found, rows, repeated, names, out)
+        paths = _page(found, rows, repeated, dict(zip(names, wanted, strict=True)), out)
     if json_:
         print_json({"cells": rows, "again": repeated, "missing": [n for n in names if n not in found]})
         return
@@ -73,19 +74,21 @@ def pruning(
 
 
 def _page(
-    found: dict[str, Any], rows: list[dict[str, Any]], repeated: list[dict[str, Any]], wanted: list[str], out: Path
+    found: dict[str, Any], rows: list[dict[str, Any]], repeated: list[dict[str, Any]], wanted: dict[str, Any], out: Path
 ) -> list[Path]:
     """The page of a study: what machines make of its cells is simulated now."""
     from algorithms.models import smollm2
+    from algorithms.pruning.method import PRUNING_METHODS
     from hwsim.core.machine import find
     from hwsim.core.study import StudyTables
     from hwsim.core.version import facts
     from reports.pruning_page import write_pruning
 
-    from .pruning_machines import machine_rows
+    from .pruning_machines import SETTINGS, machine_rows
 
+    for r in rows:
+        r["part"] = PRUNING_METHODS.get(r["name"]).part if r["name"] in PRUNING_METHODS else "score"
     main = rows[0]["model"]
-    missing = [name for name in wanted if name not in found]
     elsewhere = _other_machines(found, main)
     others = [
         {
@@ -105,10 +108,15 @@ def _page(
         }
         for r, cell in zip(rows, found.values(), strict=True) if cell.control
     ]  # fmt: skip
+    missing = missing_cells(wanted, found)
+    without = tested_less(found, main)
     found = {name: cell for name, cell in found.items() if cell.config.model == main}
     rows = [r for r in rows if r["model"] == main]
     with ticking("machines") as tick:
         machines = machine_rows(found, smollm2.config(), lambda text: tick(text, 0, None))
+    ran = {r["cell"] for r in machines}
+    not_run = [{"model": main, "method": r["method"], "pattern": r["pattern"]} for r in rows if r["cell"] not in ran]
+    not_run += [{k: r[k] for k in ("model", "method", "pattern")} for r in elsewhere if not r["machine"]]
     errors = [
         {"method": r["method"], "pattern": r["pattern"], **cell.kinds}
         for r, cell in zip(rows, found.values(), strict=True)
@@ -116,42 +124,74 @@ def _page(
     ]
     patterns = dict.fromkeys(r["pattern"] for r in rows if r["allocation"] == "uniform")
     kinds = dict.fromkeys(kind for cell in found.values() for kind in cell.kinds)
-    small = _only_small(found)
     meta = {
         "model": main, "title": f"Pruning {rows[0]['model']} in one shot", "command": "hwsim pruning --draw --out DIR",
-        "count": len(rows) + len(others), "wanted": len(wanted), "missing": missing,
-        "whole": whole(rows), "small": small, "tokens": rows[0]["tokens"], "second_tokens": rows[0]["second_tokens"],
+        "count": len(rows) + len(others), "wanted": len(wanted), "missing": sum(r["cells"] for r in missing),
+        "whole": whole(rows), **without, "tokens": rows[0]["tokens"], "second_tokens": rows[0]["second_tokens"],
         "dense_nll": rows[0]["dense_nll"], "patterns": [(p, p, ".3f") for p in patterns],
         "kinds": [(k, k, ".3f") for k in kinds], "machines": list(dict.fromkeys(r["machine"] for r in machines)),
         "titles": {name: find(name).title.partition(";")[0] for name in dict.fromkeys(r["machine"] for r in machines)},
+        "length": next(iter(found.values())).config.length, "context": dict(SETTINGS)["prefill"]["context"],
         "facts": next(iter(found.values())).facts, **facts(),
     }  # fmt: skip
     tables = {"cells": rows, "machines": machines, "errors": errors, "again": repeated, "others": others,
-              "elsewhere": elsewhere, "controls": controls, "multipliers": _multipliers()}  # fmt: skip
+              "elsewhere": [r for r in elsewhere if r["machine"]], "controls": controls, "not_run": not_run,
+              "missing": missing, "multipliers": _multipliers()}  # fmt: skip
     return write_pruning(StudyTables(meta, tables), out)
 
 
-def whole(rows: list[dict[str, Any]]) -> list[str]:
-    """Methods that ran on a whole model: scores and updates, what divides the weights over layers, what trains them."""
-    return list(dict.fromkeys(
-        [r["method"] for r in rows]
-        + [f"allocation {r['allocation']}" for r in rows if r["allocation"] != "uniform"]
-        + [f"recovery {r['recovery'].partition(',')[0]}" for r in rows if r["recovery"]]
-    ))  # fmt: skip
+def missing_cells(wanted: dict[str, Any], found: dict[str, Any]) -> list[dict[str, Any]]:
+    """How many cells of the study were not run, by model and pattern."""
+    counts = Counter((c.model, c.pattern) for name, c in wanted.items() if name not in found)
+    return [{"model": model, "pattern": pattern, "cells": count} for (model, pattern), count in counts.items()]
 
 
-def _only_small(found: dict[str, Any]) -> list[str]:
-    """Of all methods, allocations and recoveries those that no cell of a whole model has."""
+PARTS = {
+    "score": "scores", "repair": "repair of a mask", "structure": "matrices around a mask", "allocation": "allocation",
+    "recovery": "recovery", "integers": "with integers", "control": "controls, not counted",
+}  # fmt: skip
+
+
+def whole(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What ran on the whole of a model, by name, each once however many options and patterns it ran with: what chooses
+    weights, divides them over layers, trains them again; a control is no method."""
+    ran: dict[str, list[str]] = {part: [] for part in PARTS}
+    for r in rows:
+        ran[r["part"]].append(r["name"])
+        ran["allocation"] += [r["allocation"]] if r["allocation"] != "uniform" else []
+        ran["recovery"] += [r["recovery"].partition(",")[0]] if r["recovery"] else []
+    return [
+        {"part": PARTS[part], "names": list(dict.fromkeys(names)), "counted": part != "control"}
+        for part, names in ran.items() if names
+    ]  # fmt: skip
+
+
+def tested_less(found: dict[str, Any], main: str) -> dict[str, list[str]]:
+    """Of everything registered what no cell of the main model has: ``other_models``: another whole model has it;
+    ``small``: ours, none has (unit tests run each of these on small tensors); ``unknown``: another package's."""
     from typing import get_args
 
     from algorithms.pruning.config import PruneConfig
     from algorithms.pruning.method import PRUNING_METHODS
 
-    small = sorted(set(PRUNING_METHODS) - {cell.config.method for cell in found.values()})
+    names = {("method", name) for name in PRUNING_METHODS if PRUNING_METHODS.get(name).part != "control"}
     for field in ("allocation", "recovery"):
-        had = {getattr(cell.config, field) for cell in found.values()} | {PruneConfig.model_fields[field].default}
-        small += [f"{field} {name}" for name in get_args(PruneConfig.model_fields[field].annotation) if name not in had]
-    return small
+        default = PruneConfig.model_fields[field].default
+        names |= {(field, n) for n in get_args(PruneConfig.model_fields[field].annotation) if n != default}
+    ran: dict[tuple[str, str], set[str]] = {}
+    for cell in found.values():
+        for field in ("method", "allocation", "recovery"):
+            ran.setdefault((field, getattr(cell.config, field)), set()).add(cell.config.model)
+    left: dict[str, list[str]] = {"other_models": [], "small": [], "unknown": []}
+    for field, name in sorted(names, key=lambda pair: (pair[0] != "method", pair)):
+        text = name if field == "method" else f"{field} {name}"
+        models = ran.get((field, name), set())
+        if models and main not in models:
+            left["other_models"].append(f"{text} ({', '.join(sorted(models))})")
+        elif not models:
+            ours = field != "method" or PRUNING_METHODS.get(name).__module__.startswith("algorithms.")
+            left["small" if ours else "unknown"].append(text)
+    return left
 
 
 def _multipliers() -> list[dict[str, Any]]:
@@ -165,23 +205,27 @@ def _multipliers() -> list[dict[str, Any]]:
 
 
 def _other_machines(found: dict[str, Any], main: str) -> list[dict[str, Any]]:
-    """What machines make of the other models: of each pattern the cell of lowest error."""
+    """What machines make of the other models: of each pattern the cell of lowest error, with stored costs or
+    without; one without is a row of no machine."""
+    from .pruning_machines import beside
+
     best: dict[tuple[str, str], Any] = {}
     for cell in found.values():
         key = (cell.config.model, cell.config.pattern)
-        if cell.config.model == main or not cell.machines:
-            continue
-        if key not in best or cell.quality["error"] < best[key].quality["error"]:
+        if cell.config.model != main and (key not in best or cell.quality["error"] < best[key].quality["error"]):
             best[key] = cell
-    return [
-        {
-            "model": model, "pattern": pattern, "method": cell.config.method, "error": cell.quality["error"],
-            "dense_error": cell.dense["error"], "machine": row["machine"], "phase": row["phase"],
-            "cycles": row["cycles"], "speedup": row["dense_cycles"] / row["cycles"], "energy_j": row["energy_j"],
-            "energy_ratio": row["dense_energy_j"] / row["energy_j"] if row["energy_j"] else None, "most": row["most"],
-        }
-        for (model, pattern), cell in best.items() for row in cell.machines if "dense_cycles" in row
-    ]  # fmt: skip
+    rows = []
+    for (model, pattern), cell in best.items():
+        same = {"model": model, "pattern": pattern, "method": cell.config.method, "allocation": cell.config.allocation,
+                "error": cell.quality["error"], "dense_error": cell.dense["error"], "machine": ""}  # fmt: skip
+        costs = [row for row in cell.machines if "dense_cycles" in row]
+        for row in costs:
+            dense = {"cycles": row["dense_cycles"], "energy_j": row["dense_energy_j"]}
+            figures = {key: row[key] for key in ("machine", "phase", "cycles", "energy_j", "most")}
+            rows.append({**same, **figures, **beside(row, dense), "why": row.get("why", "")})
+        if not costs:
+            rows.append(same)
+    return rows
 
 
 def _show(rows: list[dict[str, Any]], count: int) -> None:

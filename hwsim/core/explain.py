@@ -244,6 +244,16 @@ def _fewest(
     )
 
 
+def with_more(kind: type[Machine], run: BaseModel, resource: str, factor: int) -> Any:
+    """The settings of a run with ``factor`` times a resource of the machine, named as in `Machine.growing`.
+
+    Raises:
+        InputError: the machine cannot be so.
+    """
+    machine: BaseModel = run.machine  # type: ignore[attr-defined]  # every `RunSettings` of a machine has it
+    return _changed(kind, run, {f: _value(machine, f) * factor for f in kind.growing(run)[resource]})
+
+
 def _value(config: BaseModel, path: str) -> Any:
     found: Any = config
     for name in path.split("."):
