@@ -81,7 +81,8 @@ def cause(pruned: Job, dense: Job) -> str:
             for r in mine.records
             if r.get("dense_cause") and r["phase"] == "FF" and (pruned_layers is None or r["layer"] in pruned_layers)
         )
-        return "runs as the dense model" + (f": {'; '.join(layers)}" if layers else "")
+        told = [text for text in layers if text != "dense method"]  # of a machine without a format for the masks
+        return "runs as the dense model" + (f": {'; '.join(told)}" if told else "")
     said = []
     if mine.cycles >= other.cycles:
         said.append(_slower(pruned, dense))
@@ -119,7 +120,7 @@ def _hungrier(words: Mapping[str, str], mine: Mapping[str, float], before: Mappi
             break
         total -= more
         named.append(f"{words.get(name, name)} {mine[name] / before[name]:.2f} times" if before.get(name) else name)
-    return f"energy: {', '.join(named)} (without that growth {total / was:.2f} of the dense model's)"
+    return f"energy: {', '.join(named)} (without that growth {total / was:.3f} of the dense model's)"
 
 
 def machine_rows(

@@ -370,7 +370,7 @@ def test_energy_is_laid_to_the_fewest_parts_that_grew() -> None:
     words = {"a": "port", "b": "memory", "c": "adder"}
     before = {"a": 1.0, "b": 4.0, "c": 5.0}
     assert _hungrier(words, {"a": 3.0, "b": 4.5, "c": 4.0}, before) == (
-        "energy: port 3.00 times (without that growth 0.95 of the dense model's)"
+        "energy: port 3.00 times (without that growth 0.950 of the dense model's)"
     )
     assert "port 2.50 times, memory 1.25 times" in _hungrier(words, {"a": 2.5, "b": 5.0, "c": 4.8}, before)
 
