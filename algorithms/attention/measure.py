@@ -7,16 +7,22 @@ time is the median of several; other layers and generated tokens of the same len
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
+from dataflow.attention.benchmarks import benchmarks
 from dataflow.attention.workload import MODELS, Transformer
+from dataflow.files import write_text
 
 
 def devices() -> list[str]:
@@ -97,3 +103,70 @@ def _name(device: str) -> str:
 @lru_cache(maxsize=8)
 def _roof(device: str) -> dict[str, float]:
     return roofline(device)
+
+
+def graph_seconds(work: Callable[[], Any], calls: int = 50) -> float:
+    """Mean seconds of a call of some GPU work, replayed from a CUDA graph: Python's time is not in it."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(calls):
+            work()
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    graph.replay()
+    first.record()
+    graph.replay()
+    last.record()
+    torch.cuda.synchronize()
+    return float(first.elapsed_time(last)) / 1e3 / calls
+
+
+def gpu_cases() -> list[tuple[str, Transformer, int, torch.dtype]]:
+    """Model, sizes, batch and number format of what is measured on a GPU: the paper's benchmarks, and a generated token
+    of Llama-3-8B behind 8k to 128k tokens."""
+    lengths = sorted({(b.model, b.length) for b in benchmarks().values()})
+    cases = [(name, MODELS[name]._replace(length=length), 1, number)
+             for name, length in lengths for number in (torch.float32, torch.float16)]  # fmt: skip
+    return cases + [("llama-3-8b", MODELS["llama-3-8b"]._replace(length=n - 1, generated=1), batch, torch.float16)
+                    for n in (8192, 32768, 131072) for batch in (1, 8)]  # fmt: skip
+
+
+@torch.no_grad()
+def gpu_rows() -> list[dict[str, Any]]:
+    """A layer's attention on the CUDA card here, of each of `gpu_cases`: us_call (a call and the wait for its end,
+    median), us_graph (replayed)."""
+    rows = []
+    for name, m, batch, number in gpu_cases():
+        queries, keys = 1 if m.generated else m.length, m.length + (m.generated + 1) // 2
+        heads = m.kv_heads or m.heads
+        q = torch.rand(batch, m.heads, queries, m.dimension, device="cuda", dtype=number)
+        k, v = (torch.rand(batch, heads, keys, m.dimension, device="cuda", dtype=number) for _ in range(2))
+        work = partial(F.scaled_dot_product_attention, q, k, v, enable_gqa=heads != m.heads)
+        rows.append({"model": name, "layers": m.layers, "batch": batch, "queries": queries, "keys": keys,
+                     "number": str(number).removeprefix("torch."), "us_call": round(1e6 * _seconds(work, "cuda"), 2),
+                     "us_graph": round(1e6 * graph_seconds(work), 2)})  # fmt: skip
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command: `gpu_rows` as a CSV file."""
+    parser = argparse.ArgumentParser(prog="python -m algorithms.attention.measure", description=gpu_rows.__doc__)
+    parser.add_argument("file", type=Path, help="CSV file to write")
+    given = parser.parse_args(arguments)
+    if not torch.cuda.is_available():
+        parser.error("no CUDA card here: attention is measured on one")
+    file = io.StringIO()
+    rows = gpu_rows()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(given.file, file.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import hwsim
+from algorithms import gpu_products
 from dataflow.files import read_yaml
 from dataflow.mapping.lowering import Operand, Product
 from dataflow.pattern import NM
@@ -19,12 +21,12 @@ from dataflow.training.methods import Pass
 from hwsim.tensor24.config import TensorConfig
 from hwsim.tensor24.gpu import fit as fitting
 from hwsim.tensor24.gpu import validation
-from hwsim.tensor24.gpu.cards import MODE, SHARED, fitted, named, sheet, sheets, stored, vector
+from hwsim.tensor24.gpu.cards import MODE, SHARED, fitted, named, published, sheet, sheets, stored, vector
 from hwsim.tensor24.gpu.kernel import L2_SLOPE, SPARSE_ROWS, SPLITS, STEP, TERMS, TILE, fastest, terms, throttled
 from hwsim.tensor24.gpu.product import CAUSES, product_cost
 from hwsim.tensor24.machine import Tensor24
 
-CARDS = ("a100-pcie", "h100-pcie", "b200", "rtx4090")
+CARDS = ("a100-pcie", "h100-pcie", "b200", "rtx4090", "h200")
 PLAIN = {
     "shared": {"dram_share": 1.0, "overlap": 50.0, "l2_speed": 4.0, "l2_share": 0.5, "power_onset_us": 1e12},
     "dense": {"launch_us": 0.0, "rate": 1.0, "step_us": 0.0, "small_tile": 0.0, "raster": 1.0, "split_us": 0.0,
@@ -181,6 +183,28 @@ def test_stored_errors_are_those_of_the_stored_numbers(split: str) -> None:
     assert {"seed", "scipy", "method"} <= stored().keys()
     # the model says more than a guess that knows the card's mean
     assert found["tested_on"]["pooled"]["speedup"] < found["baselines"]["one mean speedup a card"]["speedup"]
+
+
+def test_a_card_that_was_measured_here_is_in_no_figure_of_the_published_ones() -> None:
+    assert set(sheets()) - set(published()) == {"h200"}
+    for split in ("A", "A2"):
+        errors = fitting.all_errors(split)
+        for what in ("tested_on", "left_out"):
+            assert errors[what]["pooled"]["rows"] == sum(errors[what][name]["rows"] for name in published())
+        # with another card's numbers, which have seen nothing of it
+        assert errors["by_a_like_one"]["h200"]["rows"] == errors["left_out"]["h200"]["rows"] == 212
+        assert errors["by_a_like_one"]["h200"]["speedup"] < errors["data_sheet"]["h200"]["speedup"]
+
+
+def test_measuring_needs_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    table = fitting.MEASURED / "A100_BF16_SQUARE.csv"
+    with pytest.raises(SystemExit) as stop:
+        gpu_products.main([str(table), "--card", "X", "--out", str(tmp_path / "new")])
+    assert stop.value.code == 2
+    assert "no CUDA card here" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_page_has_the_stored_figures() -> None:

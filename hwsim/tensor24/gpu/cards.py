@@ -44,6 +44,10 @@ class Sheet(BaseModel):
     board_watts: int = Field(ge=1, description="power of the board")
     measured_as: str
     """The card's name in the measured tables."""
+    measured_here: bool = False
+    """Its tables were measured for this project, not published; no figure of the published cards has it in it."""
+    like: str = ""
+    """The published card of the same generation, whose numbers are tried on it."""
 
     @property
     def vector(self) -> np.ndarray:
@@ -56,6 +60,11 @@ def sheets() -> dict[str, Sheet]:
     """Every card's data sheet by name."""
     where = HERE / "cards.yaml"
     return {name: validated(Sheet, card, f"{where.name}: {name}") for name, card in read_yaml(where)["cards"].items()}
+
+
+def published() -> dict[str, Sheet]:
+    """The cards that others measured."""
+    return {name: card for name, card in sheets().items() if not card.measured_here}
 
 
 def sheet(name: str) -> Sheet:

@@ -19,10 +19,10 @@ from dataflow.errors import InputError
 from dataflow.files import read_text, write_text
 from dataflow.pattern import NM
 
-from .cards import FITTED, FORMAT, HERE, MODE, SHARED, Sheet, fitted, named, sheet, sheets, stored, vector
+from .cards import FITTED, FORMAT, HERE, MODE, SHARED, Sheet, fitted, named, published, sheet, sheets, stored, vector
 from .kernel import times
 
-MEASURED = HERE / "measured"
+MEASURED, MEASURED_HERE = HERE / "measured", HERE / "measured_here"
 DENSE, SPARSE = "cuBLAS", "cuSPARSE_2_4"
 """Columns of the tables: microseconds of the dense and of the 2:4 product."""
 HALVES = (("Llama3.2-1B-INT8", "Qwen2.5-7B-INT8", "SQUARE"), ("Llama3.2-3B-INT8", "Qwen2.5-14B-INT8", "BitNet-2B-INT8"))
@@ -87,7 +87,8 @@ def read_table(path: Path) -> Table:
 
 def tables(card: Sheet, names: Iterable[str]) -> Table:
     """A card's measurements in some tables; one that was not measured on it is left out."""
-    found = [MEASURED / f"{card.measured_as}_BF16_{name}.csv" for name in names]
+    folder = MEASURED_HERE if card.measured_here else MEASURED
+    found = [folder / f"{card.measured_as}_BF16_{name}.csv" for name in names]
     first, *others = [read_table(path) for path in found if path.is_file()]
     for table in others:
         first = first + table
@@ -189,13 +190,26 @@ def of_split(split: str, numbers: Mapping[str, np.ndarray] | None = None, *, tes
 
 
 def left_out(split: str, numbers: Mapping[str, np.ndarray] | None = None) -> Predictions:
-    """All of a card's tables, with its data sheet and the mean of the other cards' numbers: a card never measured."""
+    """All of a card's tables, with its data sheet and the mean of the other published cards' numbers: a card never
+    measured."""
     mine = numbers or {name: fitted(name, split) for name in sheets()}
     result = {}
     for name, card in sheets().items():
         table = tables(card, SPLITS[split][0] + SPLITS[split][1])
-        others = average([x for other, x in mine.items() if other != name])
+        others = average([mine[other] for other in published() if other != name])
         result[name] = table.micros, predict(card, others, table.sizes)
+    return result
+
+
+def by_a_like_one(split: str, numbers: Mapping[str, np.ndarray] | None = None) -> Predictions:
+    """All tables of the cards that were measured here, with their data sheets and the numbers of a published card of
+    their generation: nothing was fitted to them."""
+    result = {}
+    for name, card in sheets().items():
+        if card.like:
+            table = tables(card, SPLITS[split][0] + SPLITS[split][1])
+            mine = fitted(card.like, split) if numbers is None else numbers[card.like]
+            result[name] = table.micros, predict(card, mine, table.sizes)
     return result
 
 
@@ -213,7 +227,7 @@ def roofs(split: str) -> Predictions:
 def baselines(split: str) -> dict[str, dict[str, Any]]:
     """Errors of the speedup on a split's test tables of two guesses: the mean of the card's fit tables, and 2."""
     measured, mean = [], []
-    for card in sheets().values():
+    for card in published().values():
         there, here = (tables(card, names).micros for names in SPLITS[split])
         measured.append(here)
         mean.append(np.full(len(here), (there[:, 0] / there[:, 1]).mean()))
@@ -223,9 +237,9 @@ def baselines(split: str) -> dict[str, dict[str, Any]]:
 
 
 def with_pooled(found: Predictions) -> dict[str, dict[str, Any]]:
-    """Errors by card, and of all rows together as ``pooled``."""
+    """Errors by card, and of all rows of the published ones together as ``pooled``."""
     each = {name: errors(*pair) for name, pair in found.items()}
-    measured, said = (np.concatenate([pair[i] for pair in found.values()]) for i in (0, 1))
+    measured, said = (np.concatenate([found[name][i] for name in published()]) for i in (0, 1))
     return {**each, "pooled": errors(measured, said)}
 
 
@@ -317,6 +331,7 @@ def all_errors(split: str, numbers: Mapping[str, np.ndarray] | None = None) -> d
     return {"fitted_on": with_pooled(of_split(split, numbers, test=False)),
             "tested_on": with_pooled(of_split(split, numbers)),
             "left_out": with_pooled(left_out(split, numbers)),
+            "by_a_like_one": {name: errors(*pair) for name, pair in by_a_like_one(split, numbers).items()},
             "data_sheet": with_pooled(roofs(split)),
             "baselines": baselines(split)}  # fmt: skip
 

@@ -35,8 +35,9 @@ VIT_SOURCE = "pytorch/ao, pull request 184"
 def rows() -> list[dict[str, Any]]:
     """Errors by split, tables and card; within a split those of largest speedup error first.
 
-    Columns: ``split``, ``tables`` (tested_on: not fitted to; left_out: the card itself was not; fitted_on; data_sheet:
-    its roof alone; baselines), ``card``, the columns of `fit.errors`, ``target_met`` of what targets are for.
+    Columns: ``split``, ``tables`` (tested_on: not fitted to; left_out: the card itself was not; by_a_like_one: numbers
+    of another card; fitted_on; data_sheet: its roof alone; baselines), ``card``, the columns of `fit.errors`,
+    ``target_met`` of what targets are for.
     """
     found = []
     for split in SPLITS:
@@ -104,7 +105,7 @@ def vit_mlp() -> list[dict[str, Any]]:
 
 def figures(draw: Draw) -> list[tuple[str, Figure]]:
     """Speedups said over speedups measured, on split A's test tables; the error of each card and guess."""
-    figure, axes_of = draw.figure(5.2, rows=2, columns=2, sharex=True, sharey=True)
+    figure, axes_of = draw.figure(5.2, rows=2, columns=3, sharex=True, sharey=True)
     found = of_split("A")
     for axes, (name, (measured, said)), colour in zip(axes_of, found.items(), draw.palette, strict=False):
         true, ours = (x[:, 0] / x[:, 1] for x in (measured, said))
@@ -113,10 +114,12 @@ def figures(draw: Draw) -> list[tuple[str, Figure]]:
         axes.set_title(sheets()[name].title, fontsize=9)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
-    for i, axes in enumerate(axes_of):
+    for axes in axes_of[len(found) :]:
+        axes.set_visible(False)
+    for i, axes in enumerate(axes_of[: len(found)]):
         if i >= 2:
             axes.set_xlabel("measured speedup of 2:4")
-        if i % 2 == 0:
+        if i % 3 == 0:
             axes.set_ylabel("speedup by the model")
     errors = all_errors("A")
     cards = [*sheets(), "pooled"]
