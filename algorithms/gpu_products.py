@@ -3,9 +3,9 @@
 
 ``python -m algorithms.gpu_products hwsim/tensor24/gpu/measured/A100_*.csv --card NAME --out FOLDER`` takes the sizes of
 tables and writes ``NAME_BF16_TABLE.csv``, in their form, and ``NAME.json``: card and versions. As there the same
-buffers are used again and again: 25 calls to warm up, then the mean of 50. Calls are recorded once and replayed as a CUDA
-graph: Python's time is not in them. The 2:4 kernel is the best of cuSPARSELt's search, the dense one what the library's
-heuristic takes.
+buffers are used again and again: 25 calls to warm up, then the mean of 50. Calls are recorded once and replayed as a
+CUDA graph: Python's time is not in them. The 2:4 kernel is the best of cuSPARSELt's search, the dense one what the
+library's heuristic takes.
 """
 
 from __future__ import annotations
