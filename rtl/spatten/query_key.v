@@ -13,6 +13,7 @@
 
 `resetall
 `default_nettype none
+`include "assertions.vh"
 
 module query_key #(
     // powers of two: multipliers, at least 32; lanes of the softmax
@@ -147,6 +148,8 @@ module query_key #(
             {tag1[TAG-1], tag2[TAG-1], tag3[TAG-1], tag4[TAG-1], tag5[TAG-1], tag6[TAG-1]} <= 6'd0;
         end
     end
+
+    `ASSERT_RESET(empty, ~|{tag1[TAG-1], tag2[TAG-1], tag3[TAG-1], tag4[TAG-1], tag5[TAG-1], tag6[TAG-1]})
 
     // cycle 1: where the vectors are
     localparam KEY_AT  = ROW_WIDTH + 1 + 2;

@@ -93,6 +93,20 @@ def test_assertions_are_no_circuit() -> None:
     assert [(m.line, m.new) for m in found] == [(m.line, m.new) for m in mutants_of("small.v", SMALL)]
 
 
+def test_what_is_skipped_changes_no_other_choice() -> None:
+    found = mutants_of("small.v", SMALL)
+    drawn = sample(found, 6)
+    again = sample(found, 6, skip=lambda m: m == drawn[2])
+    assert drawn[2] not in again
+    assert len(again) == 6
+    assert set(drawn) - {drawn[2]} <= set(again) | {drawn[-1]}
+
+
+def test_zeros_have_no_narrower_ones() -> None:
+    assert not [m for m in mutants_of("small.v", SMALL.replace("4'd0;", "{4{1'b0}};")) if m.kind == "width"
+                and "1'b0}" in m.old]  # fmt: skip
+
+
 def test_report() -> None:
     faults = mutants_of("common/small.v", SMALL)[:3]
     results = [Result(m, state, "block") for m, state in zip(faults, ("caught", "survived", "waiting"), strict=True)]

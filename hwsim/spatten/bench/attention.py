@@ -66,7 +66,7 @@ MACHINES = (
           key_sram_bytes=65_536, lsb_sram_bytes=4096, dot_cycles=15, exponential_cycles=30,
           memory=DramConfig(channels=4, queue=32)),
     small(qk_multipliers=32, pv_multipliers=32, softmax_lanes=1, topk_parallel=2, crossbar_inputs=2,
-          queries_in_flight=1, score_tokens=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
+          queries_in_flight=1, score_tokens=16, operand_bits=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
           memory=DramConfig(channels=1, queue=4)),
     small(qk_multipliers=128, softmax_lanes=8, topk_parallel=2, value_topk_engines=3, queries_in_flight=16,
           score_tokens=192),
@@ -199,10 +199,11 @@ class Scene:
         kinds = self.builder.kinds[before:]
         self.bases += [v_at if kind == 3 else next(places[kind]) for kind in kinds]
         shared = kinds.count(3) == 1 and count > 1
-        scale, limit = (_word(x) for x in (a.scale, confidence_limit(a.threshold if l_bits else 0.0)))
+        # of one plane the limit is any number that is not below 0
+        limit = _word(confidence_limit(a.threshold)) if l_bits else int(a.seeds[0]) << 15 & WORD >> 1
         self.heads.append([
             k_at, l_at, v_at, a.list_row, n, (32, 64, 128).index(d), *(CODES[b] for b in a.bits), int(shared), count,
-            scale, limit, a.number,
+            _word(a.scale), limit, a.number,
         ])  # fmt: skip
         for i in range(count):
             self.queries.append([q_at[i], int(a.seen[i]), int(a.keep[i]), int(a.seeds[i]), len(self.queries)])

@@ -13,6 +13,7 @@
 // of a protocol). Cycle 0 is the one after the first head was taken. 2^32 - 1 cycles: never finished.
 // TOP, TOP_HEADER: the verilated core; CHANNELS, ADDRESS_WIDTH, ID_WIDTH, OUT_WIDTH, SIZE: its sizes.
 #include <deque>
+#include <numeric>
 #include "bench.h"
 #include "axi.h"
 
@@ -151,7 +152,10 @@ int main(int argc, char** argv) {
             put_bits(top.m_axi_arready, 0, CHANNELS, 0);
             put_bits(top.m_axi_rvalid, 0, CHANNELS, 0);
             top.m_ready = 0;
-            for (size_t i = 0; i < std::max<size_t>({2 * SIZE, tokens, 64}); i++) {
+            std::vector<size_t> order(std::max<size_t>({2 * SIZE, tokens, 64}));  // the host writes in any order
+            std::iota(order.begin(), order.end(), 0);
+            for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[junk() % i]);
+            for (const size_t i : order) {
                 top.list_write = i < tokens;
                 top.list_place = i < tokens ? list[2 * i] : 0;
                 top.list_token = i < tokens ? list[2 * i + 1] : 0;

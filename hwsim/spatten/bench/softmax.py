@@ -12,6 +12,7 @@ import numpy as np
 
 from hwsim.verification.case import Bench, BlockRow, Case, VerifyOptions, check_all
 
+from ..timing.functional import SCALE_LIMIT
 from ..timing.functional import softmax as functional
 
 MACHINES = ((1, 1, 16), (2, 8, 64), (8, 4, 1024))
@@ -48,6 +49,9 @@ def random_scores(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.floa
     spread = int(rng.choice([1, 30, 4000, 1 << 20, 1 << 30]))
     scores = rng.integers(-spread, spread + 1, n)
     scale = np.float32(rng.choice([0, 1e-30, 0.3, 2, 20, 300]) * rng.random() / spread)
+    if rng.random() < 0.1:  # all as far below 0 as a score can be
+        scores = rng.integers(-(1 << 31), -(1 << 30), n)
+        scale = np.nextafter(np.float32(SCALE_LIMIT), np.float32(0))
     return scores, scale
 
 

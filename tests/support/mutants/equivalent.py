@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+
+from hwsim.rtl_tools.sources import RTL
 
 from .generate import Mutant
 
@@ -20,6 +21,8 @@ class Equivalent(NamedTuple):
     old: str
     new: str
     """Text of the fault; empty: whatever ``old`` becomes."""
+    line: str
+    """Text in the source's line, where the same text is in others; empty: in any."""
     reason: str
 
 
@@ -27,15 +30,22 @@ class Equivalent(NamedTuple):
 def equivalents() -> tuple[Equivalent, ...]:
     """What the file lists."""
     rows = yaml.safe_load(FILE.read_text(encoding="utf-8")) or []
-    return tuple(Equivalent(r["file"], r["old"], r.get("new", ""), r["reason"]) for r in rows)
+    return tuple(Equivalent(r["file"], r["old"], r.get("new", ""), r.get("line", ""), r["reason"]) for r in rows)
 
 
 def same(entry: Equivalent, mutant: Mutant) -> bool:
     """Whether a fault is the listed one."""
     old, new = (" ".join(t.split()) for t in (mutant.old, mutant.new))
-    return mutant.file == entry.file and old == entry.old and entry.new in ("", new)
+    if mutant.file != entry.file or " ".join(entry.old.split()) != old or " ".join(entry.new.split()) not in ("", new):
+        return False
+    return entry.line in _lines(mutant.file)[mutant.line - 1]
 
 
-def without_equivalent(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Those that are not listed."""
-    return [m for m in mutants if not any(same(e, m) for e in equivalents() if e.file == m.file)]
+@cache
+def _lines(file: str) -> list[str]:
+    return (RTL / file).read_text(encoding="utf-8").split("\n")
+
+
+def is_equivalent(mutant: Mutant) -> bool:
+    """Whether it is listed."""
+    return any(same(e, mutant) for e in equivalents() if e.file == mutant.file)

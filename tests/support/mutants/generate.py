@@ -8,7 +8,7 @@ import re
 import shutil
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +158,7 @@ class _Generator:
             self.add("condition", whole, "1'b1", role)
         width = self.module.widths.get(place.target)
         fixed = whole.kind == "number" or (whole.kind == "name" and whole.op not in self.module.widths)
+        fixed |= bool(re.fullmatch(r"\{.*\{1'b0\}\}", self.text(whole)))  # zeros of some width
         if role == "value" and width and not fixed and (place.clocked or place.target.endswith("_next")):
             text, ends = self.text(whole), width[1:-1].split(":")
             self.add("width", whole, f"({text}) & ({{({ends[0]}+1){{1'b1}}}} >> 1)", role)
@@ -178,8 +179,11 @@ def mutants_of(file: str, text: str, seed: int = 0) -> list[Mutant]:
     return list({m.key: m for m in generator.found}.values())
 
 
-def sample(found: Sequence[Mutant], count: int, seed: int = 0) -> list[Mutant]:
-    """At most ``count`` of a module's faults, every kind in its turn, and so of every kind about as many."""
+def sample(
+    found: Sequence[Mutant], count: int, seed: int = 0, skip: Callable[[Mutant], bool] = lambda _: False
+) -> list[Mutant]:
+    """At most ``count`` of a module's faults, every kind in its turn, and so of every kind about as many; of those to
+    ``skip`` the next one is taken, and all others stay."""
     rng = random.Random(zlib.crc32(f"{seed} {found[0].file}".encode()) if found else seed)
     kinds: dict[str, list[Mutant]] = defaultdict(list)
     for mutant in found:
@@ -191,6 +195,8 @@ def sample(found: Sequence[Mutant], count: int, seed: int = 0) -> list[Mutant]:
     taken: list[Mutant] = []
     while len(taken) < count and any(piles):
         for pile in piles:
+            while pile and skip(pile[-1]):
+                pile.pop()
             if pile and len(taken) < count:
                 taken.append(pile.pop())
     return taken

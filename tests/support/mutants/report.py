@@ -32,21 +32,16 @@ def scores(results: Sequence[Result]) -> str:
     return file.getvalue()
 
 
-def report(results: Sequence[Result], share: float = 1.0) -> str:
-    """The page: scores by kind and by module, what survived, what is left out as equivalent.
-
-    Args:
-        share: of the cases of `make test-rtl` that were run.
-    """
+def report(results: Sequence[Result]) -> str:
+    """The page: scores by kind and by module, what survived, what is left out as equivalent."""
     counts = Counter(r.state for r in results)
     ran = counts["caught"] + counts["survived"]
-    part = "" if share == 1 else f", with {share:.0%} of the cases"
     lines = [
         "# Generated faults",
         "",
         f"`make mutants`: of {len(results)} faults, drawn from those that are generated from the Verilog sources, "
         f"{ran} ran through the benches of `make test-rtl` to their end; **{counts['caught']} were caught, "
-        f"{score(results):.1f}%**{part}. {counts['unbuilt']} gave no program, "
+        f"{score(results):.1f}%**. {counts['unbuilt']} gave no program, "
         f"{counts['waiting']} were not reached in time. "
         "Formal proofs and cocotb benches, which also are part of `make test-rtl`, are not counted.",
         "",
