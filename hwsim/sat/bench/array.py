@@ -27,7 +27,7 @@ MACHINES = (
     SatConfig(rows=2, cols=3, mul_latency=2, add_latency=3, interleave_max=5, weight_registers=3, group_max=8),
     SatConfig(rows=3, cols=2, mul_latency=1, add_latency=6, interleave_max=7, weight_registers=5, group_max=5),
     SatConfig(rows=1, cols=5, mul_latency=5, add_latency=2, weight_registers=16, group_max=8),
-    SatConfig(rows=4, cols=4),
+    SatConfig(rows=4, cols=4, interleave_max=40),
     SatConfig(rows=5, cols=1, interleave_max=4),
     COVERED[1],
     SatConfig(rows=2, cols=2, interleave_max=1, accumulate="exact"),

@@ -74,7 +74,7 @@ def random_case(
         axis = draw(0, 2)
         size = tuple(draw(257, 600) if i == axis else draw(1, 3) for i in range(3))  # type: ignore[assignment]  # three
     flow: Dataflow = dataflow or ("OS" if rng.random() < 0.5 else "WS")
-    interleave = draw(1, min(16, config.interleave_max))
+    interleave = draw(1, config.interleave_max)
     accumulate = flow == "WS" and not config.exact and rng.random() < 0.25
     if config.exact and no_exact_job(config, flow, size[1], pattern):  # partial sums are not read again
         held = config.rows * config.weight_registers if pattern.is_dense else config.rows * pattern.m_group

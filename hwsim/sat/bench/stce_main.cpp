@@ -4,7 +4,7 @@
 // stdin, for each command: its fields (FIELDS 32-bit words), west, north and output words, idle cycles before it, reset
 // after (cycles; 0 never), most cycles; then the images: west [word][row][WORD] 16 bits, north [word][column] 32 bits, output
 // [word][column] 32 bits. stdout: cycles from the one in which it was accepted to the one in which done is high (2^32 - 1:
-// never, or a write beyond the image), the output image, and the cycle of each word's last write.
+// never, or a write beyond the image, or ready for another command before), the output image, and the cycle of each word's last write.
 // TOP, TOP_HEADER: the verilated array; ROWS, COLS, WORD, ADDRESS_WIDTH: its parameters; SET(t, f): sets a command.
 #include "bench.h"
 
@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
                     cycles = uint32_t(t - began);
                     break;
                 }
+                beyond |= accepted && top.s_cmd_ready;  // one command at a time
                 if (!accepted && top.s_cmd_ready) {
                     accepted = true;
                     began = t;
