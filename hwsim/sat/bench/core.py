@@ -214,6 +214,9 @@ def _beside(
     program.load(
         buffer, memory.place(data), words, first, wait=True
     )  # a store beside an earlier one may have these words
+    if kind == 3:  # it reads before the command, which does not wait
+        program.store(buffer, memory.place(bytes(len(data)), data), words, first, wait=True)
+        return list
 
     def read() -> list[_Later]:
         program.store(buffer, memory.place(bytes(len(data)), data), words, first)
@@ -345,10 +348,12 @@ def case_of(rng: np.random.Generator, config: SatConfig) -> Case:
     timed = bool(rng.random() < 0.5) and not wrong.text
     shares = (256, 256) if timed else tuple(int(s) for s in rng.choice([32, 100, 200, 256], 2))
     reset = float(rng.random()) if rng.random() < 0.1 and not timed else 0.0
-    # any page of the address space, or across 4 GiB
+    # any page of the address space, or across 4 GiB; bursts end at pages
     base = int(rng.integers(0, (1 << 52) - (1 << 16))) << 12
     if rng.random() < 0.3:
         base = (int(rng.integers(1, 1 << 32)) << 32) - (int(rng.integers(0, (memory.size >> 12) + 1)) << 12)
+    if not timed:
+        base += 128 * int(rng.integers(0, 32))
     case = program_case(program, memory, text + wrong.text, base, timing, wrong=wrong,
                         stress=(*shares, int(rng.integers(1, 1 << 31))), reset=reset)  # fmt: skip
     case.timed = timed
@@ -461,7 +466,7 @@ def _spoil(rng: np.random.Generator, program: Program, memory: MemoryImage) -> W
         program.ops[at] = replace(op, words=(op.words[0], short, *op.words[2:]))
         return Wrong(f"; command {at}: {short} cycles are too few", 7 | at << 8)
     if what == "memory" and kind in (LOAD, STORE):
-        beat = int(rng.integers(0, op.beats))
+        beat = int(rng.integers(0, op.beats)) if rng.random() < 0.5 else 0  # the first of several bursts, or any
         error = (5 if kind == LOAD else 6) | at << 8
         if rng.random() < 0.8:
             return Wrong(f"; command {at}: beat {beat} fails", error, fails=op.address + beat * size)
