@@ -45,7 +45,7 @@ mutants: $(VENV)/.dev
 test-all: $(VENV)/.dev try-models
 	$(PYTEST) --warm
 	$(BIN)/python -m tests.support.faults
-	$(BIN)/python -m tests.support.mutants --minutes 60 --floor 80
+	$(BIN)/python -m tests.support.mutants --minutes 60 --floor 90
 	$(MAKE) bench
 	$(MAKE) reproduce
 
