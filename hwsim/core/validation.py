@@ -34,6 +34,8 @@ class Check:
     """What stands behind the distance."""
     target: float | None = None
     """Largest share that ours may be away; None: a distance to be explained, not met."""
+    at_least: bool = False
+    """Theirs is a floor: all that is above it is as good."""
 
     @property
     def ratio(self) -> float:
@@ -42,12 +44,15 @@ class Check:
     @property
     def miss(self) -> float:
         """How far away ours is, the same for too much and too little: 0 is equal, 1 is twice or half."""
-        return max(self.ratio, 1 / self.ratio) - 1 if self.ratio else math.inf
+        ratio = min(self.ratio, 1.0) if self.at_least else self.ratio
+        return max(ratio, 1 / ratio) - 1 if ratio else math.inf
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None: there is none."""
-        return None if self.target is None else abs(self.ratio - 1) <= self.target
+        if self.target is None:
+            return None
+        return 1 - self.ratio <= self.target if self.at_least else abs(self.ratio - 1) <= self.target
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,19 @@ def test_speed_is_what_was_measured_and_misses_its_target_where_it_is_less(tmp_p
         (tmp_path / "peers.json").write_text(json.dumps(kept), encoding="utf-8")
         part = validation.speed()
         assert [c.met for c in part.checks] == [met]
+        assert part.checks[0].ours == pytest.approx(theirs / 4.1e-5)  # as it was measured
+        assert (part.checks[0].miss > 0) == (not met)
         assert [r["over"] for r in part.tables[0].rows] == [None, pytest.approx(theirs / 4.1e-5)]
         assert "Left out: zigzag, no." in part.text
+
+
+def test_a_missing_speed_is_said(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(validation, "PEERS", tmp_path / "peers.json")
+    kept = {"date": "d", "machine": "m", "load_before_after": [1, 2], "left_out": {}, "rows": []}
+    (tmp_path / "peers.json").write_text(json.dumps(kept), encoding="utf-8")
+    part = validation.speed()
+    assert part.checks == ()
+    assert "SCALE-Sim's cycles alone in process are missing" in part.text
 
 
 def test_an_unknown_part_is_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
