@@ -30,7 +30,7 @@ check: $(VENV)/.dev
 test: $(VENV)/.dev try-models
 	$(PYTEST) --warm -m "not rtl and not nightly"
 
-# 30 minutes: all builds, proofs, synthesis, cocotb, floor of coverage
+# 30 minutes: all builds, proofs, synthesis, cocotb
 test-rtl: $(VENV)/.dev
 	$(PYTEST) --warm -m rtl
 
@@ -41,7 +41,7 @@ mutants: $(VENV)/.dev
 	cp out/mutants/report.md reports/mutants/README.md
 	cp out/mutants/scores.csv reports/mutants/
 
-# a night: all of the above, full sizes, many kills, every planted fault, both papers again, benchmarks
+# a night: all of the above, full sizes, floor of coverage, many kills, every planted fault, both papers again, benchmarks
 test-all: $(VENV)/.dev try-models
 	$(PYTEST) --warm
 	$(BIN)/python -m tests.support.faults

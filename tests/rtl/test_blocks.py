@@ -191,7 +191,7 @@ COVERED = ["spatten_core", "sat_core", "stce", "sore", "wuve", "int8_mul", "fp32
            "importance_topk", "softmax"]  # fmt: skip
 
 
-@pytest.mark.rtl
+@pytest.mark.nightly
 @pytest.mark.parametrize("block", COVERED)
 def test_coverage_of_the_design(block: str, tmp_path_factory, testrun_uid: str) -> None:
     """Of every module, reached by 120 cases a block on one machine: whichever block is the last looks at all."""
