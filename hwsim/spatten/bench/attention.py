@@ -66,7 +66,7 @@ MACHINES = (
           key_sram_bytes=65_536, lsb_sram_bytes=4096, dot_cycles=15, exponential_cycles=30,
           memory=DramConfig(channels=4, queue=32)),
     small(qk_multipliers=32, pv_multipliers=32, softmax_lanes=1, topk_parallel=2, crossbar_inputs=2,
-          queries_in_flight=1, score_tokens=16, operand_bits=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
+          queries_in_flight=1, score_tokens=16, heads_in_flight=2, lane_depth=1, buffer_keys=16,
           memory=DramConfig(channels=1, queue=4)),
     small(qk_multipliers=128, softmax_lanes=8, topk_parallel=2, value_topk_engines=3, queries_in_flight=16,
           score_tokens=192),
