@@ -14,7 +14,7 @@ from dataflow.networks.network import Conv, Network
 from dataflow.networks.zoo import network
 from hwsim.core.validation import Check, Part, Table
 
-from . import stepped
+from . import stepped, tables
 from .config import Dataflow, SystolicConfig
 from .folds import Folds
 from .machine import Systolic, SystolicRun
@@ -25,7 +25,7 @@ PEERS = Path(__file__).with_name("peers.json")
 """What ``make peers`` measured."""
 FASTER = 10_000
 """Target: SCALE-Sim's seconds over ours, of the same cycles, in process."""
-COMMAND = "hwsim validate"
+COMMAND = "hwsim validate --part"
 FILLED = "kernels compiled before"
 HELD = 1 << 40
 FREE = 1e9
@@ -56,20 +56,24 @@ def arrays() -> Part:
             clocked += found.cycles if same else 0
             formula += Folds(rows, cols, dataflow, p, k, f).cycles
         checks.append(Check(f"{dataflow}: closed form beside the clocked array, 200 random products", formula, clocked,
-                            "cycles", "stepped.py: registers, no formula", COMMAND, "", 0.0))  # fmt: skip
+                            "cycles", "stepped.py: registers, no formula", f"{COMMAND} arrays", "", 0.0))  # fmt: skip
     outside = read_yaml(OUTSIDE)["scalesim"]
     config = ScaleSimConfig("r", 32, 32, 64, 64, 64, "ws", ())
     for i, ((size, kernel, c, f, s), theirs) in enumerate(zip(RESNET18, outside["cycles"], strict=True)):
         row = Row(f"layer {i}", size, size, kernel, kernel, c, f, (s, s), 1, None, False)
         checks.append(Check(f"ResNet-18, layer {i}, 32 x 32 ws", folds_of(config, row).cycles, theirs, "cycles",
-                            outside["source"], "hwsim scalesim", "", 0.0))  # fmt: skip
-    return Part("Systolic arrays", "Closed forms beside the array clocked PE by PE, and beside SCALE-Sim's own run. "
-                "Targets: equal.", tuple(checks))  # fmt: skip
+                            outside["source"], f"{COMMAND} arrays", "", 0.0))  # fmt: skip
+    checks += _llmcompass()
+    text = (
+        "Closed forms beside the array clocked PE by PE, beside SCALE-Sim's own run and beside LLMCompass's tables; "
+        "the count of its whole tables is kept, not of this run. Targets: equal."
+    )
+    return Part("Systolic arrays", text, tuple(checks))
 
 
 def networks() -> Part:
     """VTA, Gemmini, NVDLA: as far as a plain array can be set to be them."""
-    outside = read_yaml(OUTSIDE)
+    outside, command = read_yaml(OUTSIDE), f"{COMMAND} networks"
     vta, gemmini, nvdla = outside["vta"], outside["gemmini"], outside["nvdla"]
     sixteen = {"rows": 16, "cols": 16, "dram_bytes_per_cycle": FREE, "frequency_hz": 100_000_000}
     blocks = tuple(
@@ -87,14 +91,14 @@ def networks() -> Part:
     waits = "ours never waits for memory or the host; batch and array are assumed"
     less = vta["resnet34_v1"] - vta["resnet18_v1"]
     checks = [
-        Check("VTA: ResNet-34 less ResNet-18, sixteen 3 x 3 convolutions", more, less, "cycles", vta["source"], COMMAND,
+        Check("VTA: ResNet-34 less ResNet-18, sixteen 3 x 3 convolutions", more, less, "cycles", vta["source"], command,
               loads),
         Check("VTA: ResNet-18 without its first convolution", _cycles(_without_first("resnet18"), sixteen),
-              vta["resnet18_v1"], "cycles", vta["source"], COMMAND, cpu),
+              vta["resnet18_v1"], "cycles", vta["source"], command, cpu),
         Check("VTA: ResNet-50 (v1 here, v2 there) without its first convolution",
-              _cycles(_without_first("resnet50"), sixteen), vta["resnet50_v2"], "cycles", vta["source"], COMMAND, cpu),
+              _cycles(_without_first("resnet50"), sixteen), vta["resnet50_v2"], "cycles", vta["source"], command, cpu),
         Check("Gemmini: ResNet-50, batch 4", _cycles(network("resnet50"), sixteen, 4), gemmini["resnet50"], "cycles",
-              gemmini["source"], COMMAND, waits),
+              gemmini["source"], command, waits),
     ]  # fmt: skip
     checks.append(_tpu(outside["tpu_v1"]))
     uses = []
@@ -112,7 +116,7 @@ def networks() -> Part:
                "layer, "
                f"{free:.3g} with a DRAM that never waits (both simulated)")  # fmt: skip
         checks.append(Check(f"NVDLA, {point['macs']} multipliers", frames, point["frames"], "frames/s", nvdla["source"],
-                            COMMAND, why))  # fmt: skip
+                            command, why))  # fmt: skip
     theirs = [p["frames"] / p["macs"] for p in nvdla["points"]]
     at, peak = uses.index(max(uses)), theirs.index(max(theirs))
     text = ("Published cycles beside a plain weight-stationary array set to the same size; what a publication does not "
@@ -163,6 +167,20 @@ def speed() -> Part:
     return Part("Speed beside the peers", text, checks, (table,))
 
 
+def _llmcompass() -> list[Check]:
+    """Rows of LLMCompass's tables that are equal: the shipped ones now, the whole tables as they were counted."""
+    rows, different = tables.compare(tables.SAMPLE)
+    what = "os: rows of LLMCompass's tables with the same cycles, "
+    kept = read_json(tables.COUNTED)
+    whole, wrong = (sum(count[i] for count in kept["tables"].values()) for i in (0, 1))
+    return [
+        Check(f"{what}a sample, compared in this run", rows - different, rows, "rows", tables.SOURCE,
+              f"{COMMAND} arrays", "", 0.0),
+        Check(f"{what}all five tables, compared on {kept['date']} and kept", whole - wrong, whole, "rows",
+              kept["source"], "python -m hwsim.systolic.tables FOLDER", "", 0.0),
+    ]  # fmt: skip
+
+
 def _tpu(tpu: dict[str, Any]) -> Check:
     """TPU v1's peak: products of 256 channels and 256 filters, so many rows that fill and drain are small."""
     rows, cols, hertz = tpu["rows"], tpu["cols"], tpu["frequency_hz"]
@@ -172,9 +190,12 @@ def _tpu(tpu: dict[str, Any]) -> Check:
             name="product", in_channels=rows, out_channels=cols, height=pixels, width=1, kernel=(1, 1)),)), machine)
         for pixels in (1 << 14, 200)
     )  # fmt: skip
+    why = (
+        f"loads of weights, fill and drain are in ours ({batch:.3g} TOPS for 200 rows); TPU v1 loads the next weights "
+        "under the product; a DRAM that never waits here"
+    )
     return Check(f"TPU v1's peak: {1 << 14:,} rows by {rows} by {cols}", long, tpu["tops"], "TOPS", tpu["source"],
-                 COMMAND, f"loads of weights, fill and drain are in ours ({batch:.3g} TOPS for 200 rows); TPU v1 loads "
-                          "the next weights under the product; a DRAM that never waits here")  # fmt: skip
+                 f"{COMMAND} networks", why)  # fmt: skip
 
 
 def _without_first(name: str) -> Network:

@@ -6,13 +6,12 @@ The kept reports are that tool's own (pip, CALC mode), of the topologies beside 
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 
-from hwsim.systolic.folds import Folds
+from hwsim.systolic import tables
 from tests.support.cli import check_refused, run
 
 DATA = Path(__file__).parents[1] / "data"
@@ -59,13 +58,22 @@ def test_all_three_reports_are_that_tools_letter_by_letter(name: str, tmp_path: 
     assert "without effect in CALC mode: Bandwidth" in capsys.readouterr().out
 
 
-def test_rows_of_another_simulators_tables() -> None:
-    with (DATA / "llmcompass_sample.csv").open(encoding="utf-8") as file:
-        rows = [{k: int(v) for k, v in r.items()} for r in csv.DictReader(x for x in file if not x.startswith("#"))]
-    assert len(rows) == 200
-    for r in rows:
-        folds = Folds(r["rows"], r["cols"], "os", r["m"], r["k"], r["n"], as_scalesim=True)
-        assert folds.cycles == r["cycles"], r
+def test_rows_of_another_simulators_tables(tmp_path: Path, capsys) -> None:
+    assert tables.compare(tables.SAMPLE) == (200, 0)
+    lines = tables.SAMPLE.read_text(encoding="utf-8").splitlines()
+    cells = lines[-1].split(",")
+    cells[6] = str(int(cells[6]) + 1)
+    (tmp_path / "look_up_table_8_8.csv").write_text("\n".join([*lines, ",".join(cells)]), encoding="utf-8")
+    tables.main([str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[-1] == "all: 201 rows, 1 different"
+
+
+@pytest.mark.parametrize("row", ["8,1,128,8,8,os", "8,1,128,0,8,os,141,1", "8,1,128,8,8,rs,141,1", "m,n,k,r,c,os,1,1"])
+def test_a_row_that_is_no_product_is_one_line(row: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "look_up_table_8_8.csv").write_text(f"8,1,128,8,8,os,141,11.348\n{row}\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        tables.main([str(tmp_path)])
+    assert "look_up_table_8_8.csv: row 2: " in capsys.readouterr().err
 
 
 def test_corrected_counts_are_the_clocked_arrays(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsim.core.validation import Check, Part
+from hwsim.core.validation import VALIDATION, Check, Part
 from hwsim.systolic import validation
 from reports.validation_page import write_validation
 from tests.support.cli import check_refused, run
@@ -20,13 +20,22 @@ def test_every_target_is_met_and_the_page_has_the_misses_first(tmp_path: Path, m
     found = json.loads(capsys.readouterr().out)
     assert {r["part"] for r in found} == {"arrays", "networks", "sram"}
     assert all(r["met"] for r in found if r["met"] is not None)
-    assert sum(r["met"] is not None for r in found) == 24
+    assert sum(r["met"] is not None for r in found) == 26
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert text.index("## Misses") < text.index("## Systolic arrays")
     assert "NVDLA, 32 multipliers" in text[: text.index("## Systolic arrays")]
     for name in ("ratios", "scatter"):
         assert f"(figures/{name}.svg)" in text
         assert (tmp_path / "figures" / f"{name}.svg").stat().st_size > 1000
+
+
+def test_every_command_is_one_that_makes_the_figure() -> None:
+    """A part's own command, the one that measured or counted, or one of the claims'."""
+    elsewhere = {"make peers", "python -m hwsim.systolic.tables FOLDER"}
+    for name in ("arrays", "array24", "attention", "dram", "networks", "speed", "sram"):
+        for check in VALIDATION.get(name)().checks:
+            assert check.command in elsewhere | {f"hwsim validate --part {name}"}, check.what
+            assert check.source, check.what
 
 
 def test_a_missed_target_is_a_miss_and_ratios_are_symmetric(tmp_path: Path) -> None:
