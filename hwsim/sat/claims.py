@@ -31,7 +31,7 @@ LARGEST = 8
 ASSUMPTIONS = {
     "logic cells": cells.SOURCE,
     "SRAM": sram.SOURCE,
-    "other nodes than 45 nm": f"{scaling.SOURCE}; supply voltages are ours",
+    "other nodes than 45 nm": f"{scaling.SOURCE}; high-performance transistors, supply voltages are ours",
 }
 DENSE_ARRAY = SatConfig(group_max=1, weight_registers=4)
 SPARSE_ARRAY = SatConfig(group_max=4, weight_registers=4)

@@ -53,7 +53,7 @@ A3_GOP_PER_J, MNNFAST_GOP_PER_J = 269.0, 120.0
 ASSUMPTIONS = {
     "logic cells": cells.SOURCE,
     "SRAM": sram.SOURCE,
-    "other nodes than 45 nm": f"{scaling.SOURCE}; supply voltages are ours",
+    "other nodes than 45 nm": f"{scaling.SOURCE}; high-performance transistors, supply voltages are ours",
     "dynamic power of processors": "the paper's energy ratio over its speed ratio, times 8.30 W: "
     + ", ".join(f"{d.name} {DYNAMIC_WATTS[d.key]:g} W" for d in DEVICES),
     "30 benchmarks": "length and ratios of each, published or assumed: dataflow/attention/workloads/benchmarks.yaml",

@@ -109,6 +109,11 @@ def test_scaling() -> None:
     for factor in (scaling.area_factor, scaling.energy_factor):
         values = [factor(node) for node in scaling.NODES]
         assert values == sorted(values, reverse=True)
+    start, end, factor = scaling.EXAMPLE
+    assert scaling.switching(*end) / scaling.switching(*start) == pytest.approx(
+        factor, abs=1e-4
+    )  # theirs is rounded in between
+    assert scaling.energy_factor(7) == pytest.approx(0.0478 / 1.0439, rel=0.002)  # by hand, 0.7 V and 1.1 V
     rows = [{"what": "DRAM", "rtl_j": 1.0}, {"what": "x", "rtl_j": 1.0, "table_j": None}]
     dram, other = scaled(rows, 7)
     assert dram["rtl_j"] == 1
